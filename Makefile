@@ -1,0 +1,72 @@
+# Every verb of the project; `make` alone prints them.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SRC := crds operator agent e2e/damon_mock
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "python >= 3.11 is needed: install it or run make PYTHON=/path/to/python3"; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## Create .venv from requirements.lock
+	@sh e2e/libfuse.sh
+
+.PHONY: demo
+demo: setup ## Show the main job on this machine: two nodes, real processes, mock sysfs
+	@$(BIN)/damon-mock demo $(ARGS)
+
+.PHONY: test
+test: setup ## Run all tests that need nothing but this machine (< 3 min)
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+.PHONY: check
+check: setup lint types imports crds-check ## Everything that needs no run: format, lint, types, imports, CRDs
+
+.PHONY: lint
+lint: setup ## Formatter and linter
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+.PHONY: fmt
+fmt: setup ## Format and fix what can be fixed by machine
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: types
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: setup ## The arrows between rooms (import-linter)
+	@$(BIN)/lint-imports
+
+.PHONY: crds
+crds: setup ## Generate crds/*.yaml from the models
+	@$(BIN)/python -m damon_contract
+
+.PHONY: crds-check
+crds-check: setup ## Fail when crds/*.yaml is not what the models say
+	@$(BIN)/python -m damon_contract --check
+
+.PHONY: bench-agent
+bench-agent: setup ## Memory and CPU of an idle agent with 250 planned pods
+	@$(BIN)/python bench/agent.py $(ARGS)
+
+.PHONY: lock
+lock: ## Resolve all dependencies anew into requirements.lock
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev --no-emit-index-url --no-emit-package damon-operator --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove what setup and the tools made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist out

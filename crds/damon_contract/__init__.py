@@ -1,0 +1,1 @@
+"""The words that operator and agent share: names, quantities, API models, the priority map."""

@@ -1,0 +1,25 @@
+"""Every name that crosses a process boundary, each written once."""
+
+from typing import Final
+
+GROUP: Final = "damon-operator.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+TUNING_KIND: Final = "DamonTuning"
+TUNING_PLURAL: Final = "damontunings"
+NODE_KIND: Final = "DamonNode"
+NODE_PLURAL: Final = "damonnodes"
+
+PRIORITY_ANNOTATION: Final = f"{GROUP}/priority"
+"""On a pod: its priority, 1..100 in ASCII digits; higher = more important = reclaimed later."""
+
+EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
+"""On a pod: "true" takes it out of every plan."""
+
+PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
+PART_OF: Final = "damon-operator"
+"""Pods that carry this label value are the operator's own and never a target."""
+
+OPERATOR_FIELD_MANAGER: Final = "damon-operator"
+AGENT_FIELD_MANAGER: Final = "damon-agent"

@@ -1,0 +1,211 @@
+"""`DamonNode`: the plan for one node (spec, the operator's) and what came of it (status)."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from damon_contract.quantities import Permille, Priority
+from damon_contract.v1alpha1.model import Conditions, Model
+from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
+
+MAX_PODS = 512
+"""Most pods in one plan; kubelets default to 110, large nodes run 250."""
+
+ContainerId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+
+
+class NodeCondition(StrEnum):
+    """The condition types of a DamonNode."""
+
+    READY = "Ready"
+    """The plan is in the kernel and nothing is wrong."""
+    APPLIED = "Applied"
+    """Every lane of the plan is in the kernel as planned."""
+    DAMON_AVAILABLE = "DamonAvailable"
+    """The kernel has a DAMON sysfs this agent may use."""
+    DEGRADED = "Degraded"
+    """Something holds part of the plan back."""
+
+
+class NodeReason(StrEnum):
+    """Every reason a DamonNode's conditions can carry; docs/operations.md explains each."""
+
+    APPLIED = "Applied"
+    APPLYING = "Applying"
+    AVAILABLE = "Available"
+    OFF = "Off"
+    NO_PLAN = "NoPlan"
+    PLAN_EXPIRED = "PlanExpired"
+    AS_EXPECTED = "AsExpected"
+    NO_DAMON = "NoDamon"
+    UNSUPPORTED = "Unsupported"
+    READ_ONLY = "ReadOnly"
+    PERMISSION_DENIED = "PermissionDenied"
+    DAMON_BUSY = "DamonBusy"
+    DAMON_STAT_ENABLED = "DamonStatEnabled"
+    SYSFS_LOCKED = "SysfsLocked"
+    COMMIT_HUNG = "CommitHung"
+    COMMIT_FAILED = "CommitFailed"
+    KDAMOND_STOPPED = "KdamondStopped"
+    WRITE_REJECTED = "WriteRejected"
+    NO_SWAP = "NoSwap"
+    NATIVE_REFUSED = "NativeRefused"
+    NATIVE_SPENT = "NativeSpent"
+    NATIVE_FULL = "NativeFull"
+    NEEDS_REBOOT = "NeedsReboot"
+    STATE_UNWRITABLE = "StateUnwritable"
+
+
+class PlannedContainer(Model):
+    """One running container."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Name in the pod."""
+    id: ContainerId
+    """The runtime's id, 64 hex digits: the stable part of every cgroup path."""
+
+
+class PlannedPod(Model):
+    """One pod that is to be tuned."""
+
+    namespace: Annotated[str, Field(max_length=63)]
+    """The pod's namespace."""
+    name: Annotated[str, Field(max_length=253)]
+    """The pod's name."""
+    uid: Annotated[str, Field(max_length=64)]
+    """The pod's metadata.uid."""
+    priority: Priority
+    """1..100, higher = more important = reclaimed later."""
+    source: Annotated[str, Field(max_length=320)]
+    """What decided the priority: annotation, rule/NAME, priorityClass/NAME or default."""
+    containers: Annotated[
+        tuple[PlannedContainer, ...],
+        Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ]
+    """Its running containers: ordinary, init, sidecar and ephemeral ones."""
+
+
+class DamonNodeSpec(Model):
+    """The plan, written only by the operator."""
+
+    tuning: Annotated[str, Field(max_length=253)]
+    """The DamonTuning that governs this node."""
+    mode: Mode
+    """Mode of that tuning."""
+    settings: Annotated[
+        Settings, Field(json_schema_extra={"x-kubernetes-validations": SETTINGS_RULES})
+    ]
+    """Settings of that tuning."""
+    reserved_bytes: Annotated[int, Field(ge=0)] = 0
+    """Node capacity minus allocatable memory: contains the kubelet's hard eviction threshold."""
+    hash: Annotated[str, Field(max_length=64)]
+    """Digest of everything else in this spec."""
+    pods: Annotated[
+        tuple[PlannedPod, ...],
+        Field(
+            default=(),
+            max_length=MAX_PODS,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ]
+    """The pods to tune, by namespace and name."""
+    pods_left_out: Annotated[int, Field(ge=0)] = 0
+    """Pods beyond the 512 that fit; the most important ones are left out first."""
+
+
+class Kernel(Model):
+    """What the node's kernel offers."""
+
+    release: Annotated[str, Field(max_length=128)]
+    """As uname -r says."""
+    driver: Literal["lanes", "native"]
+    """How plans get into the kernel."""
+    features: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...], Field(default=(), max_length=32)
+    ]
+    """DAMON features that were found by looking, not by version."""
+
+
+class Memory(Model):
+    """The node's memory as the agent last saw it, and the ladder's ends."""
+
+    capacity_bytes: int
+    """MemTotal."""
+    available_bytes: int
+    """MemAvailable."""
+    swap_total_bytes: int
+    """SwapTotal; without swap only clean file pages can be given up."""
+    floor_permille: Permille
+    """Mark of the most important pod that is not protected."""
+    ceiling_permille: Permille
+    """Mark of the least important pod."""
+
+
+class Lane(Model):
+    """One rung: a kdamond with the pods of one priority, or of a few neighbouring ones."""
+
+    kdamond: int
+    """Index below admin/kdamonds."""
+    priorities: Annotated[tuple[Priority, ...], Field(max_length=100)]
+    """The priorities it carries; it behaves as the most protective of them needs."""
+    role: Literal["Protected", "Ladder", "Eager"]
+    """Protected is only watched, Ladder works below its mark, Eager always works."""
+    mark_permille: Permille | None = None
+    """Available memory, in per mille of capacity, below which it works; Ladder only."""
+    pods: int
+    """Pods in it."""
+    targets: int
+    """Live processes in it."""
+    state: Literal["on", "off"]
+    """State of the kdamond."""
+    active: bool
+    """Whether its reclaim scheme works now."""
+    tried_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bytes of address space the reclaim scheme has tried since the kdamond started."""
+    applied_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bytes for which the kernel reported success; NOT bytes reclaimed (it counts holes and
+    pages that were already out): see memory.stat of the pod for the truth."""
+
+
+class PodStatus(Model):
+    """What the agent found of one planned pod."""
+
+    uid: Annotated[str, Field(max_length=64)]
+    """The pod's metadata.uid."""
+    priority: Priority
+    """As planned."""
+    kdamond: int | None = None
+    """Index of its lane's kdamond; absent while it has no process."""
+    processes: int
+    """Its live processes that are targets."""
+    swappable: bool = True
+    """False: memory.swap.max is 0 or the node has no swap, so anonymous memory cannot go."""
+
+
+class DamonNodeStatus(Model):
+    """What came of the plan, written only by the agent of this node."""
+
+    observed_generation: int = 0
+    """The metadata.generation of the plan this status speaks of."""
+    observed_hash: Annotated[str, Field(max_length=64)] = ""
+    """The plan's hash."""
+    conditions: Conditions = ()
+    """Ready, Applied, DamonAvailable, Degraded."""
+    kernel: Kernel | None = None
+    """What the kernel offers."""
+    memory: Memory | None = None
+    """The node's memory and the ladder's ends."""
+    lanes: Annotated[tuple[Lane, ...], Field(default=(), max_length=64)]
+    """The rungs, least important first."""
+    pods: Annotated[
+        tuple[PodStatus, ...],
+        Field(
+            default=(),
+            max_length=MAX_PODS,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ]
+    """The planned pods, in the plan's order."""
+    targets: int = 0
+    """Live target processes in all lanes."""

@@ -1,0 +1,379 @@
+"""`DamonTuning`: how the pods of a set of nodes get their priority, and what DAMON does with it."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, JsonValue, model_validator
+
+from damon_contract import quantities
+from damon_contract.quantities import Duration, Permille, Priority, Size
+from damon_contract.v1alpha1.model import Conditions, Model
+
+Mode = Literal["Observe", "Enforce", "Off"]
+QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
+
+Labels = Annotated[
+    dict[str, Annotated[str, Field(max_length=63)]], Field(default_factory=dict, max_length=32)
+]
+
+
+class LabelSelectorRequirement(Model):
+    """One expression of a label selector."""
+
+    key: Annotated[str, Field(min_length=1, max_length=317)]
+    """Label key."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How the key's value relates to `values`."""
+    values: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...], Field(default=(), max_length=32)
+    ]
+    """Values of In and NotIn; empty for the other two."""
+
+
+class LabelSelector(Model):
+    """A Kubernetes label selector; empty matches everything."""
+
+    match_labels: Labels
+    """Labels that must be there with these values."""
+    match_expressions: Annotated[
+        tuple[LabelSelectorRequirement, ...], Field(default=(), max_length=16)
+    ]
+    """Further requirements; all must hold."""
+
+
+class Rule(Model):
+    """Gives the pods it matches a priority, or exempts them. All stated criteria must hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "has(self.priority) != (has(self.exempt) && self.exempt)",
+                    "message": "a rule says either priority or exempt: true, not both, not neither",
+                }
+            ]
+        }
+    )
+
+    name: Annotated[str, Field(default="", max_length=63)]
+    """Name that status and `source` show; the position in the list when empty."""
+    pod_selector: LabelSelector | None = None
+    """Labels of the pod."""
+    namespace_selector: LabelSelector | None = None
+    """Labels of the pod's namespace."""
+    priority_class_names: Annotated[
+        tuple[Annotated[str, Field(max_length=253)], ...], Field(default=(), max_length=32)
+    ]
+    """Names of PriorityClasses, any of them."""
+    qos_classes: Annotated[tuple[QosClass, ...], Field(default=(), max_length=3)]
+    """Quality-of-service classes, any of them."""
+    priority: Priority | None = None
+    """Priority of the matching pods: 1..100, higher = more important = reclaimed later."""
+    exempt: bool = False
+    """Take the matching pods out of every plan."""
+
+    @model_validator(mode="after")
+    def _one_verdict(self) -> Self:
+        if (self.priority is not None) == self.exempt:
+            raise ValueError("a rule says either priority or exempt: true, not both, not neither")
+        return self
+
+
+class AnnotationBounds(Model):
+    """What the annotation damon-operator.io/priority may ask for; values outside are clamped."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "self.min <= self.max", "message": "min must not be above max"}
+            ]
+        }
+    )
+
+    min: Priority = 1
+    """Lowest priority a pod's owner may choose."""
+    max: Priority = 100
+    """Highest priority a pod's owner may choose."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError("min must not be above max")
+        return self
+
+
+class Priorities(Model):
+    """How a pod gets its priority. First hit wins: annotation, rules, PriorityClass, default."""
+
+    annotation: Annotated[AnnotationBounds, Field(default_factory=AnnotationBounds)]
+    """Bounds of the pod annotation damon-operator.io/priority."""
+    rules: Annotated[tuple[Rule, ...], Field(default=(), max_length=64)]
+    """Tried in order; the first that matches decides."""
+    default: Priority = 50
+    """Priority of a pod that nothing else decides."""
+    exempt_namespaces: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...],
+        Field(default=("kube-system",), max_length=64),
+    ]
+    """Pods of these namespaces are in no plan."""
+
+
+_TEN_SAMPLES = " + ".join(["duration(self.sampleInterval)"] * 10)
+
+
+class Monitoring(Model):
+    """How closely DAMON looks. Slow on purpose: fewer than 10 samples per aggregation."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "duration(self.sampleInterval) <= duration(self.aggregationInterval)",
+                    "message": "sampleInterval must not be above aggregationInterval",
+                },
+                {
+                    "rule": f"duration(self.aggregationInterval) < {_TEN_SAMPLES}",
+                    "message": "an aggregation must hold fewer than 10 samples: with more, "
+                    "kernels before 6.18 let rarely used regions age as if they were cold",
+                },
+                {
+                    "rule": "duration(self.sampleInterval) >= duration('5ms') "
+                    "&& duration(self.aggregationInterval) <= duration('60s') "
+                    "&& duration(self.updateInterval) >= duration('1s') "
+                    "&& duration(self.updateInterval) <= duration('60s')",
+                    "message": "sampleInterval is at least 5ms, aggregationInterval at most 60s, "
+                    "updateInterval 1s to 60s",
+                },
+            ]
+        }
+    )
+
+    sample_interval: Duration = "220ms"
+    """Time between two looks at a region."""
+    aggregation_interval: Duration = "2s"
+    """Time over which accesses are counted; schemes act once per aggregation."""
+    update_interval: Duration = "2s"
+    """Time after which DAMON looks for new mappings of its targets."""
+
+    @model_validator(mode="after")
+    def _intervals(self) -> Self:
+        sample_us = quantities.microseconds(self.sample_interval)
+        aggregation_us = quantities.microseconds(self.aggregation_interval)
+        update_us = quantities.microseconds(self.update_interval)
+        if sample_us > aggregation_us:
+            raise ValueError("sampleInterval must not be above aggregationInterval")
+        if aggregation_us >= 10 * sample_us:
+            raise ValueError(
+                "an aggregation must hold fewer than 10 samples: with more, "
+                "kernels before 6.18 let rarely used regions age as if they were cold"
+            )
+        if (
+            sample_us < 5_000
+            or aggregation_us > 60_000_000
+            or not 1_000_000 <= update_us <= 60_000_000
+        ):
+            raise ValueError(
+                "sampleInterval is at least 5ms, aggregationInterval at most 60s, "
+                "updateInterval 1s to 60s"
+            )
+        return self
+
+
+class Quota(Model):
+    """How much a lane may try to reclaim per window; DAMON charges virtual bytes, with holes."""
+
+    bytes: Size
+    """Bytes per window."""
+    window: Duration | None = None
+    """Length of the window, at least the aggregation interval; that interval when absent.
+
+    A shorter window is refused: schemes act once per aggregation, windows in between are lost."""
+
+
+class Reclaim(Model):
+    """What happens to cold memory of pods that are not protected."""
+
+    action: Literal["pageout", "cold"] = "pageout"
+    """DAMOS action: pageout reclaims at once, cold only moves pages to the inactive list."""
+    min_age: Duration = "24s"
+    """How long a region must go without access before it counts as cold."""
+    quota: Quota | None = None
+    """Upper bound per lane; none by default. Time quotas are not offered: DAMON measures them
+    by a guess that starves small lanes."""
+
+
+class Watermarks(Model):
+    """The ladder: below which share of available memory each priority's lane works."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!has(self.floorPermille) || "
+                    "self.floorPermille <= self.ceilingPermille",
+                    "message": "floorPermille must not be above ceilingPermille",
+                },
+                {
+                    "rule": "duration(self.interval) >= duration('1s') "
+                    "&& duration(self.interval) <= duration('60s')",
+                    "message": "interval is 1s to 60s",
+                },
+            ]
+        }
+    )
+
+    metric: Literal["AvailableMemory", "FreeMemory"] = "AvailableMemory"
+    """AvailableMemory counts page cache that can be dropped as available; FreeMemory does not."""
+    interval: Duration = "5s"
+    """How often the kernel compares, and how often the agent looks at available memory."""
+    floor_permille: Permille | None = None
+    """Mark of the most important pod that is not protected, in per mille of capacity.
+
+    When absent the agent puts it above the kernel's zone watermarks and the kubelet's eviction
+    threshold."""
+    ceiling_permille: Permille = 600
+    """Mark of the least important pod, in per mille of capacity."""
+    scaling: Literal["Relative", "Absolute"] = "Relative"
+    """Relative: the least important pod of the node gets the ceiling; Absolute: priority 1 does."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.floor_permille is not None and self.floor_permille > self.ceiling_permille:
+            raise ValueError("floorPermille must not be above ceilingPermille")
+        if not 1_000_000 <= quantities.microseconds(self.interval) <= 60_000_000:
+            raise ValueError("interval is 1s to 60s")
+        return self
+
+
+class Safety(Model):
+    """When to stop by itself."""
+
+    max_plan_age: Duration = "1h"
+    """An agent that has not reached the API server for this long switches its schemes off."""
+
+
+class Settings(Model):
+    """The part of a tuning that goes to the agents as it is."""
+
+    protect_from: Annotated[int, Field(ge=2, le=100)] = 80
+    """Pods of this priority and above are watched, never reclaimed."""
+    eager_up_to: Annotated[int, Field(ge=0, le=99)] = 20
+    """Pods of this priority and below are reclaimed whenever their memory is cold; 0: none."""
+    monitoring: Annotated[Monitoring, Field(default_factory=Monitoring)]
+    """How closely DAMON looks."""
+    reclaim: Annotated[Reclaim, Field(default_factory=Reclaim)]
+    """What happens to cold memory."""
+    watermarks: Annotated[Watermarks, Field(default_factory=Watermarks)]
+    """The ladder."""
+    safety: Annotated[Safety, Field(default_factory=Safety)]
+    """When to stop by itself."""
+
+    @model_validator(mode="after")
+    def _cross(self) -> Self:
+        if self.eager_up_to >= self.protect_from:
+            raise ValueError("eagerUpTo must be below protectFrom")
+        quota = self.reclaim.quota
+        if (
+            quota is not None
+            and quota.window is not None
+            and quantities.microseconds(quota.window)
+            < quantities.microseconds(self.monitoring.aggregation_interval)
+        ):
+            raise ValueError(
+                "reclaim.quota.window must not be below monitoring.aggregationInterval"
+            )
+        return self
+
+
+SETTINGS_RULES: Final[list[JsonValue]] = [
+    {
+        "rule": "self.eagerUpTo < self.protectFrom",
+        "message": "eagerUpTo must be below protectFrom",
+    },
+    {
+        "rule": "!has(self.reclaim.quota) || !has(self.reclaim.quota.window) || "
+        "duration(self.reclaim.quota.window) >= duration(self.monitoring.aggregationInterval)",
+        "message": "reclaim.quota.window must not be below monitoring.aggregationInterval",
+    },
+]
+
+
+class DamonTuningSpec(Settings):
+    """What a cluster administrator writes; every field is optional."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": SETTINGS_RULES})
+
+    mode: Mode = "Observe"
+    """Observe measures and never reclaims, Enforce reclaims, Off leaves the nodes alone."""
+    node_selector: Labels
+    """Labels of the nodes this tuning is for; empty: all nodes."""
+    precedence: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Of several tunings that match a node the highest precedence governs it, then the older one,
+    then the name; the others report Overridden."""
+    priorities: Annotated[Priorities, Field(default_factory=Priorities)]
+    """How pods get their priority."""
+
+    def settings(self) -> Settings:
+        """Return the part that goes to the agents."""
+        return Settings(**{name: getattr(self, name) for name in Settings.model_fields})
+
+
+class NodeCounts(Model):
+    """How many nodes are in which state."""
+
+    matched: int = 0
+    """Nodes whose labels match."""
+    governed: int = 0
+    """Matched nodes that no other tuning governs."""
+    applied: int = 0
+    """Governed nodes whose agent has put the current plan into the kernel."""
+    degraded: int = 0
+    """Governed nodes whose agent reports Degraded."""
+    unsupported: int = 0
+    """Governed nodes whose kernel offers no usable DAMON."""
+    unreported: int = 0
+    """Governed nodes whose agent has reported nothing yet."""
+
+
+class PodCounts(Model):
+    """How the pods of the governed nodes got their priority."""
+
+    annotation: int = 0
+    """By the pod's annotation."""
+    rule: int = 0
+    """By a rule."""
+    priority_class: int = 0
+    """By the PriorityClass value."""
+    default: int = 0
+    """By `priorities.default`."""
+    exempt: int = 0
+    """In no plan."""
+    clamped: int = 0
+    """Annotation outside `priorities.annotation`, moved to its nearest bound."""
+    rejected: int = 0
+    """Annotation that is no priority, ignored."""
+
+
+class ReasonCount(Model):
+    """One reason that holds something back, and on how many nodes."""
+
+    reason: str
+    """CamelCase reason, as in the DamonNode's conditions."""
+    nodes: int
+    """How many nodes report it."""
+    example: str
+    """One of these nodes."""
+
+
+class DamonTuningStatus(Model):
+    """What became of it."""
+
+    observed_generation: int = 0
+    """The metadata.generation this status was computed from."""
+    conditions: Conditions = ()
+    """Ready, Degraded, Overridden, Valid."""
+    nodes: Annotated[NodeCounts, Field(default_factory=NodeCounts)]
+    """How many nodes are in which state."""
+    pods: Annotated[PodCounts, Field(default_factory=PodCounts)]
+    """How pods got their priority."""
+    reasons: Annotated[tuple[ReasonCount, ...], Field(default=(), max_length=5)]
+    """The most frequent reasons for a node not to be applied."""

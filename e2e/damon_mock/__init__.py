@@ -1,0 +1,1 @@
+"""Test doubles that behave: DAMON as kernels have it, an API server, nodes, and the demo."""

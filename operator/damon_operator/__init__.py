@@ -1,0 +1,1 @@
+"""The operator: decides which pod has which priority on which node, and writes the plans."""
