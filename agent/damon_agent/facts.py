@@ -1,0 +1,29 @@
+"""What is known about the node, in the words both the kernel room and the node room use. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Process:
+    """A process, told apart from a later one with the same pid by its start time."""
+
+    pid: int
+    """Thread group id in the pid namespace of the host."""
+    start_ticks: int
+    """Start time in clock ticks since boot: field 22 of /proc/<pid>/stat (proc_pid_stat(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """The node's memory at one moment, in bytes (/proc/meminfo, /proc/zoneinfo)."""
+
+    capacity_bytes: int
+    """MemTotal."""
+    free_bytes: int
+    """MemFree: the only thing the kernel's own DAMOS watermark metric sees."""
+    available_bytes: int
+    """MemAvailable."""
+    swap_total_bytes: int
+    """SwapTotal."""
+    zone_high_bytes: int
+    """Sum of the zones' high watermarks; below it kswapd reclaims on its own."""

@@ -1,0 +1,49 @@
+"""What a driver is asked to make true: a plan with processes instead of containers. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from damon_agent.facts import MemoryReading, Process
+
+__all__ = ["Intent", "Member", "MemoryReading", "Process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process of one planned pod."""
+
+    process: Process
+    pod_uid: str
+    """metadata.uid of the pod."""
+    priority: int
+    """1..100 in the Kubernetes sense: higher = more important = reclaimed later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A plan in the kernel's units; the fields mean what those of DamonTuning mean."""
+
+    mode: Literal["Observe", "Enforce", "Off"]
+    protect_from: int
+    eager_up_to: int
+    sample_us: int
+    aggregation_us: int
+    update_us: int
+    action: Literal["pageout", "cold"]
+    min_age_us: int
+    quota_bytes: int | None
+    """Bytes per window and lane; None: no quota."""
+    quota_window_us: int | None
+    """None: one aggregation."""
+    metric: Literal["AvailableMemory", "FreeMemory"]
+    interval_us: int
+    """How often the kernel compares watermarks, and the agent looks at available memory."""
+    floor_permille: int | None
+    """None: the driver puts it above the zones' watermarks and `reserved_bytes`."""
+    ceiling_permille: int
+    scaling: Literal["Relative", "Absolute"]
+    reserved_bytes: int
+    """Node capacity minus allocatable memory."""
+    members: tuple[Member, ...]
+    """The processes, each once, in the order of the plan."""
+    memory: MemoryReading
