@@ -1,0 +1,60 @@
+"""Durations and sizes at the border."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damon_contract import quantities
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_us"),
+    [
+        ("220ms", 220_000),
+        ("2s", 2_000_000),
+        ("1m30s", 90_000_000),
+        ("1h", 3_600_000_000),
+        ("0s", 0),
+    ],
+)
+def test_durations_become_microseconds(text, expected_us):
+    assert quantities.microseconds(text) == expected_us
+
+
+@pytest.mark.parametrize("text", ["", "2", "s", "2 s", "-2s", "1.5s", "2S", "２s", "2s\n", "1d"])  # noqa: RUF001
+def test_other_spellings_of_a_duration_are_refused(text):
+    with pytest.raises(ValueError, match="is not a duration"):
+        quantities.microseconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_bytes"),
+    [("0", 0), ("128Mi", 128 * 2**20), ("1G", 10**9), ("64k", 64_000), ("2Ti", 2 * 2**40)],
+)
+def test_sizes_become_bytes(text, expected_bytes):
+    assert quantities.size_bytes(text) == expected_bytes
+
+
+@pytest.mark.parametrize("text", ["", "Mi", "1.5Gi", "-1", "1 Mi", "1mi", "1KB", "１Mi"])  # noqa: RUF001
+def test_other_spellings_of_a_size_are_refused(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        quantities.size_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_bytes"),
+    [
+        ("16384256Ki", 16_384_256 * 1024),
+        ("1.5Gi", 1_610_612_736),
+        ("129e6", 129_000_000),
+        ("128974848000m", 128_974_848),
+        ("2E", 2 * 10**18),
+    ],
+)
+def test_node_quantities_are_read_as_the_api_server_writes_them(text, expected_bytes):
+    assert quantities.quantity_bytes(text) == expected_bytes
+
+
+@given(st.integers(0, 10**12))
+def test_a_plain_number_of_bytes_is_itself(number):
+    assert quantities.quantity_bytes(str(number)) == number
