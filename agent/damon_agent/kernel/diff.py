@@ -1,0 +1,75 @@
+"""The ordered writes that turn what sysfs reads into what it should read. Pure.
+
+Writing a nr_* file always destroys and recreates all children with defaults, even n over n, so it
+is written only when the count differs, and then everything below it is written again.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+UNWRITABLE_DEFAULTS: Final = {"target_priority": "0"}
+"""Files that refuse their own default: only recreating the directory brings it back."""
+
+FRESH_DEFAULTS: Final = {**UNWRITABLE_DEFAULTS, "obsolete_target": "N"}
+"""Defaults that need no write into a directory just created (and 0, of every count)."""
+
+
+class Write(NamedTuple):
+    """One write(2)."""
+
+    path: str
+    value: str
+
+
+def is_count(path: str) -> bool:
+    """Whether writing this file recreates its siblings' directories."""
+    return path.rpartition("/")[2].startswith("nr_")
+
+
+def wiped_by(path: str, among: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the paths of `among` that do not survive a write to the count `path`."""
+    below = path.rpartition("/")[0] + "/"
+    return tuple(other for other in among if other.startswith(below) and other != path)
+
+
+def diff(current: Mapping[str, str], desired: Mapping[str, str]) -> tuple[Write, ...]:
+    """Return the writes, in the order of `desired`; a path absent in `current` is unknown.
+
+    Paths of `current` that `desired` does not have lie below a count that differs: they go with it.
+    """
+    writes: list[Write] = []
+    wiped: list[str] = []
+    for path, value in desired.items():
+        new = path.startswith(tuple(wiped))
+        if not new and current.get(path) == value and not _must_recreate(path, current, desired):
+            continue
+        if new and _has_default(path, value):
+            continue
+        writes.append(Write(path, value))
+        if is_count(path):
+            wiped.append(path.rpartition("/")[0] + "/")
+    return tuple(writes)
+
+
+def _has_default(path: str, value: str) -> bool:
+    """Whether a directory just created reads this value already."""
+    name = path.rpartition("/")[2]
+    return (is_count(path) and value == "0") or FRESH_DEFAULTS.get(name) == value
+
+
+def _must_recreate(path: str, current: Mapping[str, str], desired: Mapping[str, str]) -> bool:
+    """Whether a child of this count has to go back to a default that cannot be written."""
+    if not is_count(path):
+        return False
+    siblings = path.rpartition("/")[0]
+    return any(
+        _counted_in(other) == siblings
+        and UNWRITABLE_DEFAULTS.get(other.rpartition("/")[2]) == value
+        and current.get(other, value) != value
+        for other, value in desired.items()
+    )
+
+
+def _counted_in(path: str) -> str:
+    """Return the directory of the count that creates this file's directory."""
+    return path.rpartition("/")[0].rpartition("/")[0]
