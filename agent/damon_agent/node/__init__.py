@@ -1,0 +1,1 @@
+"""What runs on this node: from the container ids of a plan to live processes."""

@@ -1,0 +1,94 @@
+"""Notice at once when a target exits: pidfd_open(2) and one epoll the loop sleeps on.
+
+A pidfd becomes readable when its process exits (pidfd_open(2)). Forks inside a container raise no
+event anywhere; for those the loop looks again every few seconds.
+"""
+
+import errno
+import logging
+import os
+import resource
+import select
+from collections.abc import Collection
+from typing import Final
+
+from damon_agent.facts import Process
+
+_LOGGER: Final = logging.getLogger(__name__)
+_RESERVED_DESCRIPTORS: Final = 256
+"""Left to sockets and to the files that are open for a moment."""
+_MOST_DESCRIPTORS: Final = 4096
+_REFUSED: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+class Exits:
+    """Watches processes; `fileno()` is readable when one of them has exited.
+
+    What it can't watch (no permission, no free descriptor) is logged once and left to the
+    periodic look.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._descriptors: dict[Process, int] = {}
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = max(0, min(_MOST_DESCRIPTORS, soft - _RESERVED_DESCRIPTORS))
+        self._complained = False
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll."""
+        return self._epoll.fileno()
+
+    def watch(self, processes: Collection[Process]) -> None:
+        """Watch exactly these processes, as many as there are descriptors for."""
+        wanted = frozenset(processes)
+        for process in self._descriptors.keys() - wanted:
+            self._drop(process)
+        for process in sorted(wanted - self._descriptors.keys()):
+            if len(self._descriptors) >= self._most:
+                self._complain(f"{len(wanted)} processes, descriptors for {self._most}")
+                return
+            if not self._open(process):
+                return
+
+    def exited(self) -> int:
+        """Return how many of them have exited since the last call, and stop watching those."""
+        readable = {descriptor for descriptor, _ in self._epoll.poll(0)}
+        gone = [process for process, fd in self._descriptors.items() if fd in readable]
+        for process in gone:
+            self._drop(process)
+        return len(gone)
+
+    def close(self) -> None:
+        """Give all descriptors back."""
+        for process in list(self._descriptors):
+            self._drop(process)
+        self._epoll.close()
+
+    def _open(self, process: Process) -> bool:
+        """Open one pidfd; return False when no further one can be had."""
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return True
+        except OSError as error:
+            if error.errno in _REFUSED:
+                self._complain(f"pidfd_open({process.pid}): {error.strerror}")
+                return False
+            if error.errno == errno.EINVAL:
+                # Not a thread group leader any more: it has exited and its threads go on.
+                return True
+            raise
+        self._descriptors[process] = descriptor
+        self._epoll.register(descriptor, select.EPOLLIN)
+        return True
+
+    def _drop(self, process: Process) -> None:
+        descriptor = self._descriptors.pop(process)
+        self._epoll.unregister(descriptor)
+        os.close(descriptor)
+
+    def _complain(self, why: str) -> None:
+        if not self._complained:
+            self._complained = True
+            _LOGGER.warning("some exits are noticed only by the periodic look: %s", why)
