@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# The cluster's shape, its pod network where kind's own is not at hand, and what must be true of it. Sourced.
+
+# Roles as kind names the nodes: <cluster>-<role>.
+NODES=(control-plane worker worker2)
+
+in_node() { "$ENGINE" exec "$CLUSTER-$1" "${@:2}"; }
+cluster_kubectl() { kubectl --kubeconfig "$STATE/kubeconfig" "$@"; }
+
+# The configuration of `kind create cluster`.
+cluster_configuration() {
+  local node
+  cat <<'YAML'
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  failCgroupV1: false
+  failSwapOn: false
+YAML
+  # No kindnet image and no CoreDNS image without a registry; pods reach the API server by the IP in their environment.
+  [ "$PROVIDER" != local ] || cat <<'YAML'
+- |
+  kind: InitConfiguration
+  skipPhases: [preflight, addon/coredns]
+networking: {disableDefaultCNI: true, kubeProxyMode: nftables}
+YAML
+  echo 'nodes:'
+  for node in "${NODES[@]}"; do
+    echo "- role: ${node%[0-9]}"
+    echo "  extraMounts: [{hostPath: $STATE/mocks/$CLUSTER-$node/mount, containerPath: $MOCK_MOUNT_IN_NODE}]"
+  done
+}
+
+# What kindnet does, once, for a cluster whose nodes never change: a pod range per node and a route to each of them.
+pod_network() {
+  local node other range address conflist
+  declare -A ranges addresses
+  for node in "${NODES[@]}"; do
+    ranges[$node]=$(cluster_kubectl get node "$CLUSTER-$node" -o 'jsonpath={.spec.podCIDR}')
+    addresses[$node]=$(cluster_kubectl get node "$CLUSTER-$node" \
+      -o 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}')
+    [ -n "${ranges[$node]}" ] || fail "node $node has no pod range"
+  done
+  for node in "${NODES[@]}"; do
+    for other in "${NODES[@]}"; do
+      range=${ranges[$other]} address=${addresses[$other]}
+      [ "$node" = "$other" ] || in_node "$node" ip route replace "$range" via "$address"
+    done
+    conflist=$(sed "s#@RANGE@#${ranges[$node]}#" "$HERE/node/pod-network.conflist")
+    "$ENGINE" exec -i "$CLUSTER-$node" sh -c 'cat > /etc/cni/net.d/10-pods.conflist' <<<"$conflist"
+  done
+}
+
+# The machine's own DAMON must stay out of reach: kind mounts /sys read-only in a node, and the suite relies on it.
+check_sys_is_read_only() {
+  local node writable
+  for node in "${NODES[@]}"; do
+    # shellcheck disable=SC2016 # awk's fields, not the shell's
+    # Field 6 of mountinfo holds the mount's options, the word after " - " the filesystem's type.
+    writable=$(in_node "$node" awk '{ for (i = 7; i < NF; i++) if ($i == "-") type = $(i + 1) }
+      type == "sysfs" && $6 !~ /^ro(,|$)/ { print $5 }' /proc/self/mountinfo)
+    [ -z "$writable" ] || fail "in node $node sysfs is writable at $writable: an agent could reach the machine's own DAMON"
+  done
+}
+
+# Each node sees its own mock and nobody else's.
+check_mocks() {
+  local node seen
+  "$HERE/mocks.py" status "$STATE/mocks" || fail "a mock does not serve; its log is in $STATE/mocks/<node>/log"
+  for node in "${NODES[@]}"; do
+    seen=$(in_node "$node" stat -c %d:%i "$MOCK_MOUNT_IN_NODE")
+    [ "$seen" = "$(stat -c %d:%i "$STATE/mocks/$CLUSTER-$node/mount")" ] || fail "node $node does not see its mock"
+  done
+}
+
+nodes_ready() { cluster_kubectl wait node --all --for condition=Ready --timeout "${1:-180s}" >/dev/null; }
+
+cluster_exists() { "$CACHE/bin/kind" get clusters 2>/dev/null | grep -qx "$CLUSTER"; }
+
+cluster_healthy() {
+  cluster_exists && [ -f "$STATE/kubeconfig" ] && "$HERE/mocks.py" status "$STATE/mocks" && nodes_ready 5s 2>/dev/null
+}
+
+# Settings of the whole machine that something in a privileged node could have changed.
+machine_settings() {
+  local name
+  for name in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys \
+    kernel/keys/root_maxbytes kernel/pid_max kernel/core_pattern fs/inotify/max_user_watches; do
+    [ ! -r "/proc/sys/$name" ] || echo "$name $(cat "/proc/sys/$name")"
+  done
+}
