@@ -1,0 +1,36 @@
+"""Events have two API groups and one store: what is kept is core/v1, events.k8s.io is a view."""
+
+from typing import Any, Final
+
+from damon_mock.kube.failures import Body
+from damon_mock.kube.resources import EVENT_NEW, Resource
+
+_RENAMED: Final = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "reportingComponent": "reportingController",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+    "source": "deprecatedSource",
+}
+_BACK: Final = {new: old for old, new in _RENAMED.items()}
+
+
+def stored(resource: Resource, body: Body) -> Body:
+    """Return a body as it is kept."""
+    if resource is not EVENT_NEW:
+        return body
+    return _named(body, _BACK, "v1")
+
+
+def viewed(resource: Resource, body: Body) -> Body:
+    """Return a kept body as the resource shows it."""
+    if resource is not EVENT_NEW:
+        return body
+    return _named(body, _RENAMED, EVENT_NEW.api_version)
+
+
+def _named(body: Body, names: dict[str, str], api_version: str) -> Body:
+    renamed: dict[str, Any] = {names.get(name, name): value for name, value in body.items()}
+    return {**renamed, "apiVersion": api_version}

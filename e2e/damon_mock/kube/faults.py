@@ -1,0 +1,82 @@
+"""Ways in which an API server lets its clients down, on demand."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from damon_mock.kube import failures
+from damon_mock.kube.failures import ApiFailure
+from damon_mock.kube.journal import Request
+
+
+@dataclass
+class Refusal:
+    """The next `count` requests that match are answered with `status`."""
+
+    count: int
+    status: int
+    method: str = ""
+    """Any method when empty."""
+    path: str = ""
+    """Part of the path; any path when empty."""
+    retry_after_seconds: int = 0
+
+    def matches(self, request: Request) -> bool:
+        """Whether it is for this request."""
+        return self.count > 0 and self.method in {"", request.method} and self.path in request.path
+
+
+@dataclass
+class Faults:
+    """What is wrong now; change it at will, each request looks at it."""
+
+    delay_s: float = 0
+    """Time every answer is held back."""
+    tokens: frozenset[str] = frozenset()
+    """Bearer tokens that are accepted; empty: no token is asked for."""
+    watch_list: bool = True
+    """Whether sendInitialEvents is served; otherwise it is answered with 422."""
+    expired_as_status: bool = False
+    """Answer a watch from before the compaction with HTTP 410, not with an ERROR event in 200."""
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def fail_next(
+        self, count: int, status: int, *, method: str = "", path: str = "", retry_after_s: int = 0
+    ) -> None:
+        """Answer the next `count` requests that match with an HTTP status."""
+        self.refusals.append(Refusal(count, status, method, path, retry_after_s))
+
+    def rotate_token(self, token: str) -> None:
+        """Accept this bearer token from now on, and no other."""
+        self.tokens = frozenset({token})
+
+    async def before(self, request: Request, authorization: str) -> None:
+        """Hold a request back or refuse it, as ordered."""
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        if self.tokens and authorization.removeprefix("Bearer ") not in self.tokens:
+            raise failures.unauthorized()
+        for refusal in self.refusals:
+            if refusal.matches(request):
+                refusal.count -= 1
+                raise _ordered(refusal)
+        self.refusals = [refusal for refusal in self.refusals if refusal.count > 0]
+
+
+def _ordered(refusal: Refusal) -> ApiFailure:
+    reasons = {
+        401: "Unauthorized",
+        403: "Forbidden",
+        404: "NotFound",
+        409: "Conflict",
+        410: "Expired",
+        422: "Invalid",
+        429: "TooManyRequests",
+        500: "InternalError",
+        503: "ServiceUnavailable",
+        504: "Timeout",
+    }
+    headers = {}
+    if refusal.retry_after_seconds:
+        headers["Retry-After"] = str(refusal.retry_after_seconds)
+    reason = reasons.get(refusal.status, "")
+    return ApiFailure(refusal.status, reason, "ordered by the mock", headers=headers)
