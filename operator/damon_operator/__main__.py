@@ -1,0 +1,95 @@
+"""Entry: read the settings, build the objects, run."""
+
+import asyncio
+import logging
+import random
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+import kopf
+
+from damon_operator import handlers
+from damon_operator.cluster import Cluster, ConfigException, connect
+from damon_operator.leader import Elector
+from damon_operator.reconcile import Service
+from damon_operator.settings import Settings, parse
+
+_log = logging.getLogger("damon_operator")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator until it is told to stop; return the exit status."""
+    settings = parse(arguments)
+    _log_to_stderr(settings.log_level)
+    try:
+        return asyncio.run(operate(settings))
+    except ConfigException as error:
+        _log.error("no API server: give --kubeconfig or run in a cluster error=%s", error)
+        return 2
+
+
+async def operate(settings: Settings) -> int:
+    """Run the operator until it is told to stop; return the exit status."""
+    async with connect(settings.kubeconfig) as cluster:
+        service = Service(
+            port=cluster,
+            tempo=settings.tempo,
+            instance=settings.identity,
+            clock=time.monotonic,
+            now=_now,
+            random=random.random,
+        )
+        doors = handlers.Doors(
+            work=_work(settings, cluster, service),
+            look=service.look,
+            stalled=service.stalled,
+            credentials=cluster.credentials,
+        )
+        port = settings.liveness_port
+        await kopf.operator(
+            registry=handlers.registry(doors),
+            settings=handlers.settings(),
+            clusterwide=True,
+            standalone=True,
+            liveness_endpoint=f"http://0.0.0.0:{port}/healthz" if port else None,
+            stop_flag=doors.stop,
+        )
+    return 1 if doors.failure else 0
+
+
+def _work(settings: Settings, cluster: Cluster, service: Service) -> Callable[[], Awaitable[None]]:
+    if not settings.leader_elect:
+        return service.run
+    elector = Elector(
+        leases=cluster,
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=settings.identity,
+        clock=time.monotonic,
+        now=_now,
+        lease_s=settings.tempo.lease_s,
+        retry_s=settings.tempo.lease_retry_s,
+    )
+    return lambda: elector.lead(service.run)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _log_to_stderr(level: str) -> None:
+    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+        logging.addLevelName(number, logging.getLevelName(number).lower())
+    logging.basicConfig(
+        level=level,
+        format="time=%(asctime)s level=%(levelname)s from=%(name)s %(message)s",
+    )
+    if level != "debug":  # a line per handler call and per probe tells nobody anything
+        for chatty in ("kopf.objects", "kopf.activities", "aiohttp.access"):
+            logging.getLogger(chatty).setLevel("warning")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

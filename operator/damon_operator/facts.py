@@ -1,0 +1,318 @@
+"""What the operator keeps of each API object: slim frozen tuples, and how they are read.
+
+A hundred thousand pods must fit into a small container, so a pod's 8 kB of JSON become some 500
+bytes: container ids are 32 bytes instead of 64 digits, labels that many pods carry exist once, and
+nothing that no decision looks at is kept. Pure: raw API dicts in, facts out; `BadObject` when one
+object cannot be read.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from damon_contract import names, priorities, quantities
+from damon_contract.priorities import Rejected
+from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
+from damon_operator.errors import BadObject
+
+Raw = Mapping[str, Any]
+Labels = tuple[tuple[str, str], ...]
+"""Label pairs, sorted by key."""
+
+T = TypeVar("T")
+
+_CONTAINER_ID: Final = re.compile(r"[a-z0-9.+-]+://([0-9a-f]{64})", re.ASCII)
+_STATUS_LISTS: Final = (
+    "initContainerStatuses",
+    "containerStatuses",
+    "ephemeralContainerStatuses",
+)
+
+
+class Container(NamedTuple):
+    """A running container."""
+
+    name: str
+    id: bytes
+    """The runtime's id, 32 bytes."""
+
+
+class Pod(NamedTuple):
+    """What decides about a pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    labels: Labels
+    asked: int | Rejected | None
+    """The annotation damon-operator.io/priority, read: 1..100, no priority, or absent."""
+    exempt: bool | Rejected
+    """The annotation damon-operator.io/exempt, read."""
+    priority: int | None
+    """spec.priority: the value of its PriorityClass, resolved at admission and never changed."""
+    priority_class: str
+    qos: str
+    phase: str
+    runtime_class: str
+    containers: tuple[Container, ...]
+
+
+class Node(NamedTuple):
+    """What decides about a node."""
+
+    name: str
+    uid: str
+    labels: Labels
+    reserved_bytes: int
+    """Capacity minus allocatable memory."""
+
+
+class Namespace(NamedTuple):
+    """What rules ask of a namespace."""
+
+    name: str
+    labels: Labels
+
+
+class Tuning(NamedTuple):
+    """A DamonTuning; `spec` is None when it is not valid, and `problem` says why."""
+
+    name: str
+    uid: str
+    generation: int
+    created: str
+    """RFC 3339 in UTC, so that text order is time order."""
+    spec: DamonTuningSpec | None
+    problem: str
+    status: DamonTuningStatus | None
+
+
+class NodeCondition(NamedTuple):
+    """A condition of a DamonNode."""
+
+    type: str
+    status: str
+    reason: str
+
+
+class Written(NamedTuple):
+    """A DamonNode as the API server has it."""
+
+    name: str
+    uid: str
+    generation: int
+    hash: str
+    """spec.hash."""
+    digest: str
+    """What spec.hash would have to be; another one means that somebody else changed the spec."""
+    owner_uid: str
+    """uid of the Node it belongs to."""
+    observed_hash: str
+    """status.observedHash: the plan the agent speaks of."""
+    conditions: tuple[NodeCondition, ...]
+
+
+class Pool:
+    """Hands out one instance of equal values. Forgets all it knows when it is full."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._known: dict[Any, Any] = {}
+
+    def share(self, value: T) -> T:
+        """Return an equal value that others use too."""
+        if len(self._known) >= self._limit:
+            self._known.clear()
+        shared: T = self._known.setdefault(value, value)
+        return shared
+
+
+Reader = Callable[[Raw, Any], Any]
+"""Reads a raw object; the second argument is the fact read before of the same object, or None."""
+
+
+def pod_reader(pool: Pool) -> Callable[[Raw, Pod | None], Pod]:
+    """Return the reader of pods; `pool` holds what many pods have in common."""
+
+    def read(raw: Raw, _before: Pod | None) -> Pod:
+        return read_pod(raw, pool)
+
+    return read
+
+
+def read_pod(raw: Raw, pool: Pool) -> Pod:
+    """Read a pod."""
+    with _reading("Pod", raw):
+        metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+        annotations = metadata.get("annotations") or {}
+        asked = annotations.get(names.PRIORITY_ANNOTATION)
+        priority = spec.get("priority")
+        return Pod(
+            namespace=pool.share(_text(metadata["namespace"], 63)),
+            name=_text(metadata["name"], 253),
+            uid=_text(metadata["uid"], 64),
+            node=pool.share(_text(spec.get("nodeName") or "", 253)),
+            labels=_labels(metadata, pool),
+            asked=None if asked is None else priorities.from_annotation(str(asked)),
+            exempt=_exempt(annotations.get(names.EXEMPT_ANNOTATION)),
+            priority=None if priority is None else int(priority),
+            priority_class=pool.share(_text(spec.get("priorityClassName") or "", 253)),
+            qos=pool.share(_text(status.get("qosClass") or "", 63)),
+            phase=pool.share(_text(status.get("phase") or "", 63)),
+            runtime_class=pool.share(_text(spec.get("runtimeClassName") or "", 253)),
+            containers=tuple(_running(status, pool)),
+        )
+
+
+def read_node(raw: Raw, _before: Node | None = None) -> Node:
+    """Read a node; memory that cannot be read counts as nothing reserved."""
+    with _reading("Node", raw):
+        metadata, status = raw["metadata"], raw.get("status") or {}
+        return Node(
+            name=_text(metadata["name"], 253),
+            uid=_text(metadata["uid"], 64),
+            labels=_labels(metadata, None),
+            reserved_bytes=_reserved_bytes(status),
+        )
+
+
+def read_namespace(raw: Raw, _before: Namespace | None = None) -> Namespace:
+    """Read a namespace."""
+    with _reading("Namespace", raw):
+        metadata = raw["metadata"]
+        return Namespace(name=_text(metadata["name"], 63), labels=_labels(metadata, None))
+
+
+def read_tuning(raw: Raw) -> Tuning:
+    """Read a DamonTuning; an invalid spec gives a fact that says what is wrong where.
+
+    Strict: a number in quotes is no number, as for the API server. Objects stored before a field
+    was known or removed pass the API server unchecked, so the check is ours.
+    """
+    with _reading(names.TUNING_KIND, raw):
+        metadata = raw["metadata"]
+        spec: DamonTuningSpec | None = None
+        problem = ""
+        try:
+            spec = DamonTuningSpec.model_validate_json(
+                json.dumps(raw.get("spec") or {}), strict=True
+            )
+        except ValidationError as error:
+            problem = _problem(error)
+        try:
+            status = DamonTuningStatus.model_validate(raw.get("status") or {})
+        except ValidationError:
+            status = None  # written by something else; it will be written anew
+        return Tuning(
+            name=_text(metadata["name"], 253),
+            uid=_text(metadata["uid"], 64),
+            generation=int(metadata.get("generation") or 0),
+            created=str(metadata.get("creationTimestamp") or ""),
+            spec=spec,
+            problem=problem,
+            status=status,
+        )
+
+
+def read_written(raw: Raw, before: Written | None) -> Written:
+    """Read a DamonNode; the digest is computed only when the generation moved on.
+
+    Agents write their status every few seconds, plans change rarely: without `before` the digest
+    would be most of the work.
+    """
+    with _reading(names.NODE_KIND, raw):
+        metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        uid, generation = _text(metadata["uid"], 64), int(metadata.get("generation") or 0)
+        known = before is not None and (before.uid, before.generation) == (uid, generation)
+        owners = [o for o in metadata.get("ownerReferences") or () if o.get("kind") == "Node"]
+        return Written(
+            name=_text(metadata["name"], 253),
+            uid=uid,
+            generation=generation,
+            hash=str(spec.get("hash") or ""),
+            digest=before.digest if before is not None and known else spec_digest(spec),
+            owner_uid=str(owners[0].get("uid")) if len(owners) == 1 else "",
+            observed_hash=str(status.get("observedHash") or ""),
+            conditions=tuple(
+                NodeCondition(str(c.get("type")), str(c.get("status")), str(c.get("reason")))
+                for c in status.get("conditions") or ()
+            ),
+        )
+
+
+def spec_digest(spec: Raw) -> str:
+    """Return the digest of a DamonNode spec in wire form, over everything but `hash`."""
+    content = {key: value for key, value in spec.items() if key != "hash"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+@contextmanager
+def _reading(kind: str, raw: Raw) -> Iterator[None]:
+    """Turn whatever an odd object does to the reader into BadObject with its name."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        metadata = raw.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        why = f"{type(error).__name__}: {error}"[:200]
+        raise BadObject(kind, str(name or "without a name")[:253], why) from error
+
+
+def _text(value: object, limit: int) -> str:
+    if not isinstance(value, str) or len(value) > limit:
+        raise ValueError(f"{str(value)[:40]!r} is not a text of at most {limit} characters")
+    return value
+
+
+def _labels(metadata: Raw, pool: Pool | None) -> Labels:
+    labels = metadata.get("labels") or {}
+    if pool is None:
+        return tuple(sorted((str(key), str(value)) for key, value in labels.items()))
+    return pool.share(
+        tuple(sorted(pool.share((str(key), str(value))) for key, value in labels.items()))
+    )
+
+
+def _exempt(annotation: object) -> bool | Rejected:
+    if annotation is None or annotation == "false":
+        return False
+    if annotation == "true":
+        return True
+    return Rejected(f'{str(annotation)[:40]!a} is neither "true" nor "false"')
+
+
+def _running(status: Raw, pool: Pool) -> Iterator[Container]:
+    for each in _STATUS_LISTS:
+        for container in status.get(each) or ():
+            if (container.get("state") or {}).get("running") is None:
+                continue
+            match = _CONTAINER_ID.fullmatch(str(container.get("containerID") or ""))
+            if match is not None:
+                name = pool.share(_text(container["name"], 63))
+                yield Container(name, bytes.fromhex(match[1]))
+
+
+def _reserved_bytes(status: Raw) -> int:
+    try:
+        capacity = quantities.quantity_bytes(str(status["capacity"]["memory"]))
+        allocatable = quantities.quantity_bytes(str(status["allocatable"]["memory"]))
+    except (KeyError, ValueError, TypeError):
+        return 0  # the agent's own floor is above the zones' watermarks anyway
+    return max(0, capacity - allocatable)
+
+
+def _problem(error: ValidationError) -> str:
+    """Return every fault with its field path as the user wrote it, in camelCase."""
+    faults = []
+    for fault in error.errors(include_url=False, include_context=False):
+        path = ".".join(["spec", *(str(part) for part in fault["loc"])])
+        faults.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}")
+    more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+    return "; ".join(faults[:5])[:2000] + more

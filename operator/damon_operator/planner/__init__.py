@@ -1,0 +1,1 @@
+"""What the cluster's facts mean for each node. Pure: facts in, plans and statuses out."""

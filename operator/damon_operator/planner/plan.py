@@ -1,0 +1,122 @@
+"""The plan of one node: the one place where tunings, pods and the node meet."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, PlannedContainer, PlannedPod
+from damon_operator.facts import Labels, Node, Pod, Tuning, spec_digest
+from damon_operator.planner.priorities import Note, NoteReason, Source, Verdict, resolve
+from damon_operator.planner.selection import choose
+
+MAX_CONTAINERS: Final = 64
+"""Most containers of one pod in a plan, as the CRD says."""
+
+
+class PodNote(NamedTuple):
+    """A note and the pod it is about."""
+
+    namespace: str
+    name: str
+    uid: str
+    note: Note
+
+
+class NodePlan(NamedTuple):
+    """What is wanted of one node."""
+
+    matching: tuple[str, ...]
+    """The tunings whose nodeSelector matches; the first one governs."""
+    spec: DamonNodeSpec | None
+    """None: nothing governs this node, it shall have no DamonNode."""
+    pods: Mapping[str, int]
+    """How many pods got their priority how: fields of PodCounts."""
+    notes: tuple[PodNote, ...]
+
+
+def plan(
+    tunings: Sequence[Tuning], node: Node, pods: Iterable[Pod], namespaces: Mapping[str, Labels]
+) -> NodePlan:
+    """Return the plan of a node.
+
+    `tunings` come from `selection.ranked`, `pods` are those bound to the node, in any order, and
+    `namespaces` the labels by name. Only pods that run at least one container take part.
+    """
+    choice = choose(tunings, node.labels)
+    if choice.governor is None or choice.governor.spec is None:
+        return NodePlan(choice.matching, None, {}, ())
+    spec = choice.governor.spec
+    counts: Counter[str] = Counter()
+    notes: list[PodNote] = []
+    decided: list[tuple[int, Pod, str]] = []
+    if spec.mode != "Off":
+        for pod in pods:
+            if pod.phase != "Running" or not pod.containers:
+                continue
+            verdict = resolve(pod, namespaces.get(pod.namespace, ()), spec.priorities)
+            _count(verdict, counts)
+            notes.extend(PodNote(pod.namespace, pod.name, pod.uid, n) for n in verdict.notes)
+            if verdict.priority is not None:
+                decided.append((verdict.priority, pod, verdict.source))
+    planned = _fill(decided)
+    kept = sorted(planned[-MAX_PODS:], key=_place)
+    wanted = DamonNodeSpec(
+        tuning=choice.governor.name,
+        mode=spec.mode,
+        settings=spec.settings(),
+        reserved_bytes=node.reserved_bytes,
+        hash="",
+        pods=tuple(kept),
+        pods_left_out=len(planned) - len(kept),
+    )
+    hashed = wanted.model_copy(update={"hash": spec_digest(wire(wanted))})
+    return NodePlan(choice.matching, hashed, counts, tuple(sorted(notes)))
+
+
+def wire(spec: DamonNodeSpec) -> dict[str, Any]:
+    """Return a plan as the API server is given it: camelCase, defaults written out, no nulls."""
+    return spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _fill(decided: Iterable[tuple[int, Pod, str]]) -> list[PlannedPod]:
+    """Return the planned pods, most important first, each container id in the first one only.
+
+    An id that two pods claim (a mirror pod recreated under a new uid) goes to the more important
+    one: to be spared by mistake costs memory, to be reclaimed by mistake costs latency.
+    """
+    claimed: set[bytes] = set()
+    planned = []
+    for priority, pod, source in sorted(decided, key=lambda d: (-d[0], *_place(d[1]))):
+        containers: list[PlannedContainer] = []
+        for container in sorted(pod.containers):
+            if container.id not in claimed and len(containers) < MAX_CONTAINERS:
+                claimed.add(container.id)
+                containers.append(PlannedContainer(name=container.name, id=container.id.hex()))
+        if containers:
+            planned.append(
+                PlannedPod(
+                    namespace=pod.namespace,
+                    name=pod.name,
+                    uid=pod.uid,
+                    priority=priority,
+                    source=source,
+                    containers=tuple(containers),
+                )
+            )
+    return planned
+
+
+def _place(pod: Pod | PlannedPod) -> tuple[str, str, str]:
+    return (pod.namespace, pod.name, pod.uid)
+
+
+def _count(verdict: Verdict, counts: Counter[str]) -> None:
+    counts[verdict.step.value] += 1
+    for note in verdict.notes:
+        if note.reason is NoteReason.CLAMPED:
+            counts["clamped"] += 1
+        elif note.reason is NoteReason.REJECTED:
+            counts["rejected"] += 1
+
+
+__all__ = ["NodePlan", "PodNote", "Source", "plan", "wire"]

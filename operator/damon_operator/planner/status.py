@@ -1,0 +1,122 @@
+"""What a DamonTuning's status says, from the tally of its nodes."""
+
+from enum import StrEnum
+
+from damon_contract.v1alpha1.model import Verdict, settle
+from damon_contract.v1alpha1.tuning import (
+    DamonTuningStatus,
+    NodeCounts,
+    PodCounts,
+    ReasonCount,
+)
+from damon_operator.facts import Tuning
+from damon_operator.planner.tally import Tally
+
+
+class Reason(StrEnum):
+    """Every reason a DamonTuning's conditions can carry, besides those of the DamonNodes."""
+
+    VALID = "Valid"
+    INVALID = "Invalid"
+    APPLIED = "Applied"
+    APPLYING = "Applying"
+    NO_NODES = "NoNodes"
+    OVERRIDDEN = "Overridden"
+    PARTLY_OVERRIDDEN = "PartlyOverridden"
+    NOT_OVERRIDDEN = "NotOverridden"
+    AS_EXPECTED = "AsExpected"
+
+
+def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatus:
+    """Return the status a tuning should have; `now` is RFC 3339 in UTC.
+
+    Transition times are kept from `tuning.status` while a condition's status stays.
+    """
+    reasons = sorted(tally.reasons.items(), key=lambda item: (-len(item[1]), item[0]))
+    counts = tuple(
+        ReasonCount(reason=reason, nodes=len(nodes), example=min(nodes))
+        for reason, nodes in reasons[:5]
+    )
+    verdicts = (
+        _ready(tuning, tally, counts),
+        _degraded(tally, counts),
+        _overridden(tally),
+        _valid(tuning),
+    )
+    previous = tuning.status.conditions if tuning.status else ()
+    return DamonTuningStatus(
+        observed_generation=tuning.generation,
+        conditions=settle(verdicts, previous, now=now, generation=tuning.generation),
+        nodes=NodeCounts(
+            matched=tally.matched,
+            governed=tally.governed,
+            applied=tally.applied,
+            degraded=tally.degraded,
+            unsupported=tally.unsupported,
+            unreported=tally.unreported,
+        ),
+        pods=PodCounts(**{name: tally.pods.get(name, 0) for name in PodCounts.model_fields}),
+        reasons=counts,
+    )
+
+
+def _valid(tuning: Tuning) -> Verdict:
+    if not tuning.problem:
+        return Verdict(type="Valid", status="True", reason=Reason.VALID, message="")
+    effect = (
+        "the tuning takes no part until this is mended"
+        if tuning.spec is None
+        else "the last valid spec stays in force"
+    )
+    message = f"{tuning.problem}; {effect}"
+    return Verdict(type="Valid", status="False", reason=Reason.INVALID, message=message)
+
+
+def _overridden(tally: Tally) -> Verdict:
+    lost = tally.matched - tally.governed
+    if lost == 0:
+        return Verdict(type="Overridden", status="False", reason=Reason.NOT_OVERRIDDEN, message="")
+    winners = sorted(
+        ((number, name) for name, number in tally.winners.items() if number > 0),
+        key=lambda each: (-each[0], each[1]),
+    )
+    named = ", ".join(f"{name} ({number})" for number, name in winners[:5])
+    return Verdict(
+        type="Overridden",
+        status="True",
+        reason=Reason.PARTLY_OVERRIDDEN if tally.governed else Reason.OVERRIDDEN,
+        message=f"{lost} of {tally.matched} matching nodes are governed by {named}, "
+        "which comes first by precedence, age or name",
+    )
+
+
+def _degraded(tally: Tally, counts: tuple[ReasonCount, ...]) -> Verdict:
+    if tally.degraded == 0 and tally.unsupported == 0:
+        return Verdict(type="Degraded", status="False", reason=Reason.AS_EXPECTED, message="")
+    return Verdict(
+        type="Degraded",
+        status="True",
+        reason=counts[0].reason if counts else "Degraded",
+        message=f"{tally.degraded} nodes are degraded, {tally.unsupported} offer no usable DAMON: "
+        + _listed(counts),
+    )
+
+
+def _ready(tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...]) -> Verdict:
+    if tuning.problem:
+        return Verdict(type="Ready", status="False", reason=Reason.INVALID, message=tuning.problem)
+    if tally.matched == 0:
+        message = "no node has the labels of nodeSelector"
+        return Verdict(type="Ready", status="False", reason=Reason.NO_NODES, message=message)
+    if tally.governed == 0:
+        message = "other tunings govern every matching node"
+        return Verdict(type="Ready", status="False", reason=Reason.OVERRIDDEN, message=message)
+    if tally.applied == tally.governed:
+        message = f"all {tally.governed} nodes carry out the plan"
+        return Verdict(type="Ready", status="True", reason=Reason.APPLIED, message=message)
+    message = f"{tally.applied} of {tally.governed} nodes carry out the plan: {_listed(counts)}"
+    return Verdict(type="Ready", status="False", reason=Reason.APPLYING, message=message)
+
+
+def _listed(counts: tuple[ReasonCount, ...]) -> str:
+    return ", ".join(f"{c.reason} on {c.nodes} (such as {c.example})" for c in counts) or "-"

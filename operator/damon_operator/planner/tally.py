@@ -1,0 +1,148 @@
+"""Sums over the nodes of a tuning, kept up to date node by node instead of counted anew."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from damon_contract.v1alpha1.node import NodeCondition, NodeReason
+from damon_operator.facts import Written
+
+NO_REPORT: Final = "NoReport"
+"""Reason of a node whose agent has reported nothing yet."""
+PLAN_PENDING: Final = "PlanPending"
+"""Reason of a node whose agent speaks of an older plan."""
+WRITE_FAILED: Final = "WriteFailed"
+"""Reason of a node whose DamonNode cannot be written."""
+
+_UNSUPPORTED: Final = frozenset({NodeReason.NO_DAMON.value, NodeReason.UNSUPPORTED.value})
+
+
+class Row(NamedTuple):
+    """What one node contributes."""
+
+    node: str
+    matching: tuple[str, ...]
+    """Tunings that match it; the first one governs."""
+    applied: bool
+    degraded: bool
+    unsupported: bool
+    unreported: bool
+    reasons: tuple[str, ...]
+    """What holds it back, each once."""
+    pods: Mapping[str, int]
+    """How its pods got their priority how: fields of PodCounts."""
+
+
+@dataclass
+class Tally:
+    """What the nodes of one tuning add up to."""
+
+    matched: int = 0
+    governed: int = 0
+    applied: int = 0
+    degraded: int = 0
+    unsupported: int = 0
+    unreported: int = 0
+    pods: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Nodes by reason."""
+    winners: Counter[str] = field(default_factory=Counter)
+    """How many matched nodes which other tuning governs."""
+
+    def _governs(self, row: Row, sign: int) -> None:
+        self.governed += sign
+        self.applied += sign * row.applied
+        self.degraded += sign * row.degraded
+        self.unsupported += sign * row.unsupported
+        self.unreported += sign * row.unreported
+        for step, number in row.pods.items():
+            self.pods[step] += sign * number
+        for reason in row.reasons:
+            nodes = self.reasons.setdefault(reason, {})
+            if sign > 0:
+                nodes[row.node] = None
+            else:
+                nodes.pop(row.node, None)
+                if not nodes:
+                    del self.reasons[reason]
+
+
+@dataclass
+class Tallies:
+    """The tallies of all tunings and the rows they were made of."""
+
+    _rows: dict[str, Row] = field(default_factory=dict)
+    _of: dict[str, Tally] = field(default_factory=dict)
+
+    def of(self, tuning: str) -> Tally:
+        """Return the tally of a tuning."""
+        return self._of.get(tuning, Tally())
+
+    def put(self, node: str, row: Row | None) -> frozenset[str]:
+        """Replace a node's row (None: the node is gone); return the tunings that may differ."""
+        before = self._rows.get(node)
+        if before == row:
+            return frozenset()
+        touched = {name for each in (before, row) if each for name in each.matching}
+        if before is not None:
+            self._add(before, -1)
+        if row is None:
+            self._rows.pop(node, None)
+        else:
+            self._rows[node] = row
+            self._add(row, 1)
+        return frozenset(touched)
+
+    def _add(self, row: Row, sign: int) -> None:
+        for position, name in enumerate(row.matching):
+            tally = self._of.setdefault(name, Tally())
+            tally.matched += sign
+            if position == 0:
+                tally._governs(row, sign)  # noqa: SLF001 - the two are one thing
+            else:
+                tally.winners[row.matching[0]] += sign
+            if tally.matched == 0:
+                del self._of[name]
+
+
+def row(
+    node: str,
+    matching: tuple[str, ...],
+    pods: Mapping[str, int],
+    wanted_hash: str,
+    written: Written | None,
+    *,
+    write_failed: bool,
+) -> Row:
+    """Return what a governed node contributes, from its wanted plan and its DamonNode."""
+    conditions = {c.type: c for c in written.conditions} if written else {}
+    unreported = written is None or not conditions
+    current = written is not None and written.observed_hash == wanted_hash
+    damon = conditions.get(NodeCondition.DAMON_AVAILABLE)
+    applied = conditions.get(NodeCondition.APPLIED)
+    degraded = conditions.get(NodeCondition.DEGRADED)
+
+    def reasons() -> Iterator[str]:
+        if write_failed:
+            yield WRITE_FAILED
+        if unreported:
+            yield NO_REPORT
+        elif not current:
+            yield PLAN_PENDING
+        for condition, bad in ((damon, "False"), (applied, "False"), (degraded, "True")):
+            if condition is not None and condition.status == bad:
+                yield condition.reason
+
+    return Row(
+        node=node,
+        matching=matching,
+        applied=current and applied is not None and applied.status == "True",
+        degraded=degraded is not None and degraded.status == "True",
+        unsupported=(
+            damon is not None and damon.status == "False" and damon.reason in _UNSUPPORTED
+        ),
+        unreported=unreported,
+        reasons=tuple(dict.fromkeys(reasons())),
+        pods=pods,
+    )

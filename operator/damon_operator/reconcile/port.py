@@ -1,0 +1,91 @@
+"""What the service needs of the API server, and the objects it writes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final, Protocol
+
+from damon_contract import names
+from damon_operator.planner.plan import PodNote, wire
+from damon_operator.reconcile.world import Apply
+from damon_operator.resources import Raw, Source
+
+CONTROLLER: Final = f"{names.GROUP}/operator"
+"""reportingController of our Events."""
+
+
+class Port(Source, Protocol):
+    """The API server, as `cluster.Cluster` offers it. Raises `errors.ApiError`, nothing else."""
+
+    async def apply_node(self, body: Raw) -> Raw:
+        """Server-side apply a DamonNode; return it as stored."""
+
+    async def delete_node(self, name: str, uid: str) -> None:
+        """Delete a DamonNode if it has this uid."""
+
+    async def write_tuning_status(self, name: str, uid: str, status: Raw) -> None:
+        """Replace the status of a DamonTuning if it has this uid."""
+
+    async def create_event(self, namespace: str, body: Raw) -> None:
+        """Create an Event."""
+
+
+Now = Callable[[], datetime]
+"""Returns the time of day, in UTC."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return metav1.Time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_time(moment: datetime) -> str:
+    """Return metav1.MicroTime."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def damon_node(action: Apply) -> dict[str, Any]:
+    """Return the DamonNode to apply.
+
+    Owned by the Node and garbage-collected with it. No blockOwnerDeletion: that would take the
+    right to update the finalizers of nodes.
+    """
+    owner = {"apiVersion": "v1", "kind": "Node", "name": action.node.name, "uid": action.node.uid}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.NODE_KIND,
+        "metadata": {"name": action.node.name, "ownerReferences": [owner]},
+        "spec": wire(action.spec),
+    }
+
+
+def pod_event(about: PodNote, *, instance: str, now: datetime) -> dict[str, Any]:
+    """Return the Event that tells a pod's owner about an annotation.
+
+    Its name is made from what it says, so that saying it again after a restart is a Conflict and
+    not a second Event.
+    """
+    reason, message = about.note
+    digest = sha256(f"{about.uid}\0{reason}\0{message}".encode()).hexdigest()[:16]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{about.name[:200].rstrip('.-')}.{digest}",
+            "namespace": about.namespace,
+        },
+        "eventTime": micro_time(now),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128],
+        "action": "ReadAnnotation",
+        "reason": reason.value,
+        "type": "Warning",
+        "note": message[:1024],
+        "regarding": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+        },
+    }

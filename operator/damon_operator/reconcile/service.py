@@ -1,0 +1,251 @@
+"""The use case: streams in, plans out. Knows no kopf and no HTTP."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from damon_operator import resources
+from damon_operator.backoff import Backoff
+from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable
+from damon_operator.facts import (
+    Pool,
+    Tuning,
+    pod_reader,
+    read_namespace,
+    read_node,
+    read_tuning,
+    read_written,
+)
+from damon_operator.planner.status import tuning_status
+from damon_operator.reconcile.announcer import Announcer
+from damon_operator.reconcile.port import Now, Port, rfc3339
+from damon_operator.reconcile.world import World
+from damon_operator.reconcile.writer import Writer
+from damon_operator.reflector import Reflector
+from damon_operator.resources import Raw
+from damon_operator.settings import Tempo
+
+_log = logging.getLogger(__name__)
+
+F = TypeVar("F")
+
+_TURN = 16
+"""Plans after which other tasks get their turn."""
+
+
+@dataclass
+class Service:
+    """Keeps a DamonNode per governed node, and the status of every DamonTuning."""
+
+    port: Port
+    tempo: Tempo
+    instance: str
+    """Name of this replica, for Events."""
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    now: Now
+    random: Callable[[], float]
+    """A number in [0, 1)."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    world: World = field(init=False)
+    streams: tuple[Reflector[Any], ...] = field(init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _report: asyncio.Event = field(default_factory=asyncio.Event)
+    _look: asyncio.Event = field(default_factory=asyncio.Event)
+    _listed: asyncio.Event = field(default_factory=asyncio.Event)
+    _listed_at: float = float("-inf")
+    _running: bool = False
+
+    def __post_init__(self) -> None:
+        self._backoff = Backoff(self.random, self.tempo.retry_first_s, self.tempo.retry_most_s)
+        self.world = World(self._changed.set)
+        self._writer = Writer(self.world, self.port, self._backoff, self.sleep)
+        self._announcer = Announcer(self.port, self._backoff, self.sleep, self.now, self.instance)
+        world = self.world
+        self.streams = (
+            self._stream(resources.NAMESPACES, read_namespace, _name, world.namespace_changed),
+            self._stream(resources.NODES, read_node, _name, world.node_changed),
+            self._stream(resources.DAMON_NODES, read_written, _name, world.written_changed),
+            self._stream(resources.PODS, pod_reader(Pool()), _uid, world.pod_changed),
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled. A failure of the API server never ends this."""
+        self._listed_at = self.clock()
+        for stream in self.streams:
+            stream.heard = self._listed_at
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stream in self.streams:
+                    group.create_task(stream.run())
+                for part in (
+                    self._follow_tunings,
+                    self._plan,
+                    self._report_statuses,
+                    self._writer.run,
+                    self._announcer.run,
+                ):
+                    group.create_task(part())
+        finally:
+            self._running = False
+
+    def look(self) -> None:
+        """Say that some DamonTuning changed: they are all listed again, which is the truth."""
+        self._look.set()
+
+    def stalled(self) -> tuple[str, ...]:
+        """Return the streams that have made no step for too long; none before the start."""
+        if not self._running:
+            return ()
+        limit = self.clock() - self.tempo.stalled_s
+        heard = {stream.resource.name: stream.heard for stream in self.streams}
+        heard[resources.DAMON_TUNINGS.name] = self._listed_at
+        return tuple(name for name, at in heard.items() if at < limit)
+
+    async def _follow_tunings(self) -> None:
+        """List the DamonTunings whenever somebody says so, and every now and then anyway."""
+        failures = 0
+        while True:
+            self._look.clear()
+            try:
+                self.world.set_tunings(await self._list_tunings())
+                failures, delay_s = 0, self.tempo.tunings_s
+                self._listed.set()
+            except ApiError as error:
+                failures += 1
+                asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
+                delay_s = self._backoff.delay_s(failures, asked)
+                hint = "; is the CRD installed?" if isinstance(error, NotFound) else ""
+                _log.warning(
+                    "list failed resource=damontunings failures=%d retry_s=%.1f error=%s%s",
+                    failures, delay_s, error, hint,
+                )  # fmt: skip
+            self._listed_at = self.clock()
+            if failures:
+                await self.sleep(delay_s)
+                continue
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._look.wait()
+            except TimeoutError:
+                continue
+            await self.sleep(self.tempo.debounce_s)
+
+    async def _list_tunings(self) -> list[Tuning]:
+        found: list[Tuning] = []
+        after = ""
+        while True:
+            page = await self.port.page(
+                resources.DAMON_TUNINGS, limit=self.tempo.streams.page_limit, after=after
+            )
+            for raw in page.items:
+                try:
+                    found.append(read_tuning(raw))
+                except BadObject as error:
+                    _log.warning("unreadable object resource=damontunings error=%s", error)
+            if not page.next:
+                return found
+            after = page.next
+
+    async def _plan(self) -> None:
+        """Plan touched nodes, once everything has been listed."""
+        for ready in (self._listed, *(stream.synced for stream in self.streams)):
+            await ready.wait()
+        _log.info("synced nodes=%d tunings=%d", len(self.world.nodes), len(self.world.tunings))
+        self.world.everything()
+        while True:
+            await self._changed.wait()
+            await self.sleep(self.tempo.debounce_s)
+            self._changed.clear()
+            for number, name in enumerate(self.world.take_dirty(), 1):
+                self._plan_node(name)
+                if number % _TURN == 0:
+                    await asyncio.sleep(0)
+            for name in self.world.take_unchecked():
+                self.world.recount(name)
+                self._push(name)
+            if self.world.stale:
+                self._report.set()
+
+    def _plan_node(self, name: str) -> None:
+        try:
+            planned = self.world.replan(name)
+        except ValueError as error:
+            # A fact no schema foresaw; this node keeps its plan, the others go on.
+            _log.error("plan failed node=%s error=%s", name, error)
+            return
+        self._announcer.tell(name, planned.notes)
+        self._push(name)
+
+    def _push(self, name: str) -> None:
+        if self.world.action(name) is not None:
+            self._writer.push(name)
+
+    async def _report_statuses(self) -> None:
+        failures = 0
+        while True:
+            await self._report.wait()
+            await self.sleep(self.tempo.status_s)
+            self._report.clear()
+            stale, self.world.stale = self.world.stale, set()
+            failed: ApiError | None = None
+            for name in sorted(stale):
+                try:
+                    await self._report_status(name)
+                except ApiError as error:
+                    failed = error
+                    self.world.stale.add(name)
+                    _log.warning("status not written tuning=%s error=%s", name, error)
+            failures = failures + 1 if failed else 0
+            if failed:
+                self._report.set()
+                await self.sleep(self._backoff.delay_s(failures))
+
+    async def _report_status(self, name: str) -> None:
+        tuning = self.world.tunings.get(name)
+        if tuning is None:
+            return
+        status = tuning_status(tuning, self.world.tally(name), now=rfc3339(self.now()))
+        if status == tuning.status:
+            return
+        body = status.model_dump(mode="json", by_alias=True)
+        try:
+            await self.port.write_tuning_status(name, tuning.uid, body)
+        except NotFound:
+            self.look()  # deleted since the last list
+            return
+        self.world.reported(name, status)
+        _log.info(
+            "status tuning=%s governed=%d applied=%d degraded=%d",
+            name, status.nodes.governed, status.nodes.applied, status.nodes.degraded,
+        )  # fmt: skip
+
+    def _stream(
+        self,
+        resource: resources.Resource,
+        read: Callable[[Raw, F | None], F],
+        key: Callable[[Raw], str],
+        changed: Callable[[F | None, F | None], None],
+    ) -> Reflector[F]:
+        return Reflector(
+            resource=resource,
+            source=self.port,
+            read=read,
+            key=key,
+            changed=changed,
+            backoff=self._backoff,
+            clock=self.clock,
+            sleep=self.sleep,
+            pace=self.tempo.streams,
+        )
+
+
+def _name(raw: Raw) -> str:
+    return str(raw["metadata"]["name"])
+
+
+def _uid(raw: Raw) -> str:
+    return str(raw["metadata"]["uid"])

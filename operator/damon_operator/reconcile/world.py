@@ -1,0 +1,283 @@
+"""Everything the operator knows, what it wants of each node, and which nodes to look at again.
+
+No I/O and no tasks: streams and answers go in through methods, the service asks what to do. All
+work is in proportion to what changed, never to the size of the cluster.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.tuning import DamonTuningStatus
+from damon_operator.facts import Labels, Namespace, Node, Pod, Tuning, Written
+from damon_operator.planner.plan import NodePlan, plan
+from damon_operator.planner.selection import choose, ranked
+from damon_operator.planner.tally import Tallies, Tally, row
+
+
+class Accepted(NamedTuple):
+    """What the API server answered to our last write of a DamonNode."""
+
+    hash: str
+    uid: str
+    generation: int
+
+
+class Apply(NamedTuple):
+    """Write this plan, as a dependant of this node."""
+
+    node: Node
+    spec: DamonNodeSpec
+
+
+class Delete(NamedTuple):
+    """Delete the DamonNode with this uid: nothing governs the node, or it is gone."""
+
+    name: str
+    uid: str
+
+
+@dataclass
+class World:
+    """Facts, plans and the marks on what has to be looked at again."""
+
+    wake: Callable[[], None]
+    """Called whenever there is something new to look at."""
+    nodes: dict[str, Node] = field(default_factory=dict)
+    namespaces: dict[str, Labels] = field(default_factory=dict)
+    pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
+    """By node and uid."""
+    tunings: dict[str, Tuning] = field(default_factory=dict)
+    written: dict[str, Written] = field(default_factory=dict)
+    plans: dict[str, NodePlan] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    """Nodes to plan anew."""
+    unchecked: set[str] = field(default_factory=set)
+    """Nodes whose DamonNode differs from the one seen before."""
+    stale: set[str] = field(default_factory=set)
+    """Tunings whose status may differ."""
+    _relabelled: set[str] = field(default_factory=set)
+    _ranked: tuple[Tuning, ...] = ()
+    _accepted: dict[str, Accepted] = field(default_factory=dict)
+    _deleted: dict[str, str] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
+    _tallies: Tallies = field(default_factory=Tallies)
+
+    # What streams report: (old, new), None where there is none.
+
+    def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """Take a pod's change; touches the node it was on and the one it is on."""
+        if old is not None:
+            here = self.pods.get(old.node, {})
+            here.pop(old.uid, None)
+            if not here:
+                self.pods.pop(old.node, None)
+            self._touch(old.node)
+        if new is not None:
+            self.pods.setdefault(new.node, {})[new.uid] = new
+            self._touch(new.node)
+
+    def node_changed(self, old: Node | None, new: Node | None) -> None:
+        """Take a node's change."""
+        for each in (old, new):
+            if each is not None:
+                self._touch(each.name)
+        if new is not None:
+            self.nodes[new.name] = new
+        elif old is not None:
+            self.nodes.pop(old.name, None)
+
+    def namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
+        """Take a namespace's change; touches nodes only if a rule asks for namespace labels."""
+        if new is not None:
+            self.namespaces[new.name] = new.labels
+        elif old is not None:
+            self.namespaces.pop(old.name, None)
+        name = new.name if new is not None else old.name if old is not None else ""
+        if any(_asks_namespaces(tuning) for tuning in self._ranked):
+            self._relabelled.add(name)
+            self.wake()
+
+    def written_changed(self, old: Written | None, new: Written | None) -> None:
+        """Take a DamonNode's change: somebody's write of the spec, or the agent's report."""
+        if new is not None:
+            name = new.name
+            self.written[name] = new
+        elif old is not None:
+            name = old.name
+            self.written.pop(name, None)
+            accepted = self._accepted.get(name)
+            if accepted is not None and accepted.uid == old.uid:
+                del self._accepted[name]
+            if self._deleted.get(name) == old.uid:
+                del self._deleted[name]
+        else:
+            return
+        self.unchecked.add(name)
+        self.wake()
+
+    def set_tunings(self, found: Iterable[Tuning]) -> None:
+        """Replace all tunings by those of a complete list; touches the nodes they match.
+
+        An update that is not valid leaves the spec before it in force, as long as this process has
+        seen one: a typo must not switch a cluster's tuning off.
+        """
+        before, after = self.tunings, {}
+        for tuning in found:
+            old = before.get(tuning.name)
+            if tuning.spec is None and old is not None and old.uid == tuning.uid:
+                after[tuning.name] = tuning._replace(spec=old.spec)
+            else:
+                after[tuning.name] = tuning
+        changed = [
+            tuning
+            for name in before.keys() | after.keys()
+            if _governing(before.get(name)) != _governing(after.get(name))
+            for tuning in (before.get(name), after.get(name))
+            if tuning is not None
+        ]
+        for name, tuning in after.items():
+            if before.get(name) != tuning:
+                self.stale.add(name)
+        self.tunings, self._ranked = after, ranked(after.values())
+        for node in self.nodes.values() if changed else ():
+            if choose(changed, node.labels).matching:
+                self.dirty.add(node.name)
+        self.wake()
+
+    def everything(self) -> None:
+        """Mark every node and tuning: the first look, once all collections are complete."""
+        self.dirty |= self.nodes.keys() | self.written.keys()
+        self.stale |= self.tunings.keys()
+        self.wake()
+
+    # What the service asks.
+
+    def take_dirty(self) -> list[str]:
+        """Return the nodes to plan anew, and forget the marks."""
+        if self._relabelled:
+            for node, pods in self.pods.items():
+                if any(pod.namespace in self._relabelled for pod in pods.values()):
+                    self.dirty.add(node)
+            self._relabelled.clear()
+        taken = sorted(self.dirty)
+        self.dirty.clear()
+        return taken
+
+    def take_unchecked(self) -> list[str]:
+        """Return the nodes whose DamonNode differs from what it was, and forget the marks."""
+        taken = sorted(self.unchecked)
+        self.unchecked.clear()
+        return taken
+
+    def replan(self, name: str) -> NodePlan:
+        """Compute and keep the plan of a node; raise ValueError when it cannot be said."""
+        node = self.nodes.get(name)
+        if node is None:
+            self.plans.pop(name, None)
+            planned = NodePlan((), None, {}, ())
+        else:
+            pods = self.pods.get(name, {}).values()
+            planned = plan(self._ranked, node, pods, self.namespaces)
+            self.plans[name] = planned
+        self.recount(name)
+        return planned
+
+    def recount(self, name: str) -> None:
+        """Bring the tallies of the tunings that match a node up to date."""
+        planned = self.plans.get(name)
+        contribution = None
+        if planned is not None and planned.spec is not None:
+            contribution = row(
+                name,
+                planned.matching,
+                planned.pods,
+                planned.spec.hash,
+                self.written.get(name),
+                write_failed=name in self._failed,
+            )
+        touched = self._tallies.put(name, contribution)
+        if touched:
+            self.stale |= touched
+            self.wake()
+
+    def tally(self, tuning: str) -> Tally:
+        """Return what the nodes of a tuning add up to."""
+        return self._tallies.of(tuning)
+
+    def action(self, name: str) -> Apply | Delete | None:
+        """Return what the node's DamonNode needs now, None when nothing."""
+        node, written = self.nodes.get(name), self.written.get(name)
+        spec = self.plans[name].spec if name in self.plans else None
+        if spec is None or node is None:
+            if written is None or self._deleted.get(name) == written.uid:
+                return None
+            return Delete(name, written.uid)
+        if self._is_written(spec, node, written, self._accepted.get(name)):
+            return None
+        return Apply(node, spec)
+
+    def accepted(self, name: str, answer: Written) -> None:
+        """Take the API server's answer to an Apply."""
+        self._accepted[name] = Accepted(answer.hash, answer.uid, answer.generation)
+        self._recovered(name)
+
+    def deleted(self, name: str, uid: str) -> None:
+        """Take the API server's answer to a Delete."""
+        self._accepted.pop(name, None)
+        if name in self.written:
+            self._deleted[name] = uid
+        self._recovered(name)
+
+    def failed(self, name: str) -> None:
+        """Note that a write of this node's DamonNode failed."""
+        self._failed.add(name)
+        self.recount(name)
+
+    def reported(self, name: str, status: DamonTuningStatus) -> None:
+        """Take the API server's word that a tuning has this status now."""
+        if name in self.tunings:
+            self.tunings[name] = self.tunings[name]._replace(status=status)
+
+    def _recovered(self, name: str) -> None:
+        if name in self._failed:
+            self._failed.discard(name)
+            self.recount(name)
+
+    def _touch(self, node: str) -> None:
+        self.dirty.add(node)
+        self.wake()
+
+    @staticmethod
+    def _is_written(
+        spec: DamonNodeSpec, node: Node, written: Written | None, accepted: Accepted | None
+    ) -> bool:
+        """Return whether the API server has the plan, as far as its answers and our watch tell.
+
+        The watch lags behind the answers to our own writes: an older generation than the accepted
+        one is old news, and not somebody else's change.
+        """
+        if accepted is not None and accepted.hash == spec.hash:
+            if written is None:
+                return True  # created, not yet seen; a deletion would have taken `accepted` along
+            if written.uid == accepted.uid and written.generation <= accepted.generation:
+                return written.owner_uid == node.uid or written.generation < accepted.generation
+        return (
+            written is not None
+            and written.hash == spec.hash == written.digest
+            and written.owner_uid == node.uid
+        )
+
+
+def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:
+    """Return what decides which nodes a tuning governs and how."""
+    if tuning is None or tuning.spec is None:
+        return None
+    return {"spec": tuning.spec, "created": tuning.created, "uid": tuning.uid}
+
+
+def _asks_namespaces(tuning: Tuning) -> bool:
+    return tuning.spec is not None and any(
+        rule.namespace_selector is not None for rule in tuning.spec.priorities.rules
+    )

@@ -1,0 +1,106 @@
+"""Brings DamonNodes to what the plans want: a few at a time, each on its own when it fails."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from damon_operator.backoff import Backoff
+from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable
+from damon_operator.facts import read_written
+from damon_operator.reconcile.port import Port, damon_node
+from damon_operator.reconcile.world import Apply, Delete, World
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Writer:
+    """Writes DamonNodes.
+
+    A node's name is all that is queued; what it needs is asked when its turn comes, so that many
+    changes during an outage become one write, of the latest plan.
+    """
+
+    world: World
+    port: Port
+    backoff: Backoff
+    sleep: Callable[[float], Awaitable[None]]
+    workers: int = 8
+    _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _queued: set[str] = field(default_factory=set)
+    _busy: set[str] = field(default_factory=set)
+    _again: set[str] = field(default_factory=set)
+    _failures: dict[str, int] = field(default_factory=dict)
+    _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def push(self, node: str) -> None:
+        """Have a node looked at; one that failed keeps its place in the back-off."""
+        if node in self._busy:
+            self._again.add(node)
+        elif node not in self._queued and node not in self._waiting:
+            self._queued.add(node)
+            self._queue.put_nowait(node)
+
+    async def run(self) -> None:
+        """Work for ever."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.workers):
+                    group.create_task(self._work())
+        finally:
+            for task in self._waiting.values():
+                task.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            node = await self._queue.get()
+            self._queued.discard(node)
+            self._busy.add(node)
+            try:
+                await self._bring(node)
+            except (ApiError, BadObject) as error:
+                self._retry(node, error)
+            else:
+                self._failures.pop(node, None)
+            finally:
+                self._busy.discard(node)
+            if node in self._again:
+                self._again.discard(node)
+                self.push(node)
+
+    async def _bring(self, node: str) -> None:
+        match self.world.action(node):
+            case Apply() as action:
+                answer = await self.port.apply_node(damon_node(action))
+                self.world.accepted(node, read_written(answer, None))
+                _log.info(
+                    "applied node=%s tuning=%s mode=%s pods=%d hash=%s",
+                    node, action.spec.tuning, action.spec.mode, len(action.spec.pods),
+                    action.spec.hash,
+                )  # fmt: skip
+            case Delete(name, uid):
+                try:
+                    await self.port.delete_node(name, uid)
+                except NotFound:
+                    _log.debug("already gone node=%s", node)
+                self.world.deleted(node, uid)
+                _log.info("deleted node=%s", node)
+            case None:
+                pass
+
+    def _retry(self, node: str, error: Exception) -> None:
+        failures = self._failures[node] = self._failures.get(node, 0) + 1
+        asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
+        delay_s = self.backoff.delay_s(failures, asked)
+        _log.warning(
+            "write failed node=%s failures=%d retry_s=%.1f error=%s",
+            node, failures, delay_s, error,
+        )  # fmt: skip
+        self.world.failed(node)
+        self._waiting[node] = asyncio.create_task(self._later(node, delay_s))
+
+    async def _later(self, node: str, delay_s: float) -> None:
+        await self.sleep(delay_s)
+        del self._waiting[node]
+        self.push(node)

@@ -1,0 +1,124 @@
+"""How the operator is set up: from the command line and the environment, once."""
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from damon_operator.reflector import Pace
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """How fast and how patient the operator is; tests shorten it."""
+
+    debounce_s: float = 0.1
+    """From the first change to the plans, so that a rollout's pods come together."""
+    status_s: float = 1.0
+    """From the first change to the status of the DamonTunings."""
+    tunings_s: float = 30.0
+    """Between two lists of the DamonTunings without anybody asking for one."""
+    retry_first_s: float = 0.5
+    retry_most_s: float = 30.0
+    stalled_s: float = 180.0
+    """A stream that made no step for so long has died; twice what an idle watch may take."""
+    lease_s: float = 15.0
+    """How long a lease holds that nobody renews."""
+    lease_retry_s: float = 2.0
+    """Between two looks at the lease, by its holder and by the others."""
+    streams: Pace = field(default_factory=Pace)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    kubeconfig: str | None
+    leader_elect: bool
+    lease_namespace: str
+    lease_name: str
+    identity: str
+    liveness_port: int
+    log_level: str
+    tempo: Tempo = field(default_factory=Tempo)
+
+
+def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings; exit with a message when they cannot be read."""
+    parser = argparse.ArgumentParser(
+        prog="damon-operator",
+        description="Turns DamonTunings and pod priorities into one DamonNode, the plan for its "
+        "agent, per node.",
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        default=environment.get("KUBECONFIG") or None,
+        help="kubeconfig to reach the API server with; by default the environment variable "
+        "KUBECONFIG, else the service account of the pod this runs in",
+    )
+    parser.add_argument(
+        "--leader-elect",
+        action="store_true",
+        help="of several replicas only the holder of a Lease works; the others wait",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        metavar="NAME",
+        default=environment.get("POD_NAMESPACE") or "damon-system",
+        help="namespace of the Lease; by default the environment variable POD_NAMESPACE, else "
+        "damon-system",
+    )
+    parser.add_argument(
+        "--lease-name",
+        metavar="NAME",
+        default="damon-operator",
+        help="name of the Lease (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--identity",
+        metavar="NAME",
+        default=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        help="name of this replica in the Lease and in Events; by default the environment variable "
+        "POD_NAME, else host name and process id",
+    )
+    parser.add_argument(
+        "--debounce-ms",
+        type=_positive,
+        metavar="MS",
+        default=100,
+        help="how long changes are collected before plans are made (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--liveness-port",
+        type=int,
+        metavar="PORT",
+        default=8080,
+        help="port that answers GET /healthz with 200 while the streams from the API server move, "
+        "with 500 otherwise; 0: none (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="least important messages that are logged (default: %(default)s)",
+    )
+    read = parser.parse_args(arguments)
+    return Settings(
+        kubeconfig=read.kubeconfig,
+        leader_elect=read.leader_elect,
+        lease_namespace=read.lease_namespace,
+        lease_name=read.lease_name,
+        identity=read.identity,
+        liveness_port=read.liveness_port,
+        log_level=read.log_level,
+        tempo=Tempo(debounce_s=read.debounce_ms / 1000),
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
