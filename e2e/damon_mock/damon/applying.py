@@ -1,0 +1,136 @@
+"""Applying schemes to regions (mm/damon/core.c: kdamond_apply_schemes and what it calls)."""
+
+from dataclasses import dataclass
+
+from .context import Context
+from .kernel import Kernel
+from .memory import PAGE, Range, layout
+from .processes import Identity
+from .scheme import Scheme
+from .target import Region, Target
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """Where a scheme is being applied: a region of the target at an index."""
+
+    kdamond: int
+    index: int
+    target: Target
+    region: Region
+
+
+def apply_schemes(kernel: Kernel, kdamond: int, context: Context) -> None:
+    """Apply every scheme whose time has come; inactive ones only have their time moved on."""
+    due = [s for s in context.schemes if context.passed_samples >= s.next_apply]
+    active = [s for s in due if s.activated and not s.exhausted]
+    for scheme in active:
+        scheme.tried = []
+        if scheme.quota.begin(
+            kernel.now_us, first_window_unlimited=kernel.profile.first_window_unlimited
+        ):
+            scheme.stats.qt_exceeds += 1
+    if active:
+        for index, target in enumerate(context.targets):
+            if target.process is not None and kernel.processes.exists(target.process):
+                _apply_to(kernel, kdamond, index, target, active)
+    for scheme in due:
+        scheme.next_apply = context.passed_samples + context.apply_samples(scheme)
+
+
+def _apply_to(
+    kernel: Kernel, kdamond: int, index: int, target: Target, active: list[Scheme]
+) -> None:
+    position = 0
+    while position < len(target.regions):  # regions are split, and so added, on the way
+        region = target.regions[position]
+        for scheme in active:
+            if not scheme.quota.full and not _already_charged(scheme, index, region, target):
+                _apply_one(kernel, _Spot(kdamond, index, target, region), scheme)
+        position += 1
+    for scheme in active:
+        scheme.stats.nr_snapshots += 1
+
+
+def _already_charged(scheme: Scheme, index: int, region: Region, target: Target) -> bool:
+    """Skip to where the quota ended last time (damos_skip_charged_region)."""
+    if scheme.resume_after is None:
+        return False
+    resume_index, address = scheme.resume_after
+    if index < resume_index:
+        return True
+    if index > resume_index or region.start >= address:
+        scheme.resume_after = None
+        return False
+    if region is target.regions[-1]:
+        scheme.resume_after = None
+    return True
+
+
+def _apply_one(kernel: Kernel, spot: _Spot, scheme: Scheme) -> None:
+    region, quota = spot.region, scheme.quota
+    if not scheme.wanted.pattern.matches(region):
+        return
+    if region.size_bytes > quota.room_bytes:
+        room = quota.room_bytes // PAGE * PAGE
+        if not room:
+            return
+        spot.target.split(region, room)
+    filters_can_allow = kernel.profile.filter_rule == "allow"
+    if scheme.rejects(spot.index, region, filters_can_allow=filters_can_allow):
+        return
+    applied_bytes = _act(kernel, spot, scheme.wanted.action)
+    quota.charged_bytes += region.size_bytes
+    if quota.full:
+        scheme.resume_after = (spot.index, region.end)
+    stats = scheme.stats
+    stats.nr_tried += 1
+    stats.sz_tried += region.size_bytes
+    if applied_bytes:
+        stats.nr_applied += 1
+        stats.sz_applied += applied_bytes
+    scheme.tried.append(
+        Region(region.start, region.end, region.nr_accesses, region.age, region.owner)
+    )
+    if scheme.wanted.action != "stat":
+        region.age = 0
+        region.owner = spot.target.process
+
+
+def _act(kernel: Kernel, spot: _Spot, action: str) -> int:
+    """Do it; return the bytes DAMON believes it was applied to: whole regions, or nothing."""
+    process = spot.target.process
+    if action == "stat" or process is None or not kernel.processes.has_memory(process):
+        return 0
+    usage = kernel.memory.usage(process)
+    where = layout(process, usage)
+    region = spot.region.range
+    if not any(region.intersects(part) for part in where.ranges):
+        return 0
+    if action == "pageout":
+        _page_out(kernel, spot, process)
+    if usage.hole_bytes and region.intersects(where.heap):
+        return 0  # madvise gave ENOMEM at the hole, though the rest was paged out
+    return region.size_bytes
+
+
+def _page_out(kernel: Kernel, spot: _Spot, process: Identity) -> None:
+    usage = kernel.memory.usage(process)
+    where = layout(process, usage)
+    cold_bytes = min(usage.cold_bytes, _shared_bytes(spot.region.range, where.heap))
+    hot_bytes = min(usage.hot_bytes, _shared_bytes(spot.region.range, where.mappings))
+    went = kernel.memory.page_out(process, cold_bytes)
+    if went < cold_bytes:
+        hot_bytes = 0  # nowhere to go
+    if went or hot_bytes:
+        kernel.note(
+            "reclaim",
+            spot.kdamond,
+            process=process,
+            size_bytes=went + hot_bytes,
+            hot_bytes=hot_bytes,
+        )
+
+
+def _shared_bytes(one: Range, other: Range) -> int:
+    return max(0, min(one.end, other.end) - max(one.start, other.start))

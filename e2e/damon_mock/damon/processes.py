@@ -1,0 +1,175 @@
+"""Who runs on the emulated machine: processes by identity, never by bare number.
+
+Two tables with one protocol: `SimulatedProcesses` for tests, `HostProcesses` over a proc root.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+INIT: Final = "init"
+"""Name of the initial pid namespace, the one in which `commit` resolves numbers."""
+
+KTHREADD: Final = 2
+
+_PF_KTHREAD: Final = 0x0020_0000  # include/linux/sched.h
+
+
+@dataclass(frozen=True, order=True)
+class Identity:
+    """One process for as long as the machine is up: its pid and its start time in clock ticks.
+
+    `start_ticks` is field 22 of /proc/<pid>/stat. pid is that of the initial namespace.
+    """
+
+    pid: int
+    start_ticks: int
+
+
+class ProcessTable(Protocol):
+    """What the emulated kernel asks about processes."""
+
+    def identity(self, pid: int, namespace: str = INIT) -> Identity | None:
+        """Return whom `find_get_pid(pid)` finds in a namespace: zombies and kernel threads too."""
+        ...
+
+    def exists(self, identity: Identity) -> bool:
+        """Return whether the task is still there; a zombie is until it has been reaped."""
+        ...
+
+    def is_kthread(self, identity: Identity) -> bool:
+        """Return whether it is a kernel thread: it has no memory of its own and never ends."""
+        ...
+
+    def has_memory(self, identity: Identity) -> bool:
+        """Return whether there is an address space to look at: not for zombies and kthreads."""
+        ...
+
+
+class SimulatedProcesses:
+    """Processes that exist because a test says so. pid 1 and pid 2 (kthreadd) are always there."""
+
+    def __init__(self) -> None:
+        self._ticks = 100
+        self._next_pid = 1000
+        self._numbers: dict[str, dict[int, Identity]] = {INIT: {}}
+        self._zombies: set[Identity] = set()
+        self._gone: set[Identity] = set()
+        self._numbers[INIT][1] = Identity(1, 1)
+        self._numbers[INIT][KTHREADD] = Identity(KTHREADD, 1)
+
+    def spawn(self, pid: int | None = None) -> Identity:
+        """Start a process, under a fresh number or under `pid` (which must be free: a reuse)."""
+        numbers = self._numbers[INIT]
+        if pid is None:
+            while self._next_pid in numbers:
+                self._next_pid += 1
+            pid = self._next_pid
+            self._next_pid += 1
+        if pid in numbers and self.exists(numbers[pid]):
+            raise ValueError(f"pid {pid} is in use")
+        self._ticks += 7
+        identity = Identity(pid, self._ticks)
+        numbers[pid] = identity
+        return identity
+
+    def exit(self, pid: int) -> None:
+        """End a process; it stays a zombie until `reap`."""
+        self._zombies.add(self._found(pid))
+
+    def reap(self, pid: int) -> None:
+        """Remove a zombie; its number is free again."""
+        identity = self._found(pid)
+        self._gone.add(identity)
+        self._zombies.discard(identity)
+        for numbers in self._numbers.values():
+            for number in [n for n, held in numbers.items() if held == identity]:
+                del numbers[number]
+
+    def kill(self, pid: int) -> None:
+        """End and reap a process at once."""
+        self.exit(pid)
+        self.reap(pid)
+
+    def enter(self, namespace: str, inner_pid: int, identity: Identity) -> None:
+        """Let a process have the number `inner_pid` inside a pid namespace."""
+        self._numbers.setdefault(namespace, {})[inner_pid] = identity
+
+    def hold_number(self, pid: int) -> None:
+        """Let a number live on as a session or process group id only: found, but no task."""
+        identity = Identity(pid, 0)
+        self._gone.add(identity)
+        self._numbers[INIT][pid] = identity
+
+    def is_running(self, pid: int, start_ticks: int) -> bool:
+        """Return whether this very process runs (a zombie does not)."""
+        identity = Identity(pid, start_ticks)
+        return self._numbers[INIT].get(pid) == identity and identity not in self._zombies
+
+    def identity(self, pid: int, namespace: str = INIT) -> Identity | None:
+        """See `ProcessTable`."""
+        return self._numbers.get(namespace, {}).get(pid)
+
+    def exists(self, identity: Identity) -> bool:
+        """See `ProcessTable`."""
+        return identity not in self._gone
+
+    def is_kthread(self, identity: Identity) -> bool:
+        """See `ProcessTable`."""
+        return identity.pid == KTHREADD
+
+    def has_memory(self, identity: Identity) -> bool:
+        """See `ProcessTable`."""
+        return not (
+            identity in self._gone or identity in self._zombies or self.is_kthread(identity)
+        )
+
+    def _found(self, pid: int) -> Identity:
+        identity = self._numbers[INIT].get(pid)
+        if identity is None or identity.pid <= KTHREADD:
+            raise LookupError(f"no process {pid} to end")
+        return identity
+
+
+class HostProcesses:
+    """The processes below a proc root, which may be /proc or a directory made to look like it."""
+
+    def __init__(self, proc_root: Path) -> None:
+        self._root = proc_root
+
+    def identity(self, pid: int, namespace: str = INIT) -> Identity | None:
+        """See `ProcessTable`. Numbers are those of the proc root, whatever the namespace."""
+        del namespace
+        fields = self._stat(pid)
+        return None if fields is None else Identity(pid, int(fields[19]))
+
+    def exists(self, identity: Identity) -> bool:
+        """See `ProcessTable`."""
+        return self.identity(identity.pid) == identity
+
+    def is_kthread(self, identity: Identity) -> bool:
+        """See `ProcessTable`."""
+        fields = self._stat(identity.pid)
+        return fields is not None and (
+            identity.pid == KTHREADD or bool(int(fields[6]) & _PF_KTHREAD)
+        )
+
+    def has_memory(self, identity: Identity) -> bool:
+        """See `ProcessTable`."""
+        fields = self._stat(identity.pid)
+        return (
+            fields is not None
+            and int(fields[19]) == identity.start_ticks
+            and fields[0] not in {"Z", "X"}
+            and not self.is_kthread(identity)
+        )
+
+    def _stat(self, pid: int) -> list[str] | None:
+        """Return the fields of stat after the command name: state is 0, flags 6, starttime 19."""
+        if pid <= 0:
+            return None
+        try:
+            text = (self._root / str(pid) / "stat").read_text("utf-8", "replace")
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            return None
+        return text.rpartition(")")[2].split()
