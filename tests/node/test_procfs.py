@@ -8,6 +8,7 @@ import pytest
 
 from damon_agent.errors import MalformedError, UnreadableError
 from damon_agent.facts import Process
+from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.procfs import Procfs
 
 MEMINFO = """MemTotal:        1000 kB
@@ -62,7 +63,7 @@ def put(root: Path, pid: int, **stat) -> None:
 
 
 def test_memory_is_in_bytes_and_the_zones_watermarks_are_added_up(root):
-    memory = Procfs(root).memory()
+    memory = MemoryMeter(Procfs(root)).read(0)
     assert memory.capacity_bytes == 1000 * 1024
     assert memory.free_bytes == 200 * 1024
     assert memory.available_bytes == 600 * 1024
@@ -71,7 +72,7 @@ def test_memory_is_in_bytes_and_the_zones_watermarks_are_added_up(root):
 
 
 def test_this_machines_own_memory_is_read():
-    memory = Procfs(Path("/proc")).memory()
+    memory = MemoryMeter(Procfs(Path("/proc"))).read(0)
     assert 0 < memory.zone_high_bytes < memory.capacity_bytes
     assert 0 < memory.free_bytes <= memory.capacity_bytes
 
@@ -141,7 +142,7 @@ def test_the_boot_id_is_read_without_its_newline(root):
 def test_a_missing_file_of_the_node_is_an_error_with_path_and_errno(root):
     (root / "meminfo").unlink()
     with pytest.raises(UnreadableError, match="meminfo") as raised:
-        Procfs(root).memory()
+        MemoryMeter(Procfs(root)).read(0)
     assert raised.value.errno == errno.ENOENT
 
 
@@ -156,9 +157,17 @@ def test_a_root_that_is_not_there_is_an_error_with_its_path(tmp_path):
 def test_a_meminfo_without_what_is_needed_is_an_error(root, text):
     (root / "meminfo").write_text(text)
     with pytest.raises(MalformedError, match="meminfo"):
-        Procfs(root).memory()
+        MemoryMeter(Procfs(root)).read(0)
 
 
 def test_a_file_of_many_pages_is_read_whole(root):
     (root / "zoneinfo").write_text("      filler 1\n" * 20000 + "  high     5\n")
-    assert Procfs(root).memory().zone_high_bytes == 5 * os.sysconf("SC_PAGE_SIZE")
+    assert Procfs(root).zone_high_bytes() == 5 * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_watermarks_of_the_zones_are_read_again_only_after_a_minute(root):
+    meter = MemoryMeter(Procfs(root))
+    before = meter.read(0).zone_high_bytes
+    (root / "zoneinfo").write_text("  high     5\n")
+    assert meter.read(59_000_000).zone_high_bytes == before
+    assert meter.read(60_000_000).zone_high_bytes == 5 * os.sysconf("SC_PAGE_SIZE")

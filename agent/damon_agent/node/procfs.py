@@ -81,16 +81,29 @@ class Procfs:
         text = self._read(f"{pid}/comm")
         return None if text is None else text.decode(errors="replace").rstrip("\n")
 
-    def memory(self) -> MemoryReading:
-        """Return the node's memory as /proc/meminfo and /proc/zoneinfo say now."""
+    def memory(self, zone_high_bytes: int) -> MemoryReading:
+        """Return the node's memory as /proc/meminfo says now, with the zones' watermarks given."""
         kib = self._meminfo()
         return MemoryReading(
             capacity_bytes=kib["MemTotal"] * _KIB,
             free_bytes=kib["MemFree"] * _KIB,
             available_bytes=kib["MemAvailable"] * _KIB,
             swap_total_bytes=kib["SwapTotal"] * _KIB,
-            zone_high_bytes=self._zone_high_pages() * self._page_bytes,
+            zone_high_bytes=zone_high_bytes,
         )
+
+    def zone_high_bytes(self) -> int:
+        """Return the sum of the `high` watermarks of all zones, as /proc/zoneinfo says now.
+
+        A line `high N` right below `pages free` is the watermark; `high: N` below `pagesets` is
+        the length of a per-CPU list.
+        """
+        pages = sum(
+            int(fields[1])
+            for fields in map(bytes.split, self._must_read("zoneinfo").splitlines())
+            if len(fields) == 2 and fields[0] == b"high" and fields[1].isdigit()
+        )
+        return pages * self._page_bytes
 
     def _meminfo(self) -> dict[str, int]:
         kib: dict[str, int] = {}
@@ -106,19 +119,6 @@ class Procfs:
         if missing or not kib["MemTotal"]:
             raise MalformedError(f"{self._root}/meminfo", f"without {', '.join(sorted(missing))}")
         return kib
-
-    def _zone_high_pages(self) -> int:
-        """Add up the `high` watermarks of all zones.
-
-        A line `high N` right below `pages free` is the watermark; `high: N` below `pagesets` is
-        the length of a per-CPU list.
-        """
-        text = self._must_read("zoneinfo")
-        return sum(
-            int(fields[1])
-            for fields in map(bytes.split, text.splitlines())
-            if len(fields) == 2 and fields[0] == b"high" and fields[1].isdigit()
-        )
 
     def _must_read(self, path: str) -> bytes:
         """Read a file of many records; read(2) of such a file may end before the file does."""

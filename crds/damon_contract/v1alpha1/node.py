@@ -37,6 +37,7 @@ class NodeReason(StrEnum):
     OFF = "Off"
     NO_PLAN = "NoPlan"
     PLAN_EXPIRED = "PlanExpired"
+    PLAN_INVALID = "PlanInvalid"
     AS_EXPECTED = "AsExpected"
     NO_DAMON = "NoDamon"
     UNSUPPORTED = "Unsupported"
@@ -55,6 +56,8 @@ class NodeReason(StrEnum):
     NATIVE_FULL = "NativeFull"
     NEEDS_REBOOT = "NeedsReboot"
     STATE_UNWRITABLE = "StateUnwritable"
+    NODE_UNREADABLE = "NodeUnreadable"
+    INTERNAL_ERROR = "InternalError"
 
 
 class PlannedContainer(Model):

@@ -1,0 +1,54 @@
+"""A plan and what was found of it, in the kernel's units. Pure.
+
+Durations and sizes stay as people write them up to here: this is the kernel's door.
+"""
+
+from damon_agent.facts import MemoryReading, Process
+from damon_agent.kernel.intent import Intent, Member
+from damon_agent.node.resolver import Resolution
+from damon_contract.quantities import microseconds, size_bytes
+from damon_contract.v1alpha1.node import DamonNodeSpec, PlannedPod
+
+
+def intent(spec: DamonNodeSpec, resolution: Resolution, memory: MemoryReading) -> Intent:
+    """Return what a driver is to make true for this plan, these processes and this memory."""
+    settings = spec.settings
+    quota = settings.reclaim.quota
+    return Intent(
+        mode=spec.mode,
+        protect_from=settings.protect_from,
+        eager_up_to=settings.eager_up_to,
+        sample_us=microseconds(settings.monitoring.sample_interval),
+        aggregation_us=microseconds(settings.monitoring.aggregation_interval),
+        update_us=microseconds(settings.monitoring.update_interval),
+        action=settings.reclaim.action,
+        min_age_us=microseconds(settings.reclaim.min_age),
+        quota_bytes=None if quota is None else size_bytes(quota.bytes),
+        quota_window_us=(
+            None if quota is None or quota.window is None else microseconds(quota.window)
+        ),
+        metric=settings.watermarks.metric,
+        interval_us=microseconds(settings.watermarks.interval),
+        floor_permille=settings.watermarks.floor_permille,
+        ceiling_permille=settings.watermarks.ceiling_permille,
+        scaling=settings.watermarks.scaling,
+        reserved_bytes=spec.reserved_bytes,
+        members=members(spec.pods, resolution),
+        memory=memory,
+    )
+
+
+def members(pods: tuple[PlannedPod, ...], resolution: Resolution) -> tuple[Member, ...]:
+    """Return the processes of the planned pods, in the order of the plan, each once.
+
+    A process that two pods lay claim to goes to the more important one: reclaiming too late is
+    the lesser evil.
+    """
+    owners: dict[Process, PlannedPod] = {}
+    for pod in pods:
+        for container in pod.containers:
+            for process in resolution.processes.get(container.id, ()):
+                owner = owners.get(process)
+                if owner is None or pod.priority > owner.priority:
+                    owners[process] = pod
+    return tuple(Member(process, pod.uid, pod.priority) for process, pod in owners.items())

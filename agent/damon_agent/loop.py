@@ -1,0 +1,203 @@
+"""The agent's one loop, level-based: read everything, say what is wanted, let the driver step.
+
+What woke it does not matter: a new plan, an exit, a finished command or the time.
+"""
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from damon_agent import intents, status
+from damon_agent.bell import Bell
+from damon_agent.clock import Clock, rfc3339
+from damon_agent.errors import AgentError
+from damon_agent.kernel.report import Driver, Fault, Report
+from damon_agent.looks import Looks
+from damon_agent.node.exits import Exits
+from damon_agent.node.meminfo import MemoryMeter
+from damon_agent.node.resolver import Resolution, Resolver
+from damon_agent.plans.plan import Latest, Plan
+from damon_contract import quantities
+from damon_contract.v1alpha1.node import DamonNodeStatus, NodeReason
+from damon_contract.v1alpha1.tuning import Safety
+
+if TYPE_CHECKING:
+    from damon_agent.kernel.intent import Intent
+
+_LOGGER: Final = logging.getLogger(__name__)
+_IDLE_US: Final = 30_000_000
+_LEAST_GAP_US: Final = 20_000
+"""Between two ticks, whoever rings."""
+_STOP_US: Final = 100_000
+"""How long a stop may go unnoticed during a pause."""
+_FIRST_RETRY_US: Final = 1_000_000
+_LONGEST_RETRY_US: Final = 30_000_000
+_NOTHING: Final = Resolution(processes={}, unswappable=frozenset())
+
+
+class Plans(Protocol):
+    """Where plans come from and statuses go to; neither call waits for anything."""
+
+    def latest(self) -> Latest:
+        """Return what is known of the plan."""
+        ...
+
+    def report(self, uid: str, status: DamonNodeStatus) -> None:
+        """Want this status on the DamonNode with this uid."""
+        ...
+
+
+class Loop:
+    """Owns the tick; everything it uses is handed in."""
+
+    def __init__(
+        self,
+        *,
+        plans: Plans,
+        resolver: Resolver,
+        memory: MemoryMeter,
+        exits: Exits,
+        driver: Driver,
+        clock: Clock,
+        bell: Bell,
+        release: str,
+    ) -> None:
+        self._plans = plans
+        self._resolver = resolver
+        self._memory = memory
+        self._exits = exits
+        self._driver = driver
+        self._clock = clock
+        self._bell = bell
+        self._release = release
+        self._looks = Looks()
+        self._resolution = _NOTHING
+        self._resolved_for: Plan | None = None
+        self._report: Report | None = None
+        self._intent: Intent | None = None
+        self._status = DamonNodeStatus()
+        self._retry_us = _FIRST_RETRY_US
+        self._not_before_us = 0
+        """After a failed tick: when to try again, whoever rings."""
+        self._stopping = False
+
+    def run(self) -> None:
+        """Tick until `stop`; what is in the kernel stays there."""
+        while not self._stopping:
+            started_us = self._clock.now_us()
+            next_us = self.guarded_tick()
+            ended_us = self._clock.now_us()
+            _LOGGER.debug("tick took %d us", ended_us - started_us)
+            self._bell.wait(next_us - ended_us)
+            self._sleep_until(max(started_us + _LEAST_GAP_US, self._not_before_us))
+
+    def _sleep_until(self, moment_us: int) -> None:
+        """Let no ring shorten a pause, but `stop`."""
+        while not self._stopping and (left_us := moment_us - self._clock.now_us()) > 0:
+            time.sleep(min(left_us, _STOP_US) / 1_000_000)
+
+    def stop(self) -> None:
+        """End `run` after the current tick; may be called by a signal handler."""
+        self._stopping = True
+        self._bell.ring()
+
+    def guarded_tick(self) -> int:
+        """Tick; turn what goes wrong into a condition and a later try. Never raises.
+
+        Return when the next tick is due.
+        """
+        try:
+            next_us = self.tick()
+        except AgentError as error:
+            _LOGGER.warning("the node can't be read: %s", error)
+            return self._failed(Fault(NodeReason.NODE_UNREADABLE, str(error)))
+        except Exception as error:
+            _LOGGER.exception("a tick failed unexpectedly")
+            what = f"{type(error).__name__}: {error}"
+            return self._failed(
+                Fault(NodeReason.INTERNAL_ERROR, f"{what}; see the agent's log, and report it")
+            )
+        self._retry_us = _FIRST_RETRY_US
+        return next_us
+
+    def tick(self) -> int:
+        """Look, step, tell; return when the next tick is due."""
+        now_us = self._clock.now_us()
+        latest = self._plans.latest()
+        expires_us = latest.contact_us + _max_age_us(latest)
+        if not latest.known and now_us < expires_us:
+            # Nothing says that what an earlier agent left in the kernel is wrong.
+            return min(expires_us, now_us + _IDLE_US)
+        expired = now_us >= expires_us
+        in_force = None if expired else latest.plan
+        self._look(in_force, now_us)
+        self._intent = (
+            None
+            if in_force is None
+            else intents.intent(in_force.spec, self._resolution, self._memory.read(now_us))
+        )
+        self._report = self._driver.step(self._intent, now_us)
+        self._tell(latest, expired=expired)
+        return min(
+            self._report.next_step_us,
+            self._looks.next_us if in_force else now_us + _IDLE_US,
+            now_us + _IDLE_US if expired else expires_us,
+        )
+
+    def _look(self, plan: Plan | None, now_us: int) -> None:
+        """Bring the processes up to date if it is time to."""
+        if plan is None:
+            self._resolution = _NOTHING
+            self._resolved_for = None
+            self._exits.watch(())
+            return
+        if plan is not self._resolved_for:
+            self._looks.now(now_us)
+        elif self._exits.exited():
+            self._looks.soon(now_us)
+        if now_us < self._looks.next_us:
+            return
+        wanted = [container.id for pod in plan.spec.pods for container in pod.containers]
+        self._resolution = self._resolver.resolve(wanted, now_us)
+        self._resolved_for = plan
+        self._looks.done(now_us)
+        self._exits.watch(
+            [process for found in self._resolution.processes.values() for process in found]
+        )
+
+    def _tell(self, latest: Latest, *, expired: bool, failure: Fault | None = None) -> None:
+        newest = latest.invalid or latest.plan
+        if newest is None:
+            # There is no object that could carry a status.
+            self._status = DamonNodeStatus()
+            return
+        self._status = status.build(
+            status.Observation(
+                latest=latest,
+                expired=expired,
+                intent=self._intent,
+                resolution=self._resolution,
+                report=self._report,
+                failure=failure,
+            ),
+            previous=self._status.conditions,
+            now=rfc3339(self._clock.wall_s()),
+            release=self._release,
+        )
+        self._plans.report(newest.uid, self._status)
+
+    def _failed(self, failure: Fault) -> int:
+        """Report a failed tick with what earlier ones have seen; return when to try again."""
+        now_us = self._clock.now_us()
+        try:
+            self._tell(self._plans.latest(), expired=False, failure=failure)
+        except Exception:
+            _LOGGER.exception("the failure can't be reported")
+        retry_us, self._retry_us = self._retry_us, min(2 * self._retry_us, _LONGEST_RETRY_US)
+        self._not_before_us = now_us + retry_us
+        return self._not_before_us
+
+
+def _max_age_us(latest: Latest) -> int:
+    safety = latest.plan.spec.settings.safety if latest.plan else Safety()
+    return quantities.microseconds(safety.max_plan_age)

@@ -1,0 +1,91 @@
+"""The plan as the agent holds it, and how it is read from an API object. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from damon_contract.v1alpha1.node import DamonNodeSpec
+
+_SHOWN_ERRORS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the operator wants of this node."""
+
+    uid: str
+    """metadata.uid of the DamonNode: another one is another object, with an empty status."""
+    generation: int
+    spec: DamonNodeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An object that can't be read as a plan."""
+
+    uid: str
+    generation: int
+    message: str
+    """The first few fields that are wrong, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """What is known of the plan at one moment."""
+
+    known: bool = False
+    """Whether it is known at all if there is a plan; False until the first answer of the API."""
+    plan: Plan | None = None
+    """The plan to follow: the last valid one."""
+    invalid: Invalid | None = None
+    """The object as it is now, if it can't be read; `plan` is then older."""
+    contact_us: int = 0
+    """When the API server was last heard of, on the monotonic clock."""
+    trouble: str = ""
+    """Why the API server is not heard of, if it is not."""
+
+
+def read(item: Mapping[str, Any]) -> Plan | Invalid:
+    """Read a DamonNode; anything but a plan gives the reason, never an exception."""
+    uid, generation = _identity(item)
+    try:
+        spec = DamonNodeSpec.model_validate(item.get("spec"))
+    except ValidationError as error:
+        return Invalid(uid, max(0, generation), _shown(error))
+    return Plan(uid, max(0, generation), spec)
+
+
+def apply(latest: Latest, found: Plan | Invalid | None) -> Latest:
+    """Return what is known after the object was seen as `found`; None: it does not exist."""
+    match found:
+        case Plan():
+            return replace(latest, known=True, plan=found, invalid=None)
+        case Invalid():
+            return replace(latest, known=True, invalid=found)
+        case None:
+            return replace(latest, known=True, plan=None, invalid=None)
+
+
+def is_same(latest: Latest, item: Mapping[str, Any]) -> bool:
+    """Say whether an object's spec is the one last seen: its generation counts the changes."""
+    uid, generation = _identity(item)
+    seen = latest.invalid or latest.plan
+    return seen is not None and generation > 0 and (seen.uid, seen.generation) == (uid, generation)
+
+
+def _identity(item: Mapping[str, Any]) -> tuple[str, int]:
+    metadata = item.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    generation = metadata.get("generation")
+    return str(metadata.get("uid", "")), generation if isinstance(generation, int) else 0
+
+
+def _shown(error: ValidationError) -> str:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    shown = "; ".join(
+        f"{'.'.join(('spec', *map(str, e['loc'])))}: {e['msg']}" for e in errors[:_SHOWN_ERRORS]
+    )
+    more = len(errors) - _SHOWN_ERRORS
+    return f"{shown} (and {more} more)" if more > 0 else shown

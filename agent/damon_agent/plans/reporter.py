@@ -1,0 +1,124 @@
+"""Writes the status of the node's own DamonNode. A thread of its own: the loop never waits."""
+
+import logging
+import threading
+from typing import Any, Final
+
+from damon_agent.clock import Clock
+from damon_agent.plans.backoff import Backoff
+from damon_agent.plans.client import Api
+from damon_agent.plans.errors import ApiError, RefusedError
+from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
+from damon_contract.v1alpha1.node import DamonNodeStatus
+
+_LOGGER: Final = logging.getLogger(__name__)
+_NOT_FOUND: Final = 404
+_JOIN_S: Final = 10.0
+
+
+class Reporter:
+    """Keeps the status in the API equal to the one last reported, within the pace allowed."""
+
+    def __init__(self, api: Api, clock: Clock, *, backoff: Backoff | None = None) -> None:
+        self._api = api
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._wanted: tuple[str, DamonNodeStatus] | None = None
+        self._written: tuple[str, DamonNodeStatus] | None = None
+        self._next_us = 0
+        """Not before this moment, after a failure."""
+        self._last_us: int | None = None
+        self._complaint = ""
+        self._thread = threading.Thread(target=self._run, name="report", daemon=True)
+
+    def report(self, uid: str, status: DamonNodeStatus) -> None:
+        """Want this status on the object with this uid; returns at once, the last call counts."""
+        with self._changed:
+            self._wanted = (uid, status)
+            self._changed.notify()
+
+    def start(self) -> None:
+        """Start writing."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop writing and wait for the thread; what is not written yet is left."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_S)
+
+    def due_us(self) -> int | None:
+        """Return when the wanted status is to be written; None: there is nothing to write."""
+        if self._wanted is None:
+            return None
+        uid, status = self._wanted
+        written = self._written[1] if self._written and self._written[0] == uid else None
+        how = urgency(written, status)
+        if how is Urgency.NONE:
+            return None
+        if self._last_us is None:
+            return self._next_us
+        return max(self._next_us, self._last_us + INTERVAL_US[how])
+
+    def write(self) -> None:
+        """Write the wanted status now, whatever the pace says; note what became of it."""
+        with self._changed:
+            wanted = self._wanted
+        if wanted is None:
+            return
+        now_us = self._clock.now_us()
+        self._last_us = now_us
+        try:
+            self._api.patch_status(wire(wanted[1]))
+        except ApiError as error:
+            self._next_us = now_us + int(self._backoff.failed() * 1_000_000)
+            self._complain(error)
+            if isinstance(error, RefusedError) and error.status == _NOT_FOUND:
+                self._forget(wanted)
+        else:
+            self._backoff.succeeded()
+            self._complaint = ""
+            self._written = wanted
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self.write()
+            except Exception:
+                # The thread must outlive any surprise; `_last_us` keeps the pace.
+                _LOGGER.exception("writing the status failed unexpectedly")
+
+    def _wait(self) -> bool:
+        """Wait until something is due; return False at the end."""
+        with self._changed:
+            while not self._stopping:
+                due_us = self.due_us()
+                now_us = self._clock.now_us()
+                if due_us is not None and due_us <= now_us:
+                    return True
+                self._changed.wait(None if due_us is None else (due_us - now_us) / 1_000_000)
+            return False
+
+    def _forget(self, wanted: tuple[str, DamonNodeStatus]) -> None:
+        """Drop a status whose object is gone, unless another one was reported meanwhile."""
+        with self._changed:
+            if self._wanted is wanted:
+                self._wanted = None
+
+    def _complain(self, error: ApiError) -> None:
+        """Log a trouble once, not at each attempt."""
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            _LOGGER.warning("the status is not written, retrying: %s", error)
+
+
+def wire(status: DamonNodeStatus) -> dict[str, Any]:
+    """Return the status as a merge patch: fields without a value are taken away."""
+    body = status.model_dump(by_alias=True, mode="json", exclude_none=True)
+    for name, field in DamonNodeStatus.model_fields.items():
+        body.setdefault(field.alias or name, None)
+    return body

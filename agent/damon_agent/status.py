@@ -1,0 +1,240 @@
+"""What the agent says about its node. Pure: facts in, `DamonNodeStatus` out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from damon_agent.kernel import ladder
+from damon_agent.kernel.intent import Intent
+from damon_agent.kernel.report import Fault, LaneReport, Report
+from damon_agent.node.resolver import Resolution
+from damon_agent.plans.plan import Latest, Plan
+from damon_contract.v1alpha1.model import Condition, Verdict, settle
+from damon_contract.v1alpha1.node import (
+    DamonNodeStatus,
+    Kernel,
+    Lane,
+    Memory,
+    NodeCondition,
+    NodeReason,
+    PlannedContainer,
+    PodStatus,
+)
+
+_UNAVAILABLE: Final = frozenset(
+    {
+        NodeReason.NO_DAMON,
+        NodeReason.UNSUPPORTED,
+        NodeReason.READ_ONLY,
+        NodeReason.PERMISSION_DENIED,
+        NodeReason.DAMON_BUSY,
+        NodeReason.DAMON_STAT_ENABLED,
+        NodeReason.NEEDS_REBOOT,
+    }
+)
+"""Reasons for which DAMON as a whole is not to be had."""
+_MESSAGE_CHARACTERS: Final = 1024
+_SHOWN_FAULTS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one tick has seen."""
+
+    latest: Latest
+    expired: bool
+    """Whether the plan is older than `safety.maxPlanAge`."""
+    intent: Intent | None
+    resolution: Resolution
+    report: Report | None
+    """None before the driver's first step."""
+    failure: Fault | None = None
+    """Why the tick did not come to its end."""
+
+
+def build(
+    seen: Observation, *, previous: Sequence[Condition], now: str, release: str
+) -> DamonNodeStatus:
+    """Return the status; `now` is RFC 3339, `previous` are the conditions that stand there."""
+    plan, report = seen.latest.plan, seen.report
+    newest = seen.latest.invalid or plan
+    return DamonNodeStatus(
+        observed_generation=plan.generation if plan else 0,
+        observed_hash=plan.spec.hash if plan else "",
+        conditions=settle(
+            verdicts(seen), previous, now=now, generation=newest.generation if newest else 0
+        ),
+        kernel=report
+        and Kernel(release=release, driver=report.driver_name, features=report.features),
+        memory=_memory(seen.intent),
+        lanes=tuple(_lane(lane) for lane in report.lanes) if report else (),
+        pods=_pods(plan, seen) if plan else (),
+        targets=sum(lane.targets for lane in report.lanes) if report else 0,
+    )
+
+
+def verdicts(seen: Observation) -> tuple[Verdict, ...]:
+    """Return the four conditions of a node; each message says what is the case and what to do."""
+    faults = _faults(seen)
+    applied = _applied(seen, faults)
+    return (
+        _ready(applied, faults),
+        applied,
+        _available(seen),
+        _degraded(faults),
+    )
+
+
+def _faults(seen: Observation) -> list[Fault]:
+    """Everything that holds part of the plan back, the most telling first."""
+    faults: list[Fault] = []
+    if seen.failure is not None:
+        faults.append(seen.failure)
+    if (invalid := seen.latest.invalid) is not None:
+        stays = "the last readable plan stays in force" if seen.latest.plan else "nothing is tuned"
+        faults.append(
+            Fault(
+                NodeReason.PLAN_INVALID,
+                f"the plan is not readable, {stays}: {invalid.message}; "
+                "are operator and agent of the same version?",
+            )
+        )
+    if seen.expired and (plan := seen.latest.plan) is not None:
+        age = plan.spec.settings.safety.max_plan_age
+        faults.append(
+            Fault(
+                NodeReason.PLAN_EXPIRED,
+                f"the API server has been out of reach for more than {age} "
+                "(safety.maxPlanAge), so the schemes are off: "
+                f"{seen.latest.trouble or 'no answer'}",
+            )
+        )
+    if seen.report is not None:
+        faults += sorted(seen.report.faults, key=lambda fault: fault.reason not in _UNAVAILABLE)
+    intent = seen.intent
+    if (
+        intent is not None
+        and intent.mode == "Enforce"
+        and intent.action == "pageout"
+        and not intent.memory.swap_total_bytes
+        and all(fault.reason is not NodeReason.NO_SWAP for fault in faults)
+    ):
+        faults.append(
+            Fault(
+                NodeReason.NO_SWAP,
+                "the node has no swap: anonymous memory can't be given up, only clean file pages; "
+                "add swap or zram and let the kubelet use it (NodeSwap)",
+            )
+        )
+    return faults
+
+
+def _applied(seen: Observation, faults: Sequence[Fault]) -> Verdict:
+    kind = NodeCondition.APPLIED
+    # Without swap the plan is in the kernel all the same.
+    for fault in faults:
+        if fault.reason is not NodeReason.NO_SWAP:
+            return _verdict(kind, "False", fault.reason, fault.message)
+    if seen.report is None or not seen.report.settled:
+        return _verdict(kind, "False", NodeReason.APPLYING, "the plan is being written")
+    plan = seen.latest.plan
+    if plan is None:
+        return _verdict(kind, "False", NodeReason.NO_PLAN, "there is no plan for this node")
+    if plan.spec.mode == "Off":
+        return _verdict(kind, "True", NodeReason.OFF, "mode Off: nothing of ours is in the kernel")
+    return _verdict(kind, "True", NodeReason.APPLIED, _summary(plan, seen))
+
+
+def _summary(plan: Plan, seen: Observation) -> str:
+    running = {member.pod_uid for member in seen.intent.members} if seen.intent else set()
+    text = f"{len(running)} of {len(plan.spec.pods)} planned pods have processes"
+    if seen.intent is not None and not seen.intent.memory.swap_total_bytes:
+        return f"{text}; the node has no swap, so anonymous memory would not be given up"
+    held = sum(not _swappable(pod.containers, seen) for pod in plan.spec.pods)
+    return f"{text}; {held} may not swap (memory.swap.max 0)" if held else text
+
+
+def _ready(applied: Verdict, faults: Sequence[Fault]) -> Verdict:
+    if faults:
+        return _verdict(NodeCondition.READY, "False", faults[0].reason, faults[0].message)
+    return applied.model_copy(update={"type": NodeCondition.READY.value})
+
+
+def _available(seen: Observation) -> Verdict:
+    kind = NodeCondition.DAMON_AVAILABLE
+    if seen.report is None:
+        return _verdict(kind, "Unknown", NodeReason.APPLYING, "the driver has not looked yet")
+    for fault in seen.report.faults:
+        if fault.reason in _UNAVAILABLE:
+            return _verdict(kind, "False", fault.reason, fault.message)
+    return _verdict(
+        kind, "True", NodeReason.AVAILABLE, f"DAMON is driven by {seen.report.driver_name}"
+    )
+
+
+def _degraded(faults: Sequence[Fault]) -> Verdict:
+    kind = NodeCondition.DEGRADED
+    if not faults:
+        return _verdict(kind, "False", NodeReason.AS_EXPECTED, "nothing is held back")
+    told = "; ".join(dict.fromkeys(fault.message for fault in faults[:_SHOWN_FAULTS]))
+    return _verdict(kind, "True", faults[0].reason, told)
+
+
+def _verdict(
+    kind: NodeCondition,
+    status: Literal["True", "False", "Unknown"],
+    reason: NodeReason,
+    message: str,
+) -> Verdict:
+    if len(message) > _MESSAGE_CHARACTERS:
+        message = f"{message[: _MESSAGE_CHARACTERS - 3]}..."
+    return Verdict(type=kind.value, status=status, reason=reason.value, message=message)
+
+
+def _memory(intent: Intent | None) -> Memory | None:
+    if intent is None:
+        return None
+    return Memory(
+        capacity_bytes=intent.memory.capacity_bytes,
+        available_bytes=intent.memory.available_bytes,
+        swap_total_bytes=intent.memory.swap_total_bytes,
+        floor_permille=ladder.floor(intent),
+        ceiling_permille=ladder.clamp(intent.ceiling_permille),
+    )
+
+
+def _lane(lane: LaneReport) -> Lane:
+    return Lane(
+        kdamond=lane.kdamond,
+        priorities=lane.priorities,
+        role=lane.role,
+        mark_permille=lane.mark_permille,
+        pods=lane.pods,
+        targets=lane.targets,
+        state=lane.state,
+        active=lane.active,
+        tried_bytes=lane.tried_bytes,
+        applied_bytes=lane.applied_bytes,
+    )
+
+
+def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
+    counts = Counter(member.pod_uid for member in seen.intent.members) if seen.intent else Counter()
+    has_swap = seen.intent is None or seen.intent.memory.swap_total_bytes > 0
+    placed = seen.report.placed if seen.report else {}
+    return tuple(
+        PodStatus(
+            uid=pod.uid,
+            priority=pod.priority,
+            kdamond=placed.get(pod.uid),
+            processes=counts[pod.uid],
+            swappable=has_swap and _swappable(pod.containers, seen),
+        )
+        for pod in plan.spec.pods
+    )
+
+
+def _swappable(containers: Sequence[PlannedContainer], seen: Observation) -> bool:
+    """Say whether all of a pod's containers may swap; with one that may not, that is told."""
+    return all(container.id not in seen.resolution.unswappable for container in containers)
