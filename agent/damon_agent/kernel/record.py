@@ -37,7 +37,11 @@ class Record:
     """Whether the kernel RFC's tuner has run in this boot. Never taken back within the boot:
     afterwards rewriting nr_kdamonds makes that kernel use freed memory."""
     shift_permille: int | None = None
-    """The shift of the marks that were last written (lanes)."""
+    """The shift of the marks that were last written."""
+    phase: str = ""
+    """How far the native driver has come: a damon_agent.kernel.native_phase.Phase."""
+    target_priorities: tuple[int, ...] = ()
+    """The number each slot of the native driver's kdamond started with, and has in the kernel."""
 
 
 class RecordStore:
@@ -121,6 +125,8 @@ def dump(record: Record) -> str:
             "nrKdamonds": record.nr_kdamonds,
             "armed": record.armed,
             "shiftPermille": record.shift_permille,
+            "phase": record.phase,
+            "targetPriorities": record.target_priorities,
             "kdamonds": [
                 {
                     "committed": slots.committed,
@@ -154,6 +160,8 @@ def parse(text: str) -> Record | None:
             nr_kdamonds=int(value["nrKdamonds"]),
             armed=bool(value["armed"]),
             shift_permille=None if shift is None else int(shift),
+            phase=str(value.get("phase", "")),
+            target_priorities=tuple(int(n) for n in value.get("targetPriorities", ())),
             kdamonds=tuple(
                 Slots(
                     slots=tuple(
