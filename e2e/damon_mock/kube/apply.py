@@ -39,11 +39,11 @@ def apply(
         )
     for other, path in contested:
         owners.sets[other].discard(path)
-    merged: Body = _merge(base, _without_server_fields(wanted), schema)
     dropped = owners.sets.get(manager, set()) - said.keys()
-    for path in sorted(dropped, key=len, reverse=True):
+    for path in sorted(dropped, key=len):  # an item before the fields that are its key
         if not _owned_by_others(owners, manager, path) and not _said_below(path, said):
-            merged = fields.remove(merged, path, schema)
+            base = fields.remove(base, path, schema)
+    merged: Body = _merge(base, _without_server_fields(wanted), schema)
     owners.applied(manager, set(said), now)
     merged["metadata"] = {**merged["metadata"], "managedFields": owners.wire()}
     return merged
@@ -77,7 +77,7 @@ def _owned_by_others(owners: Owners, manager: Manager, path: Path) -> bool:
 
 def _said_below(path: Path, said: Leaves) -> bool:
     """Whether the manager still says something below: then only the old leaf form is gone."""
-    return any(new[: len(path)] == path or path[: len(new)] == new for new in said)
+    return any(new[: len(path)] == path for new in said)
 
 
 def _without_server_fields(wanted: Body) -> Body:

@@ -51,7 +51,7 @@ class ApiServer:
         self.port = port
         self.authority = authority
         self._bookmark_interval_s = bookmark_interval_s
-        self._web = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -91,6 +91,7 @@ class ApiServer:
         if self._listener:
             return
         loop = asyncio.get_running_loop()
+        self._web = web.Server(self._handle, handler_cancellation=True, access_log=None)
         context: SSLContext | None = self.authority.server_context() if self.authority else None
         self._listener = await loop.create_server(
             self._web, self.host, self.port, ssl=context, reuse_address=True
@@ -99,15 +100,15 @@ class ApiServer:
 
     async def down(self) -> None:
         """Refuse connections and break those that exist; the cluster keeps its objects."""
-        if not self._listener:
+        if not self._listener or not self._web:
             return
         self._listener.close()
         self._listener = None
+        self.registry.store.drop_subscriptions()
         for connection in list(self._web.connections):
             if connection.transport:
                 connection.transport.abort()
-        self.registry.store.drop_subscriptions()
-        await asyncio.sleep(0)
+        await self._web.shutdown(timeout=1.0)
 
     def down_for(self, seconds: float) -> None:
         """Go down now and come back by itself."""
@@ -128,7 +129,6 @@ class ApiServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self.down()
-        await self._web.shutdown(timeout=1.0)
 
     # -- faults that concern watches ------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class ApiServer:
             request.path,
             dict(request.query),
             request.headers.get("User-Agent", ""),
-            request.content_type if raw else "",
+            request.content_type if "Content-Type" in request.headers else "",
             len(raw),
         )
         self.journal.requests.append(noted)

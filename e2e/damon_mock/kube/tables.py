@@ -114,6 +114,8 @@ def _pod_cells(body: Body) -> Body:
     return {
         "Ready": f"{ready}/{len(body['spec']['containers'])}",
         "Status": shown,
+        "IP": status.get("podIP", "<none>"),
+        "Node": body["spec"].get("nodeName", "<none>"),
         "Restarts": sum(container.get("restartCount", 0) for container in containers),
     }
 

@@ -81,7 +81,8 @@ def refusals(body: Any, schema: Schema, rules: RuleCheck | None, old: Any = None
 def _has_rules(schema: Schema) -> bool:
     return _RULES in schema or any(
         _has_rules(below)
-        for below in (*schema.get("properties", {}).values(), schema.get("items") or {})
+        for below in (*schema.get("properties", {}).values(), schema.get("items"))
+        if below
     )
 
 

@@ -172,7 +172,7 @@ def _delete_all(registry: Registry, target: Target, request: Request, raw: bytes
 
 
 def _delete_options(request: Request, raw: bytes) -> dict[str, Any]:
-    said = _checked(bodies.parse(raw, request.content_type, _BODY)) if raw else {}
+    said = _checked(bodies.parse(raw, request.content_type or bodies.JSON, _BODY)) if raw else {}
     query = request.query
     grace = said.get("gracePeriodSeconds")
     if grace is None and "gracePeriodSeconds" in query:

@@ -1,0 +1,139 @@
+"""The clients the product uses, and kubectl, against the embedded server."""
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from kubernetes import client, config, watch
+from kubernetes.aio import client as aio_client
+from kubernetes.aio import config as aio_config
+
+from damon_mock.kube.server import ApiServer
+from damon_mock.kube.threads import ApiThread
+from damon_mock.kube.tls import Authority
+
+CRDS = Path(__file__).parents[2] / "crds"
+
+
+@pytest.fixture
+def server():
+    with ApiThread() as api:
+        api.call(api.server.cluster.install, CRDS)
+        yield api
+
+
+def test_the_sync_client_reads_writes_and_watches(server, tmp_path, pod):
+    kubeconfig = server.server.write_kubeconfig(tmp_path / "kubeconfig")
+    with config.new_client_from_config(str(kubeconfig)) as connection:
+        core = client.CoreV1Api(connection)
+        core.create_namespaced_pod("default", pod("p"))
+        assert [p.metadata.name for p in core.list_pod_for_all_namespaces().items] == ["p"]
+        stream = watch.Watch().stream(core.list_namespaced_pod, "default", timeout_seconds=5)
+        assert next(stream)["type"] == "ADDED"
+        server.call(server.server.cluster.delete, "pods", "p")
+        assert next(stream)["type"] == "DELETED"
+        stream.close()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command makes certificates")
+def test_tls_with_an_own_authority_and_a_token(tmp_path):
+    with ApiThread(ApiServer(authority=Authority.make(tmp_path))) as api:
+        api.server.faults.rotate_token("secret")
+        kubeconfig = api.server.write_kubeconfig(tmp_path / "kubeconfig")
+        assert kubeconfig.stat().st_mode & 0o077 == 0
+        with config.new_client_from_config(str(kubeconfig)) as connection:
+            assert client.CoreV1Api(connection).list_namespace().items
+
+
+async def test_the_async_client_lists(api, pod, tmp_path):
+    api.cluster.create(pod("p"))
+    kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig")
+    configuration = aio_client.Configuration()
+    await aio_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    async with aio_client.ApiClient(configuration) as connection:
+        pods = await aio_client.CoreV1Api(connection).list_pod_for_all_namespaces()
+        assert [p.metadata.name for p in pods.items] == ["p"]
+
+
+kubectl_command = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here")
+
+
+@pytest.fixture
+def kubectl(server, tmp_path):
+    kubeconfig = server.server.write_kubeconfig(tmp_path / "kubeconfig")
+
+    def run(*arguments, text=None, fails=False):
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", str(kubeconfig), *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"HOME": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            timeout=60,
+        )
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stderr if fails else done.stdout
+
+    return run
+
+
+TUNING = """
+apiVersion: damon-operator.io/v1alpha1
+kind: DamonTuning
+metadata:
+  name: one
+spec:
+  mode: Enforce
+"""
+
+
+@kubectl_command
+def test_kubectl_applies_shows_and_deletes(kubectl):
+    assert "created" in kubectl("apply", "-f", "-", text=TUNING)
+    assert "unchanged" in kubectl("apply", "-f", "-", text=TUNING)
+    changed = TUNING.replace("Enforce", "Observe")
+    assert "configured" in kubectl("apply", "-f", "-", text=changed)
+    head, row = kubectl("get", "dt").splitlines()
+    assert head.split() == ["NAME", "MODE", "READY", "NODES", "APPLIED", "AGE"]
+    assert row.split()[:2] == ["one", "Observe"]
+    assert "REASON" in kubectl("get", "dt", "-o", "wide")
+    assert "Protect From:" in kubectl("describe", "dt", "one")
+    assert "serverside-applied" in kubectl(
+        "apply", "--server-side", "--force-conflicts", "-f", "-", text=TUNING
+    )
+    assert "deleted" in kubectl("delete", "dt", "one")
+
+
+@kubectl_command
+def test_kubectl_shows_what_is_wrong(kubectl):
+    unknown = kubectl("apply", "-f", "-", text=TUNING + "  bogus: 1\n", fails=True)
+    assert 'unknown field "spec.bogus"' in unknown
+    wrong = kubectl("apply", "-f", "-", text=TUNING + "  protectFrom: high\n", fails=True)
+    assert "spec.protectFrom: Invalid value" in wrong
+
+
+@kubectl_command
+def test_kubectl_annotates_and_follows_pods(kubectl, server, pod):
+    server.call(server.server.cluster.create, pod("p", "n1"))
+    kubectl("annotate", "pod", "p", "damon-operator.io/priority=30")
+    found = server.call(server.server.cluster.get, "pods", "p")
+    assert found["metadata"]["annotations"] == {"damon-operator.io/priority": "30"}
+    _, row = kubectl("get", "pods", "-o", "wide").splitlines()
+    assert row.split() == ["p", "0/1", "Pending", "0", row.split()[4], "<none>", "n1"]
+    assert "damon-operator.io/priority: 30" in kubectl("describe", "pod", "p")
+    followed = kubectl("get", "pods", "--watch", "--request-timeout=1s")
+    assert followed.splitlines()[1].split()[0] == "p"
+    assert "DESCRIPTION" in kubectl("explain", "dn.spec.pods")
+
+
+async def test_drop_and_reconnect_loses_nothing_without_compaction(api, http, pod, read):
+    version = api.registry.store.version
+    async with http.watch("/api/v1/pods", resourceVersion=version):
+        api.drop_watches()
+        await asyncio.sleep(0)
+    api.cluster.create(pod("p"))
+    async with http.watch("/api/v1/pods", resourceVersion=version) as stream:
+        assert (await read(stream))[1]["metadata"]["name"] == "p"

@@ -1,0 +1,93 @@
+import asyncio
+
+import aiohttp
+import pytest
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+async def test_a_server_that_is_down_refuses_and_comes_back_with_its_objects(api, http, pod):
+    api.cluster.create(pod("p"))
+    port = api.port
+    async with http.watch(PODS) as stream:
+        await api.down()
+        with pytest.raises(aiohttp.ClientError):
+            await stream.content.read()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await http.get(PODS)
+    await api.up()
+    assert api.port == port
+    assert len((await http.get(PODS))["items"]) == 1
+
+
+async def test_ordered_failures_hit_only_what_they_are_for(api, http):
+    api.faults.fail_next(2, 503, method="GET", path="/pods", retry_after_s=3)
+    await http.get("/api/v1/nodes")
+    assert [(await http.call("GET", PODS))[0] for _ in range(3)] == [503, 503, 200]
+
+
+async def test_a_rotated_token_shuts_the_old_one_out(api, http):
+    api.faults.rotate_token("new")
+    assert (await http.call("GET", PODS, headers={"Authorization": "Bearer old"}))[0] == 401
+    assert (await http.call("GET", PODS))[0] == 401
+    assert (await http.call("GET", PODS, headers={"Authorization": "Bearer new"}))[0] == 200
+
+
+async def test_answers_can_be_held_back(api, http):
+    api.faults.delay_s = 30
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await http.get(PODS)
+
+
+async def test_the_journal_tells_who_asked_what(api, http, pod):
+    headers = {"User-Agent": "tester/1.0"}
+    await http.call("POST", PODS, pod("p"), headers=headers)
+    await http.patch(f"{PODS}/p/status", {"status": {}})
+    await http.call("GET", PODS, limit=1)
+    await http.call("PATCH", f"{PODS}/q", {}, kind="application/merge-patch+json")
+    async with http.watch(PODS):
+        pass
+    created, patched, refused = api.journal.writes("pods")
+    assert (created.user_agent, created.status, created.body_bytes > 50) == (
+        "tester/1.0",
+        201,
+        True,
+    )
+    assert (patched.name, patched.subresource, patched.content_type) == (
+        "p",
+        "status",
+        "application/merge-patch+json",
+    )
+    assert refused.status == 404
+    assert [r.query["limit"] for r in api.journal.reads("pods")] == ["1"]
+    assert len(api.journal.watches("pods")) == 1
+    assert api.journal.writes("nodes") == []
+
+
+async def test_faults_can_be_ordered_from_another_process(api, http, pod):
+    api.cluster.create(pod("p"))
+    api.faults.rotate_token("hidden")
+
+    async def order(action, **said):
+        return await http.call("POST", f"/mock/{action}", said)
+
+    gone = [{"kind": "pods", "name": "p", "namespace": "default"}]
+    assert (await order("gap", delete=gone))[0] == 200
+    assert api.cluster.list("pods") == []
+    assert (await order("token", token="new"))[0] == 200
+    headers = {"Authorization": "Bearer new"}
+    await order("fail", count=1, status=500)
+    assert (await http.call("GET", PODS, headers=headers))[0] == 500
+    assert (await order("compact"))[0] == 200
+    assert (await order("unheard-of"))[0] == 404
+    assert (await order("delay"))[0] == 400
+    _, requests = await http.call("GET", "/mock/requests")
+    assert [r["path"] for r in requests] == [PODS]
+    assert (await order("down", seconds=0.2))[0] == 200
+    while True:
+        try:
+            assert (await http.call("GET", PODS, headers=headers))[0] == 200
+            break
+        except aiohttp.ClientConnectionError:
+            await asyncio.sleep(0.05)

@@ -1,0 +1,95 @@
+import pytest
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+async def names(http, **query):
+    return [p["metadata"]["name"] for p in (await http.get("/api/v1/pods", **query))["items"]]
+
+
+async def test_pages_show_one_moment_whatever_is_written_in_between(api, http, pod):
+    api.cluster.load(pod(f"p{i}") for i in range(5))
+    first = await http.get(PODS, limit=2)
+    api.cluster.delete("pods", "p3")
+    api.cluster.create(pod("p35"))
+    second = await http.get(PODS, limit=2, **{"continue": first["metadata"]["continue"]})
+    third = await http.get(PODS, limit=2, **{"continue": second["metadata"]["continue"]})
+    pages = [first, second, third]
+    assert [p["metadata"]["name"] for page in pages for p in page["items"]] == [
+        "p0",
+        "p1",
+        "p2",
+        "p3",
+        "p4",
+    ]
+    assert len({page["metadata"]["resourceVersion"] for page in pages}) == 1
+    assert "continue" not in third["metadata"]
+
+
+async def test_the_next_page_of_a_compacted_list_is_expired(api, http, pod):
+    api.cluster.load(pod(f"p{i}") for i in range(3))
+    first = await http.get(PODS, limit=2)
+    api.compact()
+    status, body = await http.call("GET", PODS, **{"continue": first["metadata"]["continue"]})
+    assert (status, body["reason"]) == (410, "Expired")
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("app=a", ["one"]),
+        ("app==a", ["one"]),
+        ("app!=a", ["three", "two"]),
+        ("app in (a, b)", ["one", "two"]),
+        ("app notin (a)", ["three", "two"]),
+        ("app", ["one", "two"]),
+        ("!app", ["three"]),
+        ("app in (a,b),app!=b", ["one"]),
+    ],
+)
+async def test_label_selectors_select(api, http, pod, selector, expected):
+    api.cluster.create(pod("one", labels={"app": "a"}))
+    api.cluster.create(pod("two", labels={"app": "b"}))
+    api.cluster.create(pod("three"))
+    assert await names(http, labelSelector=selector) == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("metadata.name=one", ["one"]),
+        ("metadata.namespace=default", ["one", "three", "two"]),
+        ("spec.nodeName=n1", ["one"]),
+        ("spec.nodeName=", ["three"]),
+        ("spec.nodeName!=", ["one", "two"]),
+        ("status.phase!=Succeeded,status.phase!=Failed", ["one", "three"]),
+    ],
+)
+async def test_field_selectors_select(api, http, pod, selector, expected):
+    api.cluster.create(pod("one", "n1"))
+    api.cluster.create({**pod("two", "n2"), "status": {"phase": "Failed"}})
+    api.cluster.create(pod("three"))
+    assert await names(http, fieldSelector=selector) == expected
+
+
+async def test_a_field_no_selector_can_name_is_a_bad_request(http):
+    status, body = await http.call("GET", PODS, fieldSelector="spec.priority=1")
+    assert status == 400
+    assert "field label not supported: spec.priority" in body["message"]
+
+
+async def test_ten_thousand_pods_come_in_pages_without_loss(api, http, pod):
+    api.cluster.load(pod(f"p{i:05}") for i in range(10_000))
+    seen, token = 0, ""
+    while True:
+        page = await http.get(PODS, limit=2500, **{"continue": token})
+        seen += len(page["items"])
+        token = page["metadata"].get("continue", "")
+        if not token:
+            break
+    assert seen == 10_000
+
+
+async def test_a_version_from_the_future_is_answered_with_a_timeout(http):
+    status, body = await http.call("GET", PODS, resourceVersion="999999")
+    assert (status, body["details"]["causes"][0]["reason"]) == (504, "ResourceVersionTooLarge")

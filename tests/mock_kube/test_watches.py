@@ -1,0 +1,117 @@
+import aiohttp
+import pytest
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+async def test_a_watch_from_a_list_misses_nothing_and_repeats_nothing(api, http, pod, read):
+    api.cluster.create(pod("before"))
+    version = (await http.get(PODS))["metadata"]["resourceVersion"]
+    api.cluster.create(pod("after"))
+    async with http.watch(PODS, resourceVersion=version) as stream:
+        kind, body = await read(stream)
+        assert (kind, body["metadata"]["name"]) == ("ADDED", "after")
+        api.cluster.annotate("pods", "before", {"a": "b"})
+        kind, body = await read(stream)
+        assert (kind, body["metadata"]["annotations"]) == ("MODIFIED", {"a": "b"})
+        api.cluster.delete("pods", "before")
+        kind, body = await read(stream)
+        assert (kind, body["metadata"]["name"]) == ("DELETED", "before")
+        assert int(body["metadata"]["resourceVersion"]) == api.registry.store.version
+
+
+async def test_a_watch_without_a_version_begins_with_what_is_there(api, http, pod, read):
+    api.cluster.create(pod("there"))
+    async with http.watch(PODS) as stream:
+        assert (await read(stream))[0] == "ADDED"
+
+
+async def test_an_object_that_leaves_the_selector_is_deleted_for_the_watcher(api, http, pod, read):
+    api.cluster.create(pod("p", labels={"app": "a"}))
+    version = api.registry.store.version
+    async with http.watch(PODS, labelSelector="app=a", resourceVersion=version) as stream:
+        api.cluster.patch("pods", "p", {"metadata": {"labels": {"app": "b"}}})
+        kind, body = await read(stream)
+        assert (kind, body["metadata"]["labels"]) == ("DELETED", {"app": "a"})
+        assert int(body["metadata"]["resourceVersion"]) == api.registry.store.version
+        api.cluster.patch("pods", "p", {"metadata": {"labels": {"app": "a"}}})
+        assert (await read(stream))[0] == "ADDED"
+
+
+async def test_initial_events_end_with_a_marked_bookmark(api, http, pod, read):
+    api.cluster.create(pod("p"))
+    query = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "allowWatchBookmarks": "true",
+    }
+    async with http.watch(PODS, **query) as stream:
+        assert (await read(stream))[0] == "ADDED"
+        kind, body = await read(stream)
+        assert kind == "BOOKMARK"
+        assert body["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_server_without_watch_list_refuses_initial_events(api, http):
+    api.faults.watch_list = False
+    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    status, body = await http.call("GET", PODS, watch="1", **query)
+    assert (status, body["reason"]) == (422, "Invalid")
+
+
+async def test_bookmarks_carry_the_newest_version_of_the_whole_cluster(api, http, pod, read):
+    api._bookmark_interval_s = 0.05
+    query = {"allowWatchBookmarks": "true", "resourceVersion": api.registry.store.version}
+    async with http.watch("/api/v1/nodes", **query) as stream:
+        api.cluster.create(pod("elsewhere"))
+        while True:
+            kind, body = await read(stream)
+            assert kind == "BOOKMARK"
+            if int(body["metadata"]["resourceVersion"]) == api.registry.store.version:
+                break
+
+
+async def test_a_watch_ends_after_its_timeout(http):
+    async with http.watch(PODS, timeoutSeconds="1") as stream:
+        assert await stream.content.read() == b""
+
+
+async def test_a_compacted_version_is_an_error_event_or_a_410_as_ordered(api, http, pod, read):
+    api.cluster.create(pod("p"))
+    version = api.registry.store.version
+    api.compact()
+    async with http.watch(PODS, resourceVersion=version) as stream:
+        kind, body = await read(stream)
+        assert (kind, body["code"], body["reason"]) == ("ERROR", 410, "Expired")
+    api.faults.expired_as_status = True
+    status, _ = await http.call("GET", PODS, watch="1", resourceVersion=version)
+    assert status == 410
+
+
+async def test_nobody_is_told_what_was_deleted_in_a_gap(api, http, pod, read):
+    api.cluster.load([pod("stays"), pod("goes")])
+    version = api.registry.store.version
+    async with http.watch(PODS, resourceVersion=version) as stream:
+        api.gap(("pods", "goes", "default"))
+        with pytest.raises(aiohttp.ClientError):
+            await stream.content.read()
+    async with http.watch(PODS, resourceVersion=version) as stream:
+        assert (await read(stream))[1]["code"] == 410
+    assert [p["metadata"]["name"] for p in (await http.get(PODS))["items"]] == ["stays"]
+
+
+async def test_live_watches_can_be_told_that_they_expired(api, http, read):
+    async with http.watch(PODS) as stream:
+        api.expire_watches()
+        assert (await read(stream))[1]["code"] == 410
+        assert await stream.content.read() == b""
+
+
+async def test_single_objects_can_be_watched(api, http, pod, read):
+    api.cluster.load([pod("one"), pod("two")])
+    version = api.registry.store.version
+    path, fields = "/api/v1/pods", "metadata.name=two"
+    async with http.watch(path, fieldSelector=fields, resourceVersion=version) as stream:
+        api.cluster.annotate("pods", "one", {"a": "b"})
+        api.cluster.annotate("pods", "two", {"a": "b"})
+        assert (await read(stream))[1]["metadata"]["name"] == "two"

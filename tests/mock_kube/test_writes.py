@@ -1,0 +1,234 @@
+import pytest
+
+PODS = "/api/v1/namespaces/default/pods"
+TUNINGS = "/apis/damon-operator.io/v1alpha1/damontunings"
+
+
+async def test_a_created_object_has_what_only_the_server_gives(http, tuning):
+    status, body = await http.call("POST", TUNINGS, tuning())
+    assert status == 201
+    metadata = body["metadata"]
+    assert metadata["generation"] == 1
+    assert len(metadata["uid"]) == 36
+    assert metadata["creationTimestamp"].endswith("Z")
+    assert int(metadata["resourceVersion"])
+
+
+async def test_names_can_be_generated(http, pod):
+    body = pod("x")
+    body["metadata"] = {"generateName": "job-"}
+    one, two = [(await http.call("POST", PODS, body))[1]["metadata"]["name"] for _ in range(2)]
+    assert one.startswith("job-")
+    assert one != two
+
+
+async def test_refused_creates_say_why(http, pod):
+    await http.call("POST", PODS, pod("p"))
+    assert (await http.call("POST", PODS, pod("p")))[1]["reason"] == "AlreadyExists"
+    missing = pod("p", namespace="nowhere")
+    status, body = await http.call("POST", "/api/v1/namespaces/nowhere/pods", missing)
+    assert (status, body["message"]) == (404, 'namespaces "nowhere" not found')
+    status, body = await http.call("POST", PODS, pod("Not A Name"))
+    assert (status, body["details"]["causes"][0]["field"]) == (422, "metadata.name")
+    status, body = await http.call("POST", PODS, pod("q", annotations={"n": 5}))
+    assert (status, body["details"]["causes"][0]["field"]) == (422, "metadata.annotations")
+
+
+async def test_only_a_changed_spec_raises_the_generation(http, tuning):
+    await http.call("POST", TUNINGS, tuning())
+    one = f"{TUNINGS}/one"
+    _, body = await http.patch(one, {"metadata": {"labels": {"a": "b"}}})
+    assert body["metadata"]["generation"] == 1
+    _, body = await http.patch(f"{one}/status", {"status": {"observedGeneration": 1}})
+    assert body["metadata"]["generation"] == 1
+    _, body = await http.patch(one, {"spec": {"mode": "Enforce"}})
+    assert body["metadata"]["generation"] == 2
+
+
+async def test_status_and_spec_are_written_through_their_own_doors(http, tuning):
+    await http.call("POST", TUNINGS, {**tuning(), "status": {"observedGeneration": 9}})
+    one = f"{TUNINGS}/one"
+    change = {"spec": {"mode": "Off"}, "status": {"observedGeneration": 7}}
+    _, body = await http.patch(one, change)
+    assert (body["spec"]["mode"], "status" in body) == ("Off", False)
+    change["spec"]["mode"] = "Enforce"
+    _, body = await http.patch(f"{one}/status", change)
+    assert (body["spec"]["mode"], body["status"]["observedGeneration"]) == ("Off", 7)
+
+
+async def test_a_write_from_an_old_version_is_a_conflict(http, tuning):
+    _, body = await http.call("POST", TUNINGS, tuning())
+    await http.patch(f"{TUNINGS}/one", {"spec": {"mode": "Off"}})
+    status, answer = await http.call("PUT", f"{TUNINGS}/one", body)
+    assert (status, answer["reason"]) == (409, "Conflict")
+    status, _ = await http.patch(f"{TUNINGS}/one", {"metadata": {"resourceVersion": "1"}})
+    assert status == 409
+
+
+async def test_a_custom_resource_is_not_replaced_without_a_version(http, tuning):
+    await http.call("POST", TUNINGS, tuning())
+    status, body = await http.call("PUT", f"{TUNINGS}/one", tuning())
+    assert (status, body["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
+
+
+async def test_a_write_that_changes_nothing_is_no_write(api, http, tuning):
+    await http.call("POST", TUNINGS, tuning())
+    version = api.registry.store.version
+    _, body = await http.patch(f"{TUNINGS}/one", {"spec": {"mode": "Observe"}})
+    assert api.registry.store.version == version
+    assert body["metadata"]["resourceVersion"] == str(version)
+
+
+async def test_a_dry_run_answers_and_changes_nothing(api, http, tuning):
+    status, _ = await http.call("POST", TUNINGS, tuning(), dryRun="All")
+    assert (status, api.cluster.find("dt", "one")) == (201, None)
+    api.cluster.create(tuning())
+    _, body = await http.patch(f"{TUNINGS}/one", {"spec": {"mode": "Off"}}, dryRun="All")
+    assert body["spec"]["mode"] == "Off"
+    assert api.cluster.get("dt", "one")["spec"]["mode"] == "Observe"
+    await http.call("DELETE", f"{TUNINGS}/one", dryRun="All")
+    assert api.cluster.find("dt", "one")
+
+
+async def test_patches_of_all_kinds(api, http, pod):
+    api.cluster.create(pod("p", annotations={"a": "1", "b": "2"}))
+    path = f"{PODS}/p"
+    _, body = await http.patch(path, {"metadata": {"annotations": {"a": None, "c": "3"}}})
+    assert body["metadata"]["annotations"] == {"b": "2", "c": "3"}
+    operations = [
+        {"op": "test", "path": "/metadata/annotations/b", "value": "2"},
+        {"op": "remove", "path": "/metadata/annotations/b"},
+        {"op": "add", "path": "/metadata/annotations/x~1y", "value": "z"},
+    ]
+    _, body = await http.patch(path, operations, "json-patch+json")
+    assert body["metadata"]["annotations"] == {"c": "3", "x/y": "z"}
+    status, _ = await http.patch(path, operations, "json-patch+json")
+    assert status == 422
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "Extra", "status": "True"}]
+    await http.patch(f"{path}/status", {"status": {"conditions": conditions}})
+    _, body = await http.patch(
+        f"{path}/status",
+        {"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
+        "strategic-merge-patch+json",
+    )
+    assert [c["status"] for c in body["status"]["conditions"]] == ["False", "True"]
+    status, _ = await http.patch(path, {}, "json")
+    assert status == 415
+
+
+async def test_an_object_with_finalizers_waits_for_them(api, http, tuning, read):
+    api.cluster.create(
+        {**tuning(), "metadata": {"name": "one", "finalizers": ["damon-operator.io/clean"]}}
+    )
+    version = api.registry.store.version
+    async with http.watch(TUNINGS, resourceVersion=version) as stream:
+        status, _ = await http.call("DELETE", f"{TUNINGS}/one")
+        assert status == 200
+        kind, body = await read(stream)
+        assert kind == "MODIFIED"
+        assert body["metadata"]["deletionTimestamp"]
+        await http.patch(f"{TUNINGS}/one", {"metadata": {"finalizers": None}})
+        assert (await read(stream))[0] == "DELETED"
+    assert (await http.call("GET", f"{TUNINGS}/one"))[0] == 404
+
+
+async def test_what_an_owner_owns_goes_with_it(api, tuning):
+    node = api.cluster.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
+    owned = tuning("owned")
+    reference = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": node["metadata"]["uid"]}
+    owned["metadata"]["ownerReferences"] = [reference]
+    api.cluster.create(owned)
+    api.cluster.create(tuning("free"))
+    api.cluster.delete("nodes", "n1")
+    assert [t["metadata"]["name"] for t in api.cluster.list("dt")] == ["free"]
+
+
+async def test_an_object_of_an_owner_that_does_not_exist_is_collected(api, tuning):
+    owned = tuning("owned")
+    reference = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "of-a-former-node"}
+    owned["metadata"]["ownerReferences"] = [reference]
+    api.cluster.create(owned)
+    assert api.cluster.find("dt", "owned") is None
+
+
+async def test_a_recreated_object_is_another_one(api, http, pod):
+    first = api.cluster.create(pod("p"))
+    api.cluster.delete("pods", "p")
+    second = api.cluster.create(pod("p"))
+    assert first["metadata"]["uid"] != second["metadata"]["uid"]
+    options = {"preconditions": {"uid": first["metadata"]["uid"]}}
+    assert (await http.call("DELETE", f"{PODS}/p", options))[0] == 409
+
+
+async def test_collections_are_deleted_by_selector(api, http, pod):
+    api.cluster.load([pod("a", labels={"x": "y"}), pod("b")])
+    await http.call("DELETE", PODS, labelSelector="x=y")
+    assert [p["metadata"]["name"] for p in api.cluster.list("pods")] == ["b"]
+
+
+async def test_a_namespace_takes_its_objects_along(api, pod):
+    api.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
+    api.cluster.create(pod("p", namespace="team"))
+    api.cluster.delete("ns", "team")
+    assert api.cluster.list("pods") == []
+
+
+async def test_both_event_groups_show_the_same_events(api, http):
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "e", "namespace": "default"},
+        "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+        "reason": "PriorityRejected",
+        "note": "no number",
+        "type": "Warning",
+        "action": "Plan",
+        "reportingController": "damon-operator.io/operator",
+        "reportingInstance": "one",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+    path = "/apis/events.k8s.io/v1/namespaces/default/events"
+    status, body = await http.call("POST", path, event)
+    assert (status, body["note"], body["regarding"]["name"]) == (201, "no number", "p")
+    found = await http.get("/api/v1/events", fieldSelector="involvedObject.name=p")
+    assert found["items"][0]["message"] == "no number"
+    _, body = await http.patch(f"{path}/e", {"note": "still none"})
+    assert body["note"] == "still none"
+    assert api.cluster.get("events", "e")["message"] == "still none"
+
+
+async def test_priority_classes_give_pods_their_number(api, http, pod):
+    api.cluster.create(
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "batch"},
+            "value": -1000,
+        }
+    )
+    low, system = pod("low"), pod("system")
+    low["spec"]["priorityClassName"] = "batch"
+    system["spec"]["priorityClassName"] = "system-node-critical"
+    assert api.cluster.create(low)["spec"]["priority"] == -1000
+    assert api.cluster.create(system)["spec"]["priority"] == 2_000_001_000
+    other = pod("other")
+    other["spec"]["priorityClassName"] = "unheard-of"
+    assert (await http.call("POST", PODS, other))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, "BestEffort"),
+        ({"requests": {"cpu": "1"}}, "Burstable"),
+        ({"limits": {"cpu": "1", "memory": "1Gi"}}, "Guaranteed"),
+        (
+            {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"memory": "1Mi"}},
+            "Burstable",
+        ),
+    ],
+)
+async def test_pods_get_their_qos_class(api, pod, resources, expected):
+    body = pod("p")
+    body["spec"]["containers"][0]["resources"] = resources
+    assert api.cluster.create(body)["status"]["qosClass"] == expected
