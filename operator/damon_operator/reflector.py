@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from damon_operator.backoff import Backoff
-from damon_operator.errors import ApiError, BadObject, Gone, Unavailable
+from damon_operator.errors import ApiError, BadObject, Unavailable
 from damon_operator.resources import Raw, Resource, Source
 
 F = TypeVar("F")
@@ -122,22 +122,24 @@ class Reflector(Generic[F]):
                 raise Unavailable(f"watch {self.resource.path}", 200, "ended at once")
         except ApiError as error:
             progressed = taken > 0 or self.clock() - start >= self.pace.short_s
-            lost = isinstance(error, Gone)
-            raise _BrokenWatch("" if lost else version, error, progressed=progressed) from error
+            go_on = "" if _lost(error) else version
+            raise _BrokenWatch(go_on, error, progressed=progressed) from error
         return version
 
     def _take(self, event: Raw) -> str:
-        """Apply one watch event; return its resourceVersion, "" when it has none."""
+        """Apply one watch event; return its resourceVersion, "" when it has none.
+
+        After an ERROR, of 410 or anything else, or an event that is none, there is no going on: the
+        same place would bring the same again.
+        """
         kind, raw = event.get("type"), event.get("object")
+        request = f"watch {self.resource.path}"
         if not isinstance(raw, dict):
-            raise Unavailable(f"watch {self.resource.path}", 200, "malformed event")
+            raise _UnusableEvent(request, 200, "malformed event")
         if kind == "ERROR":
             code, reason = raw.get("code"), str(raw.get("reason"))
-            error = Gone if code == 410 or reason in {"Gone", "Expired"} else Unavailable
             status = code if isinstance(code, int) else 0
-            raise error(
-                f"watch {self.resource.path}", status, reason, str(raw.get("message") or "")
-            )
+            raise _UnusableEvent(request, status, reason, str(raw.get("message") or ""))
         if kind in {"ADDED", "MODIFIED"}:
             self._put(raw)
         elif kind == "DELETED":
@@ -186,6 +188,22 @@ class Reflector(Generic[F]):
             what, self.resource.name, failures, delay_s, error,
         )  # fmt: skip
         await self.sleep(delay_s)
+
+
+def _lost(error: ApiError) -> bool:
+    """Return whether a watch has lost its place, so that only a new list helps.
+
+    No answer, a broken stream, or a server too busy leave the place as it was. Anything else may be
+    about the place itself: 410, a version the server calls invalid, or one from the future after
+    etcd was restored from a backup, which is answered with 504 for ever.
+    """
+    if isinstance(error, _UnusableEvent):
+        return True
+    return not (isinstance(error, Unavailable) and error.status in {0, 200, 429, 503})
+
+
+class _UnusableEvent(Unavailable):
+    """The stream said something after which only a new list helps."""
 
 
 class _BrokenWatch(Exception):  # noqa: N818 - a turn of the loop, not an error of a caller's

@@ -1,0 +1,215 @@
+import contextlib
+import copy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from damon_contract.priorities import Rejected
+from damon_operator.errors import BadObject
+from damon_operator.facts import (
+    Container,
+    Pool,
+    Written,
+    read_node,
+    read_pod,
+    read_tuning,
+    read_written,
+    spec_digest,
+)
+
+DIGITS = "0123456789abcdef" * 4
+
+
+def raw_pod(annotations=None, statuses=None) -> dict:
+    running = {"name": "main", "containerID": f"containerd://{DIGITS}", "state": {"running": {}}}
+    return {
+        "metadata": {
+            "namespace": "default",
+            "name": "web",
+            "uid": "u1",
+            "labels": {"b": "2", "a": "1"},
+            "annotations": annotations or {},
+        },
+        "spec": {"nodeName": "n1", "priority": 1000, "priorityClassName": "web"},
+        "status": statuses
+        or {"phase": "Running", "qosClass": "Burstable", "containerStatuses": [running]},
+    }
+
+
+def test_a_pod_is_read():
+    pod = read_pod(raw_pod({"damon-operator.io/priority": "30"}), Pool())
+    assert (pod.node, pod.priority, pod.priority_class, pod.asked) == ("n1", 1000, "web", 30)
+    assert pod.labels == (("a", "1"), ("b", "2"))
+    assert pod.containers == (Container("main", bytes.fromhex(DIGITS)),)
+
+
+def test_running_containers_of_all_kinds_count_and_no_others():
+    def status(name, state, identity):
+        return {"name": name, "containerID": identity, "state": state}
+
+    running, done = {"running": {"startedAt": "now"}}, {"terminated": {"exitCode": 0}}
+    statuses = {
+        "phase": "Running",
+        "initContainerStatuses": [
+            status("sidecar", running, "containerd://" + "1" * 64),
+            status("setup", done, "containerd://" + "2" * 64),
+        ],
+        "containerStatuses": [
+            status("main", running, "cri-o://" + "3" * 64),
+            status("waiting", {"waiting": {}}, ""),
+            status("odd", running, "containerd://not-hex"),
+            status("long", running, "docker://" + "4" * 65),
+        ],
+        "ephemeralContainerStatuses": [status("debug", running, "docker://" + "5" * 64)],
+    }
+    pod = read_pod(raw_pod(statuses=statuses), Pool())
+    assert [c.name for c in pod.containers] == ["sidecar", "main", "debug"]
+
+
+BAD_ANNOTATIONS = [
+    "",
+    "abc",
+    "0",
+    "101",
+    "-5",
+    "50.5",
+    "1e3",
+    "\uff15\uff10",
+    "9" * 10_000,
+    " 50",
+    "050",
+]
+
+
+@pytest.mark.parametrize("text", BAD_ANNOTATIONS)
+def test_a_bad_priority_annotation_is_kept_as_a_short_reason(text):
+    asked = read_pod(raw_pod({"damon-operator.io/priority": text}), Pool()).asked
+    assert isinstance(asked, Rejected)
+    assert len(asked.reason) < 200
+
+
+@pytest.mark.parametrize(("text", "exempt"), [("true", True), ("false", False)])
+def test_the_exempt_annotation_is_true_or_false(text, exempt):
+    assert read_pod(raw_pod({"damon-operator.io/exempt": text}), Pool()).exempt is exempt
+
+
+def test_another_exempt_annotation_is_rejected():
+    pod = read_pod(raw_pod({"damon-operator.io/exempt": "True"}), Pool())
+    assert isinstance(pod.exempt, Rejected)
+
+
+def paths(value, path=()):
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    if isinstance(value, dict | list):
+        for key, child in children:
+            yield from (
+                paths(child, (*path, key)) if isinstance(child, dict | list) else [(*path, key)]
+            )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    path=st.sampled_from([p for p in paths(raw_pod()) if p]),
+    junk=st.sampled_from([None, 0, -1, "x" * 400, [], [0], {}, {"a": []}, True, 1e400]),
+)
+def test_junk_anywhere_in_a_pod_is_a_bad_object_or_harmless(path, junk):
+    raw = copy.deepcopy(raw_pod())
+    inside = raw
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = junk
+    with contextlib.suppress(BadObject):
+        assert read_pod(raw, Pool()).namespace
+
+
+def test_equal_labels_of_many_pods_exist_once():
+    pool = Pool()
+    one, two = read_pod(raw_pod(), pool), read_pod(raw_pod(), pool)
+    assert one.labels is two.labels
+
+
+def test_a_full_pool_forgets_and_goes_on():
+    pool = Pool(limit=2)
+    assert [pool.share(text) for text in ("a", "b", "c", "a")] == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reserved"),
+    [
+        ({"capacity": {"memory": "1Gi"}, "allocatable": {"memory": "1000Mi"}}, 24 * 2**20),
+        ({"capacity": {"memory": "1Gi"}, "allocatable": {"memory": "2Gi"}}, 0),
+        ({"capacity": {"memory": "much"}, "allocatable": {"memory": "1Gi"}}, 0),
+        ({}, 0),
+    ],
+)
+def test_reserved_memory_is_capacity_minus_allocatable(status, reserved):
+    node = read_node({"metadata": {"name": "n", "uid": "u"}, "status": status})
+    assert node.reserved_bytes == reserved
+
+
+def raw_tuning(spec) -> dict:
+    return {"metadata": {"name": "t", "uid": "u", "generation": 3}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"mode": 5}, "spec.mode:"),
+        ({"protectFrom": "80"}, "spec.protectFrom:"),
+        ({"watermarks": {"ceilingPermille": 50.5}}, "spec.watermarks.ceilingPermille:"),
+        ({"watermarks": []}, "spec.watermarks:"),
+        ({"priorities": {"annotation": {"min": 9, "max": 2}}}, "spec.priorities.annotation: min"),
+        ({"priorities": {"rules": [{"qosClasses": ["Best"]}]}}, "spec.priorities.rules.0.qosClas"),
+        ({"oldField": 1}, "spec.oldField:"),
+        ({"eagerUpTo": 90}, "eagerUpTo must be below protectFrom"),
+        ({"monitoring": {"sampleInterval": "5"}}, "spec.monitoring.sampleInterval:"),
+        ([1], "spec:"),
+    ],
+)
+def test_a_bad_tuning_says_which_field_is_wrong(spec, words):
+    tuning = read_tuning(raw_tuning(spec))
+    assert tuning.spec is None
+    assert words in tuning.problem
+
+
+def test_many_faults_are_cut_to_a_readable_message():
+    problem = read_tuning(raw_tuning({f"field{i}": i for i in range(30)})).problem
+    assert "(and 25 more)" in problem
+    assert len(problem) < 2100
+
+
+def test_a_status_nobody_can_read_is_as_good_as_none():
+    raw = {**raw_tuning({}), "status": {"conditions": "?"}}
+    assert read_tuning(raw).status is None
+
+
+def test_the_digest_of_a_damon_node_is_computed_once_per_generation():
+    spec = {"mode": "Off", "hash": "h"}
+    raw = {"metadata": {"name": "n", "uid": "u", "generation": 2}, "spec": spec}
+    before = read_written(raw, None)
+    assert before.digest == spec_digest(spec)
+    same = read_written({**raw, "spec": {}}, before)
+    assert same.digest == before.digest
+    raw["metadata"]["generation"] = 3
+    assert read_written({**raw, "spec": {}}, before).digest != before.digest
+
+
+def test_a_damon_nodes_conditions_and_owner_are_read():
+    raw = {
+        "metadata": {
+            "name": "n",
+            "uid": "u",
+            "generation": 1,
+            "ownerReferences": [{"kind": "Node", "uid": "nu"}],
+        },
+        "status": {
+            "observedHash": "h",
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Applied"}],
+        },
+    }
+    written = read_written(raw, None)
+    assert isinstance(written, Written)
+    assert (written.owner_uid, written.observed_hash) == ("nu", "h")
+    assert written.conditions == (("Ready", "True", "Applied"),)
