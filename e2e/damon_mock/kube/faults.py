@@ -53,7 +53,9 @@ class Faults:
         """Hold a request back or refuse it, as ordered."""
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        if self.tokens and authorization.removeprefix("Bearer ") not in self.tokens:
+        scheme, _, token = authorization.partition(" ")
+        if self.tokens and (scheme.lower() != "bearer" or token.strip() not in self.tokens):
+            # The scheme's case does not matter (RFC 9110, 11.1); the sync client writes "bearer".
             raise failures.unauthorized()
         for refusal in self.refusals:
             if refusal.matches(request):
