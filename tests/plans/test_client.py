@@ -1,0 +1,103 @@
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from damon_agent.plans.client import connect
+from damon_agent.plans.errors import RefusedError, UnreachableError
+from damon_mock.kube import kubeconfig
+from damon_mock.kube.server import ApiServer
+from damon_mock.kube.threads import ApiThread
+from damon_mock.kube.tls import Authority
+
+CRDS = Path(__file__).parents[2] / "crds"
+NODE = "worker-1"
+
+
+def test_without_credentials_it_says_so(tmp_path):
+    with pytest.raises(UnreachableError, match="credentials"):
+        connect(tmp_path / "absent", NODE)
+
+
+def test_outside_a_pod_the_service_account_is_missing(monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(UnreachableError, match="credentials"):
+        connect(None, NODE)
+
+
+def test_an_answer_other_than_success_carries_its_status(api, client):
+    api.call(api.server.faults.fail_next, 1, 403)
+    with pytest.raises(RefusedError, match="403") as raised:
+        client.list()
+    assert raised.value.status == 403
+
+
+def test_a_server_that_is_not_there_is_unreachable(api, client):
+    api.run(api.server.down())
+    with pytest.raises(UnreachableError):
+        client.list()
+
+
+@pytest.fixture
+def authority(tmp_path):
+    directory = tmp_path / "authority"
+    directory.mkdir()
+    return Authority.make(directory)
+
+
+def test_a_server_of_another_authority_is_not_trusted(authority, tmp_path):
+    (tmp_path / "stranger").mkdir()
+    stranger = Authority.make(tmp_path / "stranger")
+    with ApiThread(ApiServer(authority=authority)) as api:
+        config = kubeconfig.document(api.server.url, authority_pem=stranger.certificate_pem)
+        client = connect(kubeconfig.write(tmp_path / "kubeconfig", config), NODE)
+        with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+            client.list()
+        client.close()
+
+
+def test_tls_and_a_bearer_token_are_used(authority, tmp_path):
+    with ApiThread(ApiServer(authority=authority)) as api:
+        api.call(api.server.cluster.install, CRDS)
+        api.call(api.server.faults.rotate_token, "t0p")
+        path = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
+        client = connect(path, NODE)
+        assert client.list()["items"] == []
+        api.call(api.server.faults.rotate_token, "another")
+        with pytest.raises(RefusedError, match="401"):
+            client.list()
+        client.close()
+
+
+def test_a_rotated_service_account_token_is_taken_up(authority, tmp_path, monkeypatch):
+    token = tmp_path / "token"
+    token.write_text("old")
+    certificate = tmp_path / "ca.crt"
+    certificate.write_bytes(authority.certificate_pem)
+    loader = "kubernetes.config.incluster_config"
+    monkeypatch.setattr(f"{loader}.SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(f"{loader}.SERVICE_CERT_FILENAME", str(certificate))
+    with ApiThread(ApiServer(authority=authority)) as api:
+        api.call(api.server.cluster.install, CRDS)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.server.port))
+        client = connect(None, NODE)
+        api.call(api.server.faults.rotate_token, "new")
+        with pytest.raises(RefusedError, match="401"):
+            client.list()
+        token.write_text("new")
+        # The client reads the file again once a minute.
+        monkeypatch.setattr(f"{loader}.datetime", InAnHour)
+        assert client.list()["items"] == []
+        client.close()
+
+
+class InAnHour:
+    """The datetime module, as the client's token loader uses it, an hour ahead."""
+
+    timedelta = dt.timedelta
+
+    class datetime:  # noqa: N801 - named like what it stands for
+        @staticmethod
+        def now():
+            return dt.datetime.now() + dt.timedelta(hours=1)  # noqa: DTZ005 - as the loader does

@@ -1,0 +1,150 @@
+import pytest
+
+from damon_agent.plans.backoff import Backoff
+from damon_agent.plans.reporter import Reporter, wire
+from damon_contract.v1alpha1.model import Condition
+from damon_contract.v1alpha1.node import DamonNodeStatus, Kernel
+
+NODE = "worker-1"
+S = 1_000_000
+
+
+class ManualClock:
+    def __init__(self):
+        self.us = 1000 * S
+
+    def now_us(self):
+        return self.us
+
+    def wall_s(self):
+        return self.us / S
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def paced(client, clock):
+    """A reporter whose thread does not run: the test owns the time."""
+    return Reporter(client, clock, backoff=Backoff(first_s=4, most_s=4))
+
+
+@pytest.fixture
+def uid(api, damon_node):
+    return api.call(api.server.cluster.create, damon_node())["metadata"]["uid"]
+
+
+def status(reason="Applied", **changes):
+    condition = Condition(
+        type="Ready",
+        status="True",
+        reason=reason,
+        message="",
+        last_transition_time="2026-01-01T00:00:00Z",
+    )
+    return DamonNodeStatus(conditions=(condition,), **changes)
+
+
+def stored(api):
+    return api.call(api.server.cluster.get, "damonnodes", NODE).get("status", {})
+
+
+def test_the_first_status_is_due_at_once(paced, uid):
+    paced.report(uid, status())
+    assert paced.due_us() == 0
+
+
+def test_an_unchanged_status_is_never_written_again(paced, uid):
+    paced.report(uid, status())
+    paced.write()
+    paced.report(uid, status())
+    assert paced.due_us() is None
+
+
+def test_a_changed_condition_waits_a_second_other_content_ten(paced, clock, uid):
+    paced.report(uid, status())
+    paced.write()
+    paced.report(uid, status("DamonBusy"))
+    assert paced.due_us() == clock.us + S
+    paced.report(uid, status(targets=3))
+    assert paced.due_us() == clock.us + 10 * S
+
+
+def test_another_object_of_the_name_gets_the_status_although_it_did_not_change(paced, clock, uid):
+    paced.report(uid, status())
+    paced.write()
+    clock.us += 5 * S
+    paced.report("another-uid", status())
+    assert paced.due_us() <= clock.us
+
+
+def test_the_status_stands_in_the_api_and_only_there(api, paced, uid):
+    paced.report(uid, status(targets=7, kernel=Kernel(release="6.12", driver="lanes")))
+    paced.write()
+    assert stored(api)["targets"] == 7
+    writes = api.server.journal.writes()
+    assert [(w.resource, w.name, w.subresource) for w in writes] == [("damonnodes", NODE, "status")]
+
+
+def test_what_is_not_there_any_more_goes_away(api, paced, uid):
+    paced.report(uid, status(kernel=Kernel(release="6.12", driver="lanes")))
+    paced.write()
+    paced.report(uid, status())
+    paced.write()
+    assert "kernel" not in stored(api)
+
+
+def test_a_failed_write_is_tried_again_after_a_while(api, paced, clock, uid, caplog):
+    api.call(api.server.faults.fail_next, 1, 503)
+    paced.report(uid, status())
+    paced.write()
+    assert "503" in caplog.text
+    due_us = paced.due_us()
+    assert due_us > clock.us
+    clock.us = due_us
+    paced.write()
+    assert stored(api)["conditions"][0]["reason"] == "Applied"
+    assert paced.due_us() is None
+
+
+def test_a_status_without_an_object_is_dropped(paced):
+    paced.report("gone", status())
+    paced.write()
+    assert paced.due_us() is None
+
+
+def test_the_same_trouble_is_logged_once(api, paced, uid, caplog):
+    api.call(api.server.faults.fail_next, 3, 503)
+    paced.report(uid, status())
+    for _ in range(3):
+        paced.write()
+    assert len(caplog.records) == 1
+
+
+def test_the_thread_writes_what_is_due_and_stops(api, reporter, uid, eventually):
+    reporter.start()
+    reporter.report(uid, status(targets=9))
+    eventually(lambda: stored(api).get("targets") == 9)
+    reporter.stop()
+    assert not reporter._thread.is_alive()
+
+
+def test_while_the_api_is_down_reporting_does_not_block_and_later_catches_up(
+    api, reporter, uid, eventually
+):
+    reporter.start()
+    api.run(api.server.down())
+    reporter.report(uid, status(targets=4))
+    eventually(lambda: reporter._complaint)
+    reporter.report(uid, status("DamonBusy", targets=5))
+    api.run(api.server.up())
+    eventually(lambda: stored(api).get("targets") == 5)
+
+
+def test_a_merge_patch_names_every_field():
+    assert wire(DamonNodeStatus())["kernel"] is None
+    assert set(wire(DamonNodeStatus())) == {
+        field.alias for field in DamonNodeStatus.model_fields.values()
+    }
