@@ -43,7 +43,7 @@ def diff(current: Mapping[str, str], desired: Mapping[str, str]) -> tuple[Write,
         new = path.startswith(tuple(wiped))
         if not new and current.get(path) == value and not _must_recreate(path, current, desired):
             continue
-        if new and _has_default(path, value):
+        if _has_default(path, value) and (new or _is_unwritable(path, value)):
             continue
         writes.append(Write(path, value))
         if is_count(path):
@@ -57,6 +57,10 @@ def _has_default(path: str, value: str) -> bool:
     return (is_count(path) and value == "0") or FRESH_DEFAULTS.get(name) == value
 
 
+def _is_unwritable(path: str, value: str) -> bool:
+    return UNWRITABLE_DEFAULTS.get(path.rpartition("/")[2]) == value
+
+
 def _must_recreate(path: str, current: Mapping[str, str], desired: Mapping[str, str]) -> bool:
     """Whether a child of this count has to go back to a default that cannot be written."""
     if not is_count(path):
@@ -64,7 +68,7 @@ def _must_recreate(path: str, current: Mapping[str, str], desired: Mapping[str, 
     siblings = path.rpartition("/")[0]
     return any(
         _counted_in(other) == siblings
-        and UNWRITABLE_DEFAULTS.get(other.rpartition("/")[2]) == value
+        and _is_unwritable(other, value)
         and current.get(other, value) != value
         for other, value in desired.items()
     )

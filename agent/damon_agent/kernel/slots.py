@@ -7,7 +7,7 @@ changes hands is cleared by a dummy region in the same commit. What must survive
 `Slots`, and goes into the ownership record before the first write it covers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -94,6 +94,24 @@ def taken(current: Slots) -> Slots:
 def settle(current: Slots) -> Slots:
     """Return the list after the dummy regions of its live slots have been taken back."""
     return replace(current, slots=tuple(replace(slot, settled=True) for slot in current.slots))
+
+
+def doubt(current: Slots, changed: Collection[str]) -> Slots:
+    """Return the list with every slot unsettled whose files (paths as in tree) somebody changed."""
+    targets = [path.split("/targets/")[1] for path in changed if "/targets/" in path]
+    if not targets:
+        return current
+    named = {path.partition("/")[0] for path in targets}
+    return replace(
+        current,
+        committed=False,
+        slots=tuple(
+            Slot(slot.process, settled=False)
+            if "nr_targets" in named or str(index) in named
+            else slot
+            for index, slot in enumerate(current.slots)
+        ),
+    )
 
 
 def needs_clearing(slot: Slot) -> bool:

@@ -1,0 +1,372 @@
+"""The driver `lanes`: a kdamond per priority, with marks computed here. For every kernel.
+
+One step: are the kdamonds ours, who belongs where, and then each lane does what it can. Everything
+is read again at each step; what is remembered are delays, and what sysfs read a moment ago.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from damon_agent.facts import Process
+from damon_agent.kernel import ladder as rungs
+from damon_agent.kernel import lanes as bands
+from damon_agent.kernel import policy
+from damon_agent.kernel.backoff import Backoff
+from damon_agent.kernel.claim import Claim, kdamond_path, probe, refuse_exclusive_users
+from damon_agent.kernel.commands import Commands, state_path
+from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
+from damon_agent.kernel.features import Features
+from damon_agent.kernel.intent import Intent, Member
+from damon_agent.kernel.ladder import Ladder
+from damon_agent.kernel.lane import LOCKED_US, Lane, Wanted
+from damon_agent.kernel.lanes import Band
+from damon_agent.kernel.record import Record, RecordStore
+from damon_agent.kernel.report import Fault, LaneReport, Report, Withheld
+from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.sysfs import Sysfs
+from damon_contract.v1alpha1.node import NodeReason
+
+RETRY_US: Final = 1_000_000
+"""How soon to look again whether DAMON is to be had."""
+
+IDLE_US: Final = 5_000_000
+"""How soon to look again when there is nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who belongs where."""
+
+    ladder: Ladder
+    bands: Mapping[int, Band]
+    """By kdamond."""
+    members: Mapping[int, tuple[Member, ...]]
+    """By kdamond."""
+
+
+class LanesDriver:
+    """See the module; implements damon_agent.kernel.report.Driver."""
+
+    def __init__(
+        self,
+        damon: Sysfs,
+        module: Sysfs,
+        *,
+        commands: Commands,
+        store: RecordStore,
+        alive: Callable[[Process], bool],
+        comm: Callable[[int], str | None] = lambda _pid: "kdamond",
+        kdamonds: int = bands.KDAMONDS,
+    ) -> None:
+        """`alive` is asked right before a pid is written and again before it is committed.
+
+        `comm` names a thread; it is asked only after the native driver had armed an RFC kernel.
+        """
+        self._damon = damon
+        self._module = module
+        self._commands = commands
+        self._alive = alive
+        self._comm = comm
+        self._most = kdamonds
+        self._claim = Claim(damon, store, driver="lanes", kdamonds=kdamonds)
+        self._features = Features()
+        self._lanes: tuple[Lane, ...] = ()
+        self._epoch = 0
+        self._shift: int | None = None
+        self._anchored_us: int | None = None
+        self._busy = Backoff(5_000, 50_000)
+        self._turn = 0
+
+    def step(self, intent: Intent | None, now_us: int) -> Report:
+        """See `Driver`."""
+        if intent is not None and intent.mode == "Off":
+            intent = None
+        try:
+            if intent is None:
+                report = self._release(now_us)
+            else:
+                self._own()
+                report = self._drive(intent, now_us)
+        except Busy as error:
+            return self._locked(error, now_us)
+        except Withheld as withheld:
+            return self._withheld(withheld.fault, now_us)
+        except StateUnwritable as error:
+            return self._withheld(
+                Fault(NodeReason.STATE_UNWRITABLE, f"{error}; nothing is changed until it works"),
+                now_us,
+            )
+        except KernelError as error:
+            return self._withheld(Fault(error.reason, str(error)), now_us)
+        self._busy.clear()
+        return report
+
+    # Owning
+
+    def _own(self) -> None:
+        """Make sure that the kdamonds are ours, and that there is a lane for each."""
+        if not any(lane.state == "on" for lane in self._lanes):
+            refuse_exclusive_users(self._module)
+        record = self._claim.take()
+        if self._epoch == self._claim.epoch:
+            return
+        self._lanes = ()
+        self._features = probe(self._damon, record.nr_kdamonds, self._is_off)
+        self._build(record)
+
+    def _build(self, record: Record) -> None:
+        adopted = record.kdamonds
+        if record.armed and record.driver != "lanes":
+            self._refuse_dead_threads(record.nr_kdamonds)
+            adopted = (Slots(),) * record.nr_kdamonds
+        self._shift = record.shift_permille
+        self._anchored_us = None
+        self._lanes = tuple(
+            Lane(
+                kdamond,
+                held,
+                damon=self._damon,
+                commands=self._commands,
+                features=self._features,
+                alive=self._alive,
+                note=self._note,
+            )
+            for kdamond, held in enumerate(adopted)
+        )
+        self._epoch = self._claim.epoch
+
+    def _note(self, kdamond: int, slots: Slots) -> None:
+        self._claim.note(kdamond, slots, self._shift)
+
+    def _is_off(self, kdamond: int) -> bool:
+        return self._damon.read(state_path(kdamond)) == "off"
+
+    def _refuse_dead_threads(self, kdamonds: int) -> None:
+        """Raise Withheld if the RFC kernel's kdamond has crashed: any write of state would, too."""
+        for kdamond in range(kdamonds):
+            if self._is_off(kdamond):
+                continue
+            pid = int(self._damon.read(f"{kdamond_path(kdamond)}/pid"))
+            if not (self._comm(pid) or "").startswith("kdamond"):
+                raise Withheld(
+                    NodeReason.NEEDS_REBOOT,
+                    f"kdamond {kdamond} claims to run but its thread {pid} is gone: it has crashed "
+                    "in the kernel, and whatever touches it hangs; reboot the node",
+                )
+
+    def _release(self, now_us: int) -> Report:
+        """Switch everything off and give it back; what is somebody else's is no concern then."""
+        try:
+            record = self._claim.adopt()
+        except Withheld:
+            record = None
+        if record is None:
+            self._lanes = ()
+        elif self._epoch != self._claim.epoch or not self._lanes:
+            self._build(record)
+        for lane in self._lanes:
+            lane.step(None, now_us)
+        idle = all(lane.is_idle for lane in self._lanes)
+        if record is not None and idle:
+            self._claim.give_back()
+            self._lanes = ()
+        return self._report(None, None, settled=idle, now_us=now_us)
+
+    # Driving
+
+    def _drive(self, intent: Intent, now_us: int) -> Report:
+        if len(self._lanes) != self._most and not self._armed:
+            return self._allocate_anew(now_us)
+        assignment = self._assign(intent)
+        self._anchor(intent, now_us)
+        carried = self._carried()
+        blocked = False
+        for lane in self._in_turn(assignment):
+            if self._must_wait(lane, now_us):
+                continue
+            wanted, waits = self._wanted(lane, assignment, intent)
+            blocked = blocked or waits
+            lane.step(wanted, now_us)
+        settled = not blocked and all(
+            lane.at_rest and lane.fault is None and self._has_all(lane, assignment)
+            for lane in self._lanes
+        )
+        report = self._report(intent, assignment, settled=settled, now_us=now_us)
+        if blocked and self._carried() != carried:
+            return _due(report, now_us)
+        return report
+
+    @property
+    def _armed(self) -> bool:
+        return self._claim.record is not None and self._claim.record.armed
+
+    def _allocate_anew(self, now_us: int) -> Report:
+        """Give back kdamonds that another driver allocated, to take our own number."""
+        for lane in self._lanes:
+            lane.step(None, now_us)
+        if all(lane.is_idle for lane in self._lanes):
+            self._claim.give_back()
+            self._lanes = ()
+        return _due(self._report(None, None, settled=False, now_us=now_us), now_us)
+
+    def _assign(self, intent: Intent) -> Assignment:
+        """Return who belongs where; a process in two pods goes with the more important one."""
+        members: dict[Process, Member] = {}
+        for member in intent.members:
+            held = members.get(member.process)
+            if held is None or held.priority < member.priority:
+                members[member.process] = member
+        priorities = {member.priority for member in members.values()}
+        ladder = rungs.build(intent, priorities)
+        most = len(self._lanes)
+        previous = {
+            lane.kdamond: Counter(
+                members[process].priority for process in lane.slots.occupants if process in members
+            )
+            for lane in self._lanes
+        }
+        assigned = bands.assign(bands.bands(priorities, ladder, most), previous, most)
+        return Assignment(
+            ladder=ladder,
+            bands=assigned,
+            members={
+                kdamond: tuple(
+                    member for member in members.values() if member.priority in band.priorities
+                )
+                for kdamond, band in assigned.items()
+            },
+        )
+
+    def _anchor(self, intent: Intent, now_us: int) -> None:
+        """Follow available memory, once per interval and only when it has moved enough."""
+        due = self._anchored_us is None or now_us - self._anchored_us >= intent.interval_us
+        if due or (intent.metric == "FreeMemory" and self._shift != 0):
+            measured = rungs.shift(intent.memory, intent.metric)
+            exact = intent.metric == "FreeMemory"
+            self._shift = measured if exact else rungs.anchored(self._shift, measured)
+            self._anchored_us = now_us
+
+    def _carried(self) -> frozenset[Process]:
+        return frozenset[Process]().union(*(lane.slots.carried for lane in self._lanes))
+
+    def _in_turn(self, assignment: Assignment) -> Iterable[Lane]:
+        """Return the lanes that somebody leaves first: others may wait for that; then in turn."""
+        self._turn += 1
+        count = len(self._lanes)
+
+        def order(lane: Lane) -> tuple[bool, int]:
+            stay = {member.process for member in assignment.members.get(lane.kdamond, ())}
+            return lane.slots.carried <= stay, (lane.kdamond - self._turn) % count
+
+        return sorted(self._lanes, key=order)
+
+    def _must_wait(self, lane: Lane, now_us: int) -> bool:
+        """Whether another lane's command keeps DAMON's one lock (since 6.16, while it waits)."""
+        return self._features.sync_commit and any(
+            other.under_way is not None and not other.under_way.overdue(now_us)
+            for other in self._lanes
+            if other is not lane
+        )
+
+    def _wanted(
+        self, lane: Lane, assignment: Assignment, intent: Intent
+    ) -> tuple[Wanted | None, bool]:
+        """Return what a lane should be, and whether somebody has to leave another lane first.
+
+        The same process in two kdamonds would be sampled and paged out twice.
+        """
+        band = assignment.bands.get(lane.kdamond)
+        if band is None:
+            return None, False
+        elsewhere = frozenset[Process]().union(
+            *(other.slots.carried for other in self._lanes if other is not lane)
+        )
+        members = assignment.members[lane.kdamond]
+        free = tuple(member.process for member in members if member.process not in elsewhere)
+        wanted = Wanted(
+            processes=free,
+            schemes=policy.schemes(intent, band, self._kernel_mark(band)),
+            sample_us=intent.sample_us,
+            aggregation_us=intent.aggregation_us,
+            update_us=intent.update_us,
+            spacing_us=policy.commit_spacing_us(intent, sync_commit=self._features.sync_commit),
+        )
+        return wanted, len(free) < len(members)
+
+    def _kernel_mark(self, band: Band) -> int:
+        return rungs.kernel_mark(band.mark_permille or 0, self._shift or 0)
+
+    def _has_all(self, lane: Lane, assignment: Assignment) -> bool:
+        members = assignment.members.get(lane.kdamond, ())
+        return {member.process for member in members} == set(lane.slots.occupants)
+
+    # Reporting
+
+    def _locked(self, error: Busy, now_us: int) -> Report:
+        self._busy.lengthen(now_us)
+        if now_us - self._busy.since_us <= LOCKED_US:
+            return _due(self._report(None, None, settled=False, now_us=now_us), self._busy.until_us)
+        fault = Fault(
+            NodeReason.SYSFS_LOCKED, f"{error}; something else keeps DAMON's sysfs locked"
+        )
+        return self._withheld(fault, now_us)
+
+    def _withheld(self, fault: Fault, now_us: int) -> Report:
+        report = self._report(None, None, settled=False, now_us=now_us, withheld=(fault,))
+        return _due(report, now_us + RETRY_US)
+
+    def _report(
+        self,
+        intent: Intent | None,
+        assignment: Assignment | None,
+        *,
+        settled: bool,
+        now_us: int,
+        withheld: tuple[Fault, ...] = (),
+    ) -> Report:
+        lanes: list[LaneReport] = []
+        placed: dict[str, int] = {}
+        if intent is not None and assignment is not None:
+            for kdamond, band in assignment.bands.items():
+                lane, members = self._lanes[kdamond], assignment.members[kdamond]
+                lanes.append(self._lane_report(lane, band, members, intent))
+                if lane.state == "on" and lane.slots.committed:
+                    held = set(lane.slots.occupants)
+                    placed.update({m.pod_uid: kdamond for m in members if m.process in held})
+        idle_us = IDLE_US if intent is None else min(IDLE_US, intent.interval_us)
+        return Report(
+            driver_name="lanes",
+            features=tuple(sorted(self._features.names)),
+            lanes=tuple(sorted(lanes, key=lambda lane: lane.priorities)),
+            placed=placed,
+            faults=withheld or tuple(lane.fault for lane in self._lanes if lane.fault is not None),
+            settled=settled,
+            next_step_us=min([now_us + idle_us, *(lane.next_us for lane in self._lanes)]),
+        )
+
+    def _lane_report(
+        self, lane: Lane, band: Band, members: tuple[Member, ...], intent: Intent
+    ) -> LaneReport:
+        on = lane.state == "on"
+        mark = self._kernel_mark(band) if band.role == "Ladder" else None
+        free_permille = rungs.permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
+        tried, applied = lane.counted_bytes
+        return LaneReport(
+            kdamond=lane.kdamond,
+            priorities=band.priorities,
+            role=band.role,
+            mark_permille=band.mark_permille,
+            kernel_mark_permille=mark,
+            pods=len({member.pod_uid for member in members}),
+            targets=len(lane.slots.occupants),
+            state=lane.state,
+            active=on and (band.role == "Eager" or (mark is not None and free_permille < mark)),
+            tried_bytes=tried,
+            applied_bytes=applied,
+        )
+
+
+def _due(report: Report, at_us: int) -> Report:
+    return replace(report, next_step_us=min(report.next_step_us, at_us))

@@ -1,0 +1,378 @@
+"""One kdamond of ours, brought nearer to what is wanted at each step, without ever waiting.
+
+Between two steps sysfs holds what the kernel holds: the files are written and committed in one
+step. Whatever interrupts that (EBUSY, a death, a crash of the agent), the next step starts from
+what the record and sysfs say, and no commit is sent before every file is right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from damon_agent.facts import Process
+from damon_agent.kernel import slots as slot_rules
+from damon_agent.kernel.backoff import Backoff
+from damon_agent.kernel.claim import kdamond_path
+from damon_agent.kernel.commands import Command, Commands, Keyword, state_path
+from damon_agent.kernel.errors import Busy, KernelError
+from damon_agent.kernel.features import Features
+from damon_agent.kernel.files import KdamondFiles
+from damon_agent.kernel.policy import RECLAIM
+from damon_agent.kernel.report import Fault
+from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.kernel.tree import Context, Scheme, render, targets
+from damon_contract.v1alpha1.node import NodeReason
+
+SWEEP_US: Final = 60_000_000
+"""How often all files are compared with what they should read."""
+
+STATS_US: Final = 30_000_000
+"""How often the kernel is asked for its counters."""
+
+STABLE_US: Final = 60_000_000
+"""A kdamond that has run for so long starts with the shortest delay when it stops again."""
+
+POLL_US: Final = 50_000
+"""How soon to look again at a command that is under way, unless its end wakes the loop."""
+
+LOCKED_US: Final = 5_000_000
+"""How long EBUSY may last before it is worth telling."""
+
+GRACE_US: Final = 5_000_000
+"""Beyond the kernel's own intervals, after which a command counts as hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a lane should be."""
+
+    processes: tuple[Process, ...]
+    """Its members, without those that another kdamond may still carry."""
+    schemes: tuple[Scheme, ...]
+    sample_us: int
+    aggregation_us: int
+    update_us: int
+    spacing_us: int
+    """Shortest time between two commits."""
+
+    def context(self, slots: Slots) -> Context:
+        """Return all that the kdamond is told, for a list of slots."""
+        return Context(
+            self.sample_us, self.aggregation_us, self.update_us, targets(slots), self.schemes
+        )
+
+    @property
+    def patience_us(self) -> int:
+        """How long a command may take: two rounds of everything the kdamond does, and then some."""
+        return 2 * (self.sample_us + self.aggregation_us + self.update_us) + GRACE_US
+
+
+class Lane:
+    """The state machine of one kdamond; damon_agent.kernel.driver steps it."""
+
+    def __init__(
+        self,
+        kdamond: int,
+        adopted: Slots,
+        *,
+        damon: Sysfs,
+        commands: Commands,
+        features: Features,
+        alive: Callable[[Process], bool],
+        note: Callable[[int, Slots], None],
+    ) -> None:
+        self.kdamond = kdamond
+        self.slots = adopted
+        self.fault: Fault | None = None
+        self.state: Literal["on", "off"] = "off"
+        self.at_rest = False
+        self.next_us = 0
+        self.counted_bytes = (0, 0)
+        self._damon = damon
+        self._commands = commands
+        self._features = features
+        self._alive = alive
+        self._note = note
+        self._files = KdamondFiles(damon, kdamond_path(kdamond))
+        self._command: Command | None = None
+        self._freeing: Command | None = None
+        self._was_on = False
+        self._untidied = False
+        self._busy = Backoff(5_000, 50_000)
+        self._trouble = Backoff(1_000_000, 60_000_000)
+        self._patience_us = GRACE_US
+        self._started_us = 0
+        self._committed_us: int | None = None
+        self._sweep_us = 0
+        self._stats_us = 0
+
+    @property
+    def under_way(self) -> Command | None:
+        """The command that the kernel has not answered yet."""
+        return self._command
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of ours is in the kernel here, nor on its way there."""
+        return self._command is None and self.state == "off" and not self.slots.slots
+
+    def step(self, wanted: Wanted | None, now_us: int) -> None:
+        """Do what can be done now; None: switch it off. Raise StateUnwritable, nothing else."""
+        self.next_us = now_us + SWEEP_US
+        try:
+            if self._command is not None and not self._collected(self._command, now_us):
+                return
+            if self._busy.holds(now_us):
+                self.next_us = self._busy.until_us
+                return
+            self._advance(wanted, now_us)
+        except Busy as error:
+            self._locked(error, now_us)
+        except KernelError as error:
+            self._failed(error.reason, str(error), now_us)
+        else:
+            self._busy.clear()
+
+    def _advance(self, wanted: Wanted | None, now_us: int) -> None:
+        self.at_rest = False
+        on = self._damon.read(state_path(self.kdamond)) == "on"
+        self.state = "on" if on else "off"
+        if wanted is not None:
+            self._patience_us = wanted.patience_us
+        if not on:
+            self._stopped(wanted, now_us)
+        elif wanted is None or not self.slots.slots or not any(map(self._alive, wanted.processes)):
+            # Also when the record does not know who is in there: never commit over the unknown.
+            self._start(Keyword.OFF, now_us)
+        else:
+            self._running(wanted, now_us)
+
+    # A running kdamond
+
+    def _running(self, wanted: Wanted, now_us: int) -> None:
+        self._was_on = True
+        if self._untidied:
+            self._tidy()
+        if self._files.is_unknown:
+            self._sweep(wanted, now_us)
+        placed = slot_rules.place(self.slots, wanted.processes, self._alive)
+        desired = render(wanted.context(placed), self._features)
+        if placed.committed and not self._files.missing(desired):
+            self._rest(wanted, now_us)
+        elif self._needs_restart(desired):
+            self._start(Keyword.OFF, now_us)
+        elif self._may_commit(wanted, now_us):
+            self._commit(replace(placed, committed=False), wanted, desired, now_us)
+
+    def _may_commit(self, wanted: Wanted, now_us: int) -> bool:
+        due_us = self._trouble.until_us
+        if self._committed_us is not None:
+            due_us = max(due_us, self._committed_us + wanted.spacing_us)
+        self.next_us = due_us
+        return now_us >= due_us
+
+    def _commit(self, placed: Slots, wanted: Wanted, desired: dict[str, str], now_us: int) -> None:
+        self._keep(placed)
+        self._files.write(desired)
+        if slot_rules.place(placed, wanted.processes, self._alive) is not placed:
+            self.next_us = now_us  # somebody died while we wrote: never commit a dead pid
+            return
+        self._start(Keyword.COMMIT, now_us)
+
+    def _needs_restart(self, desired: dict[str, str]) -> bool:
+        """Whether a commit cannot bring this about: before 6.3 it wakes no sleeping scheme."""
+        metric = f"contexts/0/schemes/{RECLAIM}/watermarks/metric"
+        return (
+            not self._features.commit_reactivates
+            and self._files.known.get(metric) == "free_mem_rate"
+            and desired.get(metric) == "none"
+        )
+
+    def _tidy(self) -> None:
+        """Take the dummy regions of live slots back: else the next commit would impose them again.
+
+        What was written is compared first: somebody else may have written between.
+        """
+        doubted = self._files.compare_written()
+        for index, slot in enumerate(self.slots.slots):
+            if slot.process is not None and not slot.settled:
+                self._files.remove_regions(index)
+        self._keep(slot_rules.settle(self.slots))
+        self._untidied = False
+        self.slots = slot_rules.doubt(self.slots, doubted)
+
+    def _rest(self, wanted: Wanted, now_us: int) -> None:
+        self.at_rest = True
+        self.fault = None
+        self._trouble.release()
+        if now_us - self._started_us > STABLE_US:
+            self._trouble.clear()
+        if now_us >= self._sweep_us:
+            self._sweep(wanted, now_us)
+            self.next_us = now_us
+        elif now_us >= self._stats_us:
+            self._stats_us = now_us + STATS_US
+            self._start(Keyword.UPDATE_SCHEMES_STATS, now_us)
+        else:
+            self.next_us = min(self._sweep_us, self._stats_us)
+
+    def _sweep(self, wanted: Wanted, now_us: int) -> None:
+        """Read all files. Where somebody else has written, it is unknown who is in a slot.
+
+        In the middle of a change, what reads differently may as well be of our own making; then the
+        slots that matter are unsettled already.
+        """
+        changed = self._files.sweep(render(wanted.context(self.slots), self._features))
+        self._sweep_us = now_us + SWEEP_US
+        if self.slots.committed:
+            self.slots = slot_rules.doubt(self.slots, changed)
+
+    # A stopped kdamond
+
+    def _stopped(self, wanted: Wanted | None, now_us: int) -> None:
+        if self._was_on:
+            self._note_stop(wanted, now_us)
+        self._untidied = False
+        self._committed_us = None
+        placed = slot_rules.fresh(() if wanted is None else wanted.processes, self._alive)
+        if wanted is None or not placed.slots:
+            self._keep(Slots())
+            self.fault = None
+            self.at_rest = True
+            return
+        if self._trouble.holds(now_us):
+            self.next_us = self._trouble.until_us
+            self._keep(Slots())
+            return
+        self._keep(placed)
+        desired = render(wanted.context(slot_rules.settle(placed)), self._features)
+        if self._files.is_unknown:
+            self._files.sweep(desired)
+        self._files.write(desired)
+        if slot_rules.fresh(wanted.processes, self._alive) != placed:
+            self.next_us = now_us
+            return
+        self._start(Keyword.ON, now_us)
+
+    def _note_stop(self, wanted: Wanted | None, now_us: int) -> None:
+        """Tell a kdamond that something stopped from one that ended with its processes.
+
+        Up to 6.12 a commit kills the kdamond if one process dies between our look and the kernel's.
+        """
+        self._was_on = False
+        if wanted is not None and not self.fault and all(map(self._alive, self.slots.occupants)):
+            self._failed(
+                NodeReason.KDAMOND_STOPPED,
+                "the kernel stopped it although it should run; it is started again",
+                now_us,
+            )
+
+    # Commands
+
+    def _start(self, keyword: Keyword, now_us: int) -> None:
+        self.next_us = now_us + POLL_US
+        command = self._commands.start(self.kdamond, keyword, now_us + self._patience_us)
+        self._command = command
+        if keyword is Keyword.OFF:
+            self._was_on = False
+        if command.done and self._collected(command, now_us) and command.error is None:
+            self.next_us = now_us
+
+    def _collected(self, command: Command, now_us: int) -> bool:
+        """Take in what came of a command; False while it is under way."""
+        if not command.done:
+            self.next_us = now_us + POLL_US
+            if command.overdue(now_us):
+                self._free(command, now_us)
+            return False
+        if self._freeing is not None and not self._freeing.done:
+            self.next_us = now_us + POLL_US
+            return False
+        if isinstance(command.error, Busy):
+            self._command = None
+            raise command.error
+        on = self._damon.read(state_path(self.kdamond)) == "on"
+        self._command = self._freeing = None
+        self.state = "on" if on else "off"
+        if command.error is not None:
+            self._refused(command, command.error, on=on, now_us=now_us)
+        elif on:
+            self._succeeded(command.keyword, now_us)
+        elif command.keyword is Keyword.ON:
+            self._was_on = True  # it started, and has stopped already
+        return True
+
+    def _succeeded(self, keyword: Keyword, now_us: int) -> None:
+        """Act on a command that returned success and left the kdamond running."""
+        if keyword is Keyword.ON:
+            self._was_on = True
+            self._started_us = now_us
+            self._committed_us = None
+            self._sweep_us = now_us + SWEEP_US
+            self._stats_us = now_us + STATS_US
+            self.counted_bytes = (0, 0)
+            self.slots = slot_rules.taken(self.slots)
+            self._tidy()
+        elif keyword is Keyword.COMMIT:
+            self._committed_us = now_us
+            self.slots = slot_rules.taken(self.slots)
+            self._untidied = True
+            self._tidy()
+        elif keyword is Keyword.UPDATE_SCHEMES_STATS:
+            self.counted_bytes = self._files.counted_bytes(RECLAIM)
+
+    def _refused(self, command: Command, error: KernelError, *, on: bool, now_us: int) -> None:
+        """Act on a command that returned an error.
+
+        A process that died between our look and the kernel's explains it; then trying again with
+        the others is all there is to do. `off` on a stopped kdamond fails EPERM, the counters of
+        one that is stopping EINVAL or ECANCELED: the next look at the state says what is the case.
+        """
+        self.next_us = now_us
+        expected_on = command.keyword is not Keyword.ON
+        if command.keyword is Keyword.UPDATE_SCHEMES_STATS or on is not expected_on:
+            return
+        if all(map(self._alive, self.slots.occupants)):
+            self._failed(NodeReason.COMMIT_FAILED, str(error), now_us)
+
+    def _free(self, command: Command, now_us: int) -> None:
+        """End a hung command: `off` wakes a commit that waits for sleeping schemes (6.12)."""
+        self._say(
+            NodeReason.COMMIT_HUNG,
+            f"{command.keyword} has not come back for {self._patience_us // 1_000_000} s; "
+            "the kdamond is switched off to free it, and started again",
+        )
+        freeing = self._freeing
+        if freeing is None or (isinstance(freeing.error, Busy) and not self._busy.holds(now_us)):
+            self._was_on = False
+            self._freeing = self._commands.start(
+                self.kdamond, Keyword.OFF, now_us + self._patience_us
+            )
+            self._busy.lengthen(now_us)
+            self._trouble.lengthen(now_us)
+
+    # Faults
+
+    def _keep(self, slots: Slots) -> None:
+        self._note(self.kdamond, slots)
+        self.slots = slots
+
+    def _locked(self, error: Busy, now_us: int) -> None:
+        """Come back in milliseconds; say so once it lasts longer than any command should."""
+        self._busy.lengthen(now_us)
+        self.next_us = self._busy.until_us
+        if now_us - self._busy.since_us > LOCKED_US:
+            self._say(
+                NodeReason.SYSFS_LOCKED,
+                f"{error}; something else keeps DAMON's sysfs locked, or uses DAMON exclusively",
+            )
+
+    def _failed(self, reason: NodeReason, message: str, now_us: int) -> None:
+        self._say(reason, message)
+        self._files.forget()
+        self._trouble.lengthen(now_us)
+        self.next_us = self._trouble.until_us
+
+    def _say(self, reason: NodeReason, message: str) -> None:
+        self.fault = Fault(reason, f"kdamond {self.kdamond}: {message}")
