@@ -4,6 +4,7 @@
 never waits. `RealtimeFiles` blocks as the kernel does, while a `Ticker` moves the time.
 """
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Self
 
 from .emulator import Emulator
 from .events import Writer
+from .parse import failure
 from .requests import Pending
 
 
@@ -32,6 +34,13 @@ class SharedEmulator:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.changed = threading.Condition()
+        self.closed = False
+
+    def close(self) -> None:
+        """Let waiting writes of real-time files return EIO: nobody will serve them any more."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
 
 
 class _Files:
@@ -152,6 +161,8 @@ class RealtimeFiles(_Files):
             finally:
                 changed.notify_all()
             while pending is not None and not pending.done:
+                if self._shared.closed:
+                    raise failure(errno.EIO)
                 changed.wait()
         if pending is not None and pending.error is not None:
             raise pending.error

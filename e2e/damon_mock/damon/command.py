@@ -1,0 +1,93 @@
+"""`damon-mock sysfs`: serve one emulated DAMON tree by FUSE, by unix socket, or both."""
+
+import argparse
+import contextlib
+import functools
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from . import control, fuse, profiles, remote
+from .emulator import Emulator
+from .files import RealtimeFiles, SharedEmulator, Ticker
+from .memory import MeminfoMemory
+from .processes import HostProcesses
+from .wire import Server
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the sub-command."""
+    parser = subparsers.add_parser(
+        "sysfs",
+        help="serve an emulated DAMON sysfs tree",
+        description="Serve an emulated DAMON sysfs tree in real time until SIGTERM or SIGINT. "
+        "Below the mount (or in the socket's paths) lie damon/admin and module/.",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=profiles.NAMES,
+        default="7.2",
+        help="kernel version to play (default: %(default)s)",
+    )
+    parser.add_argument("--mount", type=Path, metavar="DIR", help="mount it here by FUSE")
+    parser.add_argument("--socket", type=Path, metavar="PATH", help="serve it on this unix socket")
+    parser.add_argument(
+        "--control", type=Path, metavar="PATH", help="answer control questions on this unix socket"
+    )
+    parser.add_argument(
+        "--proc-root",
+        type=Path,
+        default=Path("/proc"),
+        metavar="DIR",
+        help="where processes are looked up (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--meminfo",
+        type=Path,
+        metavar="FILE",
+        help="MemTotal, MemFree and SwapTotal of the machine (default: meminfo in --proc-root)",
+    )
+    parser.add_argument(
+        "--damon-stat",
+        action="store_true",
+        help="start with the exclusive DAMON_STAT running, as some distributions do",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop; 2 if there is nothing to serve on, 1 if it cannot be mounted."""
+    if arguments.mount is None and arguments.socket is None:
+        print("damon-mock sysfs: give --mount or --socket", file=sys.stderr)
+        return 2
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    try:
+        with contextlib.ExitStack() as stack:
+            _serve(arguments, stack)
+            told.wait()
+    except fuse.MountError as error:
+        print(f"damon-mock sysfs: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> None:
+    memory = MeminfoMemory(arguments.meminfo or arguments.proc_root / "meminfo")
+    emulator = Emulator(arguments.profile, HostProcesses(arguments.proc_root), memory)
+    if arguments.damon_stat:
+        if "damon_stat" not in emulator.modules.enabled:
+            raise fuse.MountError(f"profile {arguments.profile} has no DAMON_STAT")
+        emulator.modules.enabled["damon_stat"] = True
+    ticker = stack.enter_context(Ticker(SharedEmulator(emulator)))
+    if arguments.control is not None:
+        stack.enter_context(Server(arguments.control, functools.partial(control.answer, ticker)))
+    if arguments.socket is not None:
+        files = RealtimeFiles(ticker)
+        stack.enter_context(Server(arguments.socket, functools.partial(remote.answer, files)))
+        stack.callback(ticker.shared.close)
+    if arguments.mount is not None:
+        stack.enter_context(fuse.Mount(ticker, arguments.mount))
+    print(f"serving DAMON as of {arguments.profile}", flush=True)
