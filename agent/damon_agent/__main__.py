@@ -1,0 +1,175 @@
+"""damon-agent: puts the plan of its node into DAMON. One process per node.
+
+On SIGTERM and SIGINT it stops watching and reporting and leaves the kernel as it is: kdamonds go on
+reclaiming by the last marks, and the next start adopts them by the ownership record. To switch
+DAMON off, set the tuning's mode to Off, or delete it, while the agents run.
+"""
+
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from damon_agent import settings as setup
+from damon_agent.bell import Bell
+from damon_agent.clock import SystemClock
+from damon_agent.errors import AgentError, StartError
+from damon_agent.kernel.commands import ThreadCommands
+from damon_agent.kernel.driver import LanesDriver
+from damon_agent.kernel.errors import RealSysfs
+from damon_agent.kernel.record import RecordStore
+from damon_agent.kernel.report import Driver
+from damon_agent.kernel.sysfs import DirectoryFiles, Files, Sysfs
+from damon_agent.loop import Loop
+from damon_agent.node.exits import Exits
+from damon_agent.node.hierarchy import Hierarchy
+from damon_agent.node.meminfo import MemoryMeter
+from damon_agent.node.procfs import Procfs
+from damon_agent.node.resolver import Resolver
+from damon_agent.plans.client import Api, connect
+from damon_agent.plans.plan import Latest
+from damon_agent.plans.reporter import Reporter
+from damon_agent.plans.store import PlanStore
+from damon_agent.plans.watcher import Watcher
+from damon_agent.settings import Settings
+from damon_contract.v1alpha1.node import DamonNodeStatus
+
+_LOGGER: Final = logging.getLogger("damon_agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """DAMON's two trees: `damon` holds admin/, `module` the kernel modules' parameters."""
+
+    damon: Files
+    module: Files
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPlans:
+    """Both directions of the API as the loop sees them."""
+
+    watcher: Watcher
+    reporter: Reporter
+
+    def latest(self) -> Latest:
+        """See damon_agent.loop.Plans."""
+        return self.watcher.latest()
+
+    def report(self, uid: str, status: DamonNodeStatus) -> None:
+        """See damon_agent.loop.Plans."""
+        self.reporter.report(uid, status)
+
+
+def main(arguments: Sequence[str] | None = None, *, files: Roots | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit status.
+
+    `files` stands for --damon-root and --module-root: the mock hands in its own.
+    """
+    settings = setup.parse(arguments, with_files=files is not None)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        _serve(settings, files)
+    except (AgentError, RealSysfs) as error:
+        _LOGGER.error("%s", error)  # noqa: TRY400 - the message says it all
+        return 1
+    return 0
+
+
+def _serve(settings: Settings, files: Roots | None) -> None:
+    procfs = Procfs(settings.proc_root)
+    _check_namespace(procfs, nested=settings.nested_pid_namespace)
+    clock = SystemClock()
+    exits = Exits()
+    bell = Bell([exits.fileno()])
+    api = connect(settings.kubeconfig, settings.node_name)
+    roots = files or _directories(settings)
+    with _plans(api, settings, clock, bell) as plans:
+        loop = Loop(
+            plans=plans,
+            resolver=Resolver(
+                procfs,
+                Hierarchy(settings.cgroup_root) if settings.cgroup_root else None,
+                own_pid=os.getpid(),
+            ),
+            memory=MemoryMeter(procfs),
+            exits=exits,
+            driver=_driver(settings, roots, procfs, bell),
+            clock=clock,
+            bell=bell,
+            release=os.uname().release,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.stop())
+        # What is imported by now stays for ever: no collection needs to look at it again.
+        gc.collect()
+        gc.freeze()
+        _LOGGER.info("agent of node %s, driver %s", settings.node_name, settings.driver)
+        loop.run()
+    _LOGGER.info("stopping; what is in the kernel stays there")
+
+
+def _check_namespace(procfs: Procfs, *, nested: bool) -> None:
+    if not nested and not procfs.is_host_pid_namespace():
+        raise StartError(
+            "pid 2 is not kthreadd, so this is not the pid namespace of the host: DAMON would take "
+            "the pids for those of other processes; run with hostPID: true"
+        )
+
+
+def _directories(settings: Settings) -> Roots:
+    """Open the directories; a real sysfs only with the credentials of a pod."""
+    if settings.damon_root is None:
+        raise StartError("no directory for DAMON")
+    in_cluster = settings.kubeconfig is None
+    return Roots(
+        damon=DirectoryFiles(settings.damon_root, allow_sysfs=in_cluster),
+        # Only ever read.
+        module=DirectoryFiles(settings.module_root, allow_sysfs=True),
+    )
+
+
+def _driver(settings: Settings, roots: Roots, procfs: Procfs, bell: Bell) -> Driver:
+    damon = Sysfs(roots.damon)
+    if settings.driver == "native":
+        raise StartError("the driver native is not part of this release")
+    return LanesDriver(
+        damon,
+        Sysfs(roots.module),
+        commands=ThreadCommands(damon, wake=bell.ring),
+        store=RecordStore(settings.state_dir, procfs.boot_id()),
+        alive=procfs.is_alive,
+        comm=procfs.comm,
+    )
+
+
+@contextmanager
+def _plans(api: Api, settings: Settings, clock: SystemClock, bell: Bell) -> Iterator[ApiPlans]:
+    """Watch and report in the background while the block runs."""
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"--state-dir {settings.state_dir}: {error}") from error
+    watcher = Watcher(api, PlanStore(settings.state_dir), clock, on_change=bell.ring)
+    reporter = Reporter(api, clock)
+    watcher.start()
+    reporter.start()
+    try:
+        yield ApiPlans(watcher, reporter)
+    finally:
+        watcher.stop()
+        reporter.stop()
+        api.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

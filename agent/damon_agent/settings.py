@@ -1,0 +1,126 @@
+"""What the command line and the environment say; nothing here does anything yet."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where everything is, and how the agent is to work."""
+
+    node_name: str
+    damon_root: Path | None
+    """None only when the caller hands in the files."""
+    module_root: Path
+    proc_root: Path
+    cgroup_root: Path | None
+    state_dir: Path
+    driver: Literal["lanes", "native"]
+    kubeconfig: Path | None
+    nested_pid_namespace: bool
+    log_level: str
+
+
+def parse(
+    arguments: Sequence[str] | None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    with_files: bool = False,
+) -> Settings:
+    """Read the arguments, with the environment for what they do not say.
+
+    `with_files`: DAMON's files are handed in, so --damon-root is not needed. Exits with status 2
+    and the usage when something is missing or wrong.
+    """
+    parser = _parser(environment)
+    given = parser.parse_args(arguments)
+    if not given.node_name:
+        parser.error("--node-name or NODE_NAME is needed")
+    if given.state_dir is None:
+        parser.error("--state-dir or STATE_DIR is needed")
+    if given.damon_root is None and not with_files:
+        parser.error(
+            "--damon-root or DAMON_ROOT is needed: there is no default, so that no machine is "
+            "tuned by accident"
+        )
+    return Settings(**vars(given))
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="damon-agent",
+        description="Put the plan of this node's DamonNode into DAMON, and report what came of it.",
+    )
+
+    def path(name: str) -> Path | None:
+        return Path(environment[name]) if environment.get(name) else None
+
+    parser.add_argument(
+        "--node-name",
+        default=environment.get("NODE_NAME", ""),
+        help="name of the node, and of its DamonNode (default: NODE_NAME)",
+    )
+    parser.add_argument(
+        "--damon-root",
+        type=Path,
+        default=path("DAMON_ROOT"),
+        help="directory that holds DAMON's admin/ (default: DAMON_ROOT; nothing else)",
+    )
+    parser.add_argument(
+        "--module-root",
+        type=Path,
+        default=path("MODULE_ROOT") or Path("/sys/module"),
+        help="directory of the kernel modules' parameters; only read (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--proc-root",
+        type=Path,
+        default=path("PROC_ROOT") or Path("/proc"),
+        help="the host's /proc (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cgroup-root",
+        type=Path,
+        default=path("CGROUP_ROOT"),
+        help="the host's cgroup tree, only read; makes looking for processes cheaper, and tells "
+        "which pods may swap (default: CGROUP_ROOT, or none)",
+    )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=path("STATE_DIR"),
+        help="directory for the ownership record and the last plan; must outlive the agent "
+        "(default: STATE_DIR)",
+    )
+    parser.add_argument(
+        "--driver",
+        choices=("lanes", "native"),
+        default="lanes",
+        help="how plans get into the kernel: lanes works everywhere, native needs a kernel with "
+        "target_priority (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        type=Path,
+        default=path("KUBECONFIG"),
+        help="credentials for the API server (default: KUBECONFIG, or those of the pod)",
+    )
+    parser.add_argument(
+        "--nested-pid-namespace",
+        action="store_true",
+        help="accept a pid namespace that is not the host's; only for a mock of DAMON: the kernel "
+        "would take the pids for those of other processes",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=_LEVELS,
+        default="info",
+        help="least severe messages to log (default: %(default)s)",
+    )
+    return parser
