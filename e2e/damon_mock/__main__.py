@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 
 from .damon import command as sysfs
+from .kube import command as api
 
-_COMMANDS = (sysfs,)
+_COMMANDS = (sysfs, api)
 """Modules with `add(subparsers)`, which sets `run(arguments) -> int` as the default `run`."""
 
 

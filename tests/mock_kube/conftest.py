@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from damon_mock.kube import rules
+from damon_mock.kube import bodies, rules
 from damon_mock.kube.registry import Registry
 from damon_mock.kube.server import ApiServer
 
@@ -74,10 +74,17 @@ def cel():
     return rules.available()
 
 
+@pytest.fixture(scope="session")
+def definitions():
+    files = sorted(CRDS.glob("*.yaml"))
+    return [body for file in files for body in bodies.all_from_yaml(file.read_text())]
+
+
 @pytest.fixture
-async def api(cel) -> AsyncIterator[ApiServer]:
+async def api(cel, definitions) -> AsyncIterator[ApiServer]:
     async with ApiServer(registry=Registry(rules=cel)) as server:
-        server.cluster.install(CRDS)
+        for definition in definitions:
+            server.cluster.create(definition)
         yield server
 
 

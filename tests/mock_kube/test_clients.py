@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from kubernetes import client, config, watch
@@ -14,13 +13,12 @@ from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
 from damon_mock.kube.tls import Authority
 
-CRDS = Path(__file__).parents[2] / "crds"
-
 
 @pytest.fixture
-def server():
+def server(definitions):
     with ApiThread() as api:
-        api.call(api.server.cluster.install, CRDS)
+        for definition in definitions:
+            api.call(api.server.cluster.create, definition)
         yield api
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -194,7 +193,7 @@ class ApiServer:
             noted.subresource = target.subresource
         await self.faults.before(noted, request.headers.get("Authorization", ""))
         if review:
-            return _json(review, HTTPStatus.CREATED)
+            return _json(review, 201)
         accept = request.headers.get("Accept", "")
         if target is None:
             if noted.is_write:
@@ -225,10 +224,10 @@ class ApiServer:
                 watch_list=self.faults.watch_list,
             )
         except ApiFailure as failure:
-            if failure.code != HTTPStatus.GONE or self.faults.expired_as_status:
+            if failure.code != 410 or self.faults.expired_as_status:
                 raise
             return _encoded(watch.error_stream(failure))
-        noted.status = HTTPStatus.OK
+        noted.status = 200
         chunks = stream.chunks()
         try:
             await response.prepare(request)
