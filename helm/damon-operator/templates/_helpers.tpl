@@ -1,0 +1,75 @@
+{{- define "damon.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* 40 characters: the longest suffix below still leaves a valid name for a Pod of a Job. */}}
+{{- define "damon.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "damon.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "damon.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "damon.agent" -}}
+{{ include "damon.fullname" . }}-agent
+{{- end }}
+
+{{- define "damon.uninstall" -}}
+{{ include "damon.fullname" . }}-uninstall
+{{- end }}
+
+{{- define "damon.test" -}}
+{{ include "damon.fullname" . }}-test
+{{- end }}
+
+{{/* Takes (list $ "component"). Never changes within a release: Deployments and DaemonSets select by it. */}}
+{{- define "damon.selector" -}}
+{{- $ := index . 0 -}}
+app.kubernetes.io/name: {{ include "damon.name" $ }}
+app.kubernetes.io/instance: {{ $.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* Takes (list $ "component"). The operator never plans pods that carry this part-of label. */}}
+{{- define "damon.labels" -}}
+{{- $ := index . 0 -}}
+{{ include "damon.selector" . }}
+app.kubernetes.io/part-of: damon-operator
+app.kubernetes.io/managed-by: {{ $.Release.Service }}
+app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Takes (list $ "operator|agent"). */}}
+{{- define "damon.image" -}}
+{{- $ := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $stated := (index $.Values $component).image -}}
+{{- $stated | default (printf "%s/%s:%s" $.Values.image.prefix $component ($.Values.image.tag | default $.Chart.AppVersion)) }}
+{{- end }}
+
+{{/* The container security context of everything but the agent: level restricted of the Pod Security Standards. */}}
+{{- define "damon.restricted" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "damon.user" -}}
+system:serviceaccount:{{ (index . 0).Release.Namespace }}:{{ index . 1 }}
+{{- end }}
+
+{{/* Takes (list "event" weight). */}}
+{{- define "damon.hook" -}}
+helm.sh/hook: {{ index . 0 }}
+helm.sh/hook-weight: {{ index . 1 | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
