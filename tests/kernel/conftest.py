@@ -72,6 +72,7 @@ class Node:
         self.emulator = Emulator(profile, self.processes, self.memory)
         self.cache_bytes = cache_bytes
         self.state_dir = state_dir
+        self.boot_id = "this-boot"
         self.steps = 0
         self._store: RecordStore | None = None
         self.restart()
@@ -83,7 +84,7 @@ class Node:
         if self._store is not None:
             self.run_until(lambda: all(pending.done for pending in self.commands.waiting))
             self._store.unlock()
-        self._store = RecordStore(self.state_dir, "this-boot")
+        self._store = RecordStore(self.state_dir, self.boot_id)
         self.commands = WaitingCommands(self.emulator)
         self.driver = LanesDriver(
             Sysfs(VirtualFiles(self.emulator, "damon")),

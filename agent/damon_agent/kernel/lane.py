@@ -315,7 +315,10 @@ class Lane:
             self.slots = slot_rules.taken(self.slots)
             self._tidy()
         elif keyword is Keyword.COMMIT:
-            self._committed_us = now_us
+            # Up to 6.12 numbers are resolved when the kdamond gets to it. Whoever died meanwhile may
+            # have left his to another process: his slot is cleared before the next application.
+            died = not all(map(self._alive, self.slots.occupants))
+            self._committed_us = None if died else now_us
             self.slots = slot_rules.taken(self.slots)
             self._untidied = True
             self._tidy()

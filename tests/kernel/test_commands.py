@@ -1,0 +1,87 @@
+"""State writes never hold up who starts them."""
+
+import threading
+
+from damon_agent.kernel.commands import InlineCommands, Keyword, ThreadCommands
+from damon_agent.kernel.errors import Busy, Rejected
+from damon_agent.kernel.sysfs import Sysfs
+from damon_mock.damon import (
+    Emulator,
+    Fault,
+    Hangs,
+    SharedEmulator,
+    SimulatedProcesses,
+    VirtualFiles,
+)
+
+PATIENCE_S = 20
+
+
+class Gate:
+    """Files whose write waits until somebody opens the gate."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def read(self, path: str) -> bytes:
+        raise NotImplementedError(path)
+
+    def list(self, path: str) -> list[str]:
+        raise NotImplementedError(path)
+
+    def write(self, path: str, data: bytes) -> None:
+        assert (path, data) == ("admin/kdamonds/3/state", b"commit")
+        assert self.opened.wait(PATIENCE_S)
+
+
+def test_a_command_on_a_thread_is_started_now_and_done_later():
+    gate, woken = Gate(), threading.Event()
+    command = ThreadCommands(Sysfs(gate), woken.set).start(3, Keyword.COMMIT, 1000)
+    assert not command.done
+    assert not command.overdue(999)
+    assert command.overdue(1000)
+    gate.opened.set()
+    assert woken.wait(PATIENCE_S)
+    assert command.done
+    assert command.error is None
+    assert not command.overdue(2000)
+
+
+def running(emulator: Emulator, files: VirtualFiles) -> None:
+    """Bring up one kdamond with one process."""
+    pid = emulator.processes.spawn().pid
+    base = "admin/kdamonds"
+    for path, value in (
+        ("nr_kdamonds", "1"),
+        ("0/contexts/nr_contexts", "1"),
+        ("0/contexts/0/targets/nr_targets", "1"),
+        ("0/contexts/0/targets/0/pid_target", str(pid)),
+        ("0/state", "on"),
+    ):
+        files.write(f"{base}/{path}", value.encode())
+
+
+def test_off_from_another_thread_frees_a_hung_commit():
+    emulator = Emulator("6.12", SimulatedProcesses())
+    files = VirtualFiles(SharedEmulator(emulator), "damon", blocks=True)
+    running(emulator, files)
+    emulator.faults.add(Fault("*/state", Hangs(), value="commit"))
+    ended = threading.Semaphore(0)
+    commands = ThreadCommands(Sysfs(files), ended.release)
+    hung = commands.start(0, Keyword.COMMIT, 0)
+    free = commands.start(0, Keyword.OFF, 0)
+    for _ in range(2):
+        assert ended.acquire(timeout=PATIENCE_S)
+    assert free.done
+    assert hung.done
+    assert files.read("admin/kdamonds/0/state") == b"off\n"
+
+
+def test_a_refused_command_carries_its_error():
+    emulator = Emulator("7.2", SimulatedProcesses())
+    files = VirtualFiles(emulator, "damon")
+    running(emulator, files)
+    commands = InlineCommands(Sysfs(files))
+    assert isinstance(commands.start(0, Keyword.ON, 0).error, Busy)
+    assert commands.start(0, Keyword.OFF, 0).error is None
+    assert isinstance(commands.start(0, Keyword.COMMIT, 0).error, Rejected)

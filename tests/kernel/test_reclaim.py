@@ -1,0 +1,153 @@
+"""Who gives up memory when: polarity, marks that follow available memory, and rare commits."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from damon_agent.facts import Process
+from damon_mock.damon import MIB
+
+
+def reclaimed(node) -> dict[Process, int]:
+    """Return when each process first lost memory."""
+    first: dict[Process, int] = {}
+    for event in node.events("reclaim"):
+        first.setdefault(Process(event.pid, event.start_ticks), event.time_us)
+    return first
+
+
+def squeeze(node, intent, permilles, *, each_us=6_000_000) -> None:
+    for permille in permilles:
+        node.memory.set_free_permille(permille)
+        node.keep_running(intent, each_us, check=node.check)
+
+
+@pytest.mark.parametrize("profile", ["6.1", "6.12", "6.18", "7.2", "rfc"])
+def test_polarity_60_is_reclaimed_after_30_and_90_not_at_all(node_of, profile):
+    node = node_of(profile)
+    low, middle, high = node.spawn(), node.spawn(), node.spawn()
+    node.memory.set_free_permille(900)
+    intent = node.intent([(low, 30), (middle, 60), (high, 90)])
+    node.settle(intent)
+    node.keep_running(intent, 40_000_000)
+    assert reclaimed(node) == {}, "memory is plentiful and nobody is eager"
+    squeeze(node, intent, range(850, 0, -50))
+    first = reclaimed(node)
+    assert first[low] < first[middle]
+    assert high not in first
+
+
+def test_eager_pods_give_up_cold_memory_while_there_is_plenty(node):
+    eager, other = node.spawn(), node.spawn()
+    node.memory.set_free_permille(950)
+    intent = node.intent([(eager, 10), (other, 50)])
+    node.settle(intent)
+    node.keep_running(intent, 60_000_000)
+    assert set(reclaimed(node)) == {eager}
+
+
+def test_observing_takes_nothing_whatever_happens(node):
+    intent = node.intent([(node.spawn(), 10), (node.spawn(), 50)], mode="Observe")
+    node.settle(intent)
+    squeeze(node, intent, range(900, 0, -150), each_us=20_000_000)
+    assert reclaimed(node) == {}
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_page_cache_that_can_be_dropped_counts_as_available(node_of, profile):
+    node = node_of(profile, cache_bytes=5600 * MIB)
+    process = node.spawn()
+    node.memory.set_free_permille(30)
+    intent = node.intent([(process, 50)])
+    node.settle(node.seen(intent))
+    node.keep_running(intent, 60_000_000, check=node.check)
+    assert reclaimed(node) == {}, "free 3 %, available 71 %: no pressure"
+    node.cache_bytes = 400 * MIB
+    node.keep_running(intent, 15_000_000, check=node.check)
+    assert set(reclaimed(node)) == {process}
+
+
+def test_the_metric_free_memory_takes_the_kernels_word(node):
+    node.cache_bytes = 5600 * MIB
+    node.memory.set_free_permille(30)
+    process = node.spawn()
+    intent = node.intent([(process, 50)], metric="FreeMemory")
+    report = node.settle(node.seen(intent))
+    assert report.lanes[0].kernel_mark_permille == report.lanes[0].mark_permille == 600
+    assert report.lanes[0].active
+
+
+def test_memory_that_hardly_moves_costs_no_commit(node):
+    node.memory.set_free_permille(500)
+    intent = node.intent([(node.spawn(), 50)])
+    node.settle(node.seen(intent))
+    node.keep_running(intent, 6_000_000)
+    before = len(node.events("commit"))
+    for wobble in (4, 8, 0, 6, 8, 2):
+        node.cache_bytes = node.memory.total_bytes * wobble // 1000
+        node.keep_running(intent, 6_000_000)
+    assert len(node.events("commit")) == before
+    node.cache_bytes = node.memory.total_bytes * 20 // 1000
+    node.keep_running(intent, 12_000_000)
+    assert len(node.events("commit")) == before + 1
+
+
+@pytest.mark.parametrize(("profile", "rarest_us"), [("6.12", 4_000_000), ("7.2", 2_000_000)])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    rounds=st.lists(
+        st.tuples(
+            st.integers(50_000, 2_500_000), st.integers(0, 500), st.sampled_from([10, 50, 60, 90])
+        ),
+        min_size=5,
+        max_size=30,
+    )
+)
+def test_commits_are_rarer_than_the_aggregation_whatever_changes(
+    node_of, profile, rarest_us, rounds
+):
+    node = node_of(profile)
+    members = [(node.spawn(), 10), (node.spawn(), 50)]
+    for us, cache_permille, priority in rounds:
+        node.cache_bytes = node.memory.total_bytes * cache_permille // 1000
+        members = [*members, (node.spawn(), priority)][-6:]
+        intent = node.intent(members, interval_us=1_000_000)
+        node.keep_running(intent, us, check=node.check)
+    times: dict[int, list[int]] = {}
+    for event in node.emulator.events:
+        if event.kind == "on":
+            times[event.kdamond] = []
+        if event.kind == "commit":
+            times[event.kdamond].append(event.time_us)
+            gaps = [later - earlier for earlier, later in pairwise(times[event.kdamond])]
+            assert all(gap >= rarest_us for gap in gaps)
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_the_first_change_of_a_quiet_lane_is_committed_at_once(node_of, profile):
+    node = node_of(profile)
+    a, b = node.spawn(), node.spawn()
+    node.settle(node.intent([(a, 50)]))
+    node.keep_running(node.intent([(a, 50)]), 20_000_000)
+    node.step(node.intent([(a, 50), (b, 50)]))
+    assert node.writes("commit")[-1].time_us == node.emulator.now_us
+
+
+def test_a_steady_stream_of_starts_does_not_starve_the_search_for_mappings(node_of):
+    """Up to 6.12 each commit puts the search off by a whole update interval."""
+    node = node_of("6.12")
+    members = [(node.spawn(), 50)]
+    node.settle(node.intent(members))
+    for _ in range(20):
+        members.append((node.spawn(), 50))
+        node.keep_running(node.intent(members), 1_500_000)
+    (context,) = [k.context for k in node.emulator.kdamonds if k.running]
+    first_started = [target for target in context.targets[1:8] if target.regions]
+    assert len(first_started) == 7
+    assert all(len(target.regions) == 3 for target in first_started)
