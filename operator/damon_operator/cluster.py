@@ -152,6 +152,23 @@ class Cluster:
         """Replace a Lease; Conflict when its resourceVersion moved on."""
         return await self._call("PUT", f"{_leases(namespace)}/{name}", body=body)
 
+    async def delete_lease(self, namespace: str, name: str) -> None:
+        """Delete a Lease."""
+        await self._call("DELETE", f"{_leases(namespace)}/{name}")
+
+    async def read_deployment(self, namespace: str, name: str) -> Raw:
+        """Return a Deployment; NotFound when there is none."""
+        return await self._call("GET", f"{_deployments(namespace)}/{name}")
+
+    async def delete_deployment(self, namespace: str, name: str) -> None:
+        """Delete a Deployment; it is there until the last of its pods has gone."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
+        await self._call("DELETE", f"{_deployments(namespace)}/{name}", body=body)
+
+    async def delete_tuning(self, name: str) -> None:
+        """Delete a DamonTuning."""
+        await self._call("DELETE", f"{DAMON_TUNINGS.path}/{name}")
+
     async def _call(
         self,
         method: str,
@@ -285,3 +302,7 @@ def _selector(resource: Resource) -> _Query:
 
 def _leases(namespace: str) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
+def _deployments(namespace: str) -> str:
+    return f"/apis/apps/v1/namespaces/{namespace}/deployments"

@@ -1,0 +1,191 @@
+"""Before an uninstall: the operator goes, every node is switched off, and its agent has said so.
+
+The chart's pre-delete hook runs it as `python -m damon_operator.uninstall`. DamonTunings stay as
+they are, so that a new installation resumes them; therefore the operator has to go first, or it
+would plan anew. Level-based: each pass looks at everything and does what is next.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from damon_contract import names
+from damon_operator import errors
+from damon_operator.cluster import Cluster, connect
+from damon_operator.facts import spec_digest
+from damon_operator.resources import DAMON_NODES, DAMON_TUNINGS, NODES, Raw, Resource
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is to be uninstalled."""
+
+    namespace: str
+    deployment: str
+    lease: str
+    agent_labels: Mapping[str, str]
+    """Labels of the agents' pods."""
+    delete_tunings: bool = False
+
+
+async def uninstall(
+    cluster: Cluster,
+    release: Release,
+    *,
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> int:
+    """Return 0 when nothing of ours is in any kernel, 1 when that is not known in time."""
+    deadline = clock() + timeout_s
+    told: Sequence[str] = ()
+    while True:
+        try:
+            waiting = await _pass(cluster, release)
+        except errors.ApiError as error:
+            # A refusal as well: roles made a moment ago may not have come into force.
+            waiting = [f"the API server: {error}"]
+        if not waiting:
+            return 0
+        if waiting != told:
+            _log.info("waiting for %s", "; ".join(waiting))
+            told = waiting
+        if clock() >= deadline:
+            _log.error("gave up after %d s waiting for %s", timeout_s, "; ".join(waiting))
+            return 1
+        await sleep(1.0)
+
+
+async def _pass(cluster: Cluster, release: Release) -> list[str]:
+    """Do what is next; return what has to happen first, or nothing at the end."""
+    with suppress(errors.NotFound):
+        deployment = await cluster.read_deployment(release.namespace, release.deployment)
+        if not deployment["metadata"].get("deletionTimestamp"):
+            await cluster.delete_deployment(release.namespace, release.deployment)
+        return ["the operator's last pod to go"]
+    try:
+        plans = await _all(cluster, DAMON_NODES)
+    except errors.NotFound:
+        plans = []  # the CRDs went before
+    able = await _able(cluster, release)
+    waiting = []
+    for plan in plans:
+        name = plan["metadata"]["name"]
+        if plan["spec"]["mode"] != "Off" or plan["spec"].get("pods"):
+            await cluster.apply_node(_off(plan))
+            _log.info("planned off node=%s", name)
+            waiting.append(f"the agent of {name}")
+        elif name not in able:
+            _log.warning("not waited for node=%s: it is not ready or has no agent", name)
+        elif not _is_off(plan):
+            waiting.append(f"the agent of {name}")
+    if not waiting:
+        await _remove(cluster, release, plans)
+    return waiting
+
+
+async def _all(cluster: Cluster, resource: Resource) -> list[Raw]:
+    items: list[Raw] = []
+    after = ""
+    while True:
+        page = await cluster.page(resource, limit=500, after=after)
+        items += page.items
+        if not (after := page.next):
+            return items
+
+
+async def _able(cluster: Cluster, release: Release) -> set[str]:
+    """Return the nodes that are ready and have an agent: the others can say nothing."""
+    pods = await _all(cluster, Resource("pods", f"/api/v1/namespaces/{release.namespace}/pods"))
+    ready = {
+        node["metadata"]["name"]
+        for node in await _all(cluster, NODES)
+        if ("Ready", "True") in _conditions(node, "status")
+    }
+    wanted = release.agent_labels.items()
+    return ready & {
+        str(pod["spec"].get("nodeName"))
+        for pod in pods
+        if wanted <= (pod["metadata"].get("labels") or {}).items()
+    }
+
+
+def _off(plan: Raw) -> dict[str, Any]:
+    """Return a plan with nothing to do, by the name of whom it had been applied by."""
+    spec = {**plan["spec"], "mode": "Off", "pods": [], "podsLeftOut": 0}
+    kept = ("name", "ownerReferences")
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.NODE_KIND,
+        "metadata": {key: plan["metadata"][key] for key in kept if key in plan["metadata"]},
+        "spec": {**spec, "hash": spec_digest(spec)},
+    }
+
+
+def _is_off(plan: Raw) -> bool:
+    """Whether the agent has said of this very plan that nothing of ours is in the kernel.
+
+    Where DAMON is not to be had (none, or somebody else's) nothing of ours can be in it either.
+    """
+    status = plan.get("status") or {}
+    return (
+        status.get("observedHash") == plan["spec"]["hash"]
+        and all(lane["state"] == "off" for lane in status.get("lanes") or ())
+        and (
+            ("Applied", "Off") in _conditions(plan, "reason")
+            or ("DamonAvailable", "False") in _conditions(plan, "status")
+        )
+    )
+
+
+def _conditions(of: Raw, key: str) -> set[tuple[str, str]]:
+    return {(c["type"], c[key]) for c in (of.get("status") or {}).get("conditions") or ()}
+
+
+async def _remove(cluster: Cluster, release: Release, plans: Sequence[Raw]) -> None:
+    for plan in plans:
+        with suppress(errors.NotFound, errors.Conflict):
+            await cluster.delete_node(plan["metadata"]["name"], plan["metadata"]["uid"])
+    with suppress(errors.NotFound):
+        await cluster.delete_lease(release.namespace, release.lease)
+    if release.delete_tunings:
+        for tuning in await _all(cluster, DAMON_TUNINGS):
+            with suppress(errors.NotFound):
+                await cluster.delete_tuning(tuning["metadata"]["name"])
+    _log.info("every node is off; removed nodes=%d", len(plans))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Uninstall what the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m damon_operator.uninstall", description=__doc__)
+    parser.add_argument("--kubeconfig", help="by default the service account of the pod")
+    parser.add_argument("--namespace", required=True, help="namespace of the installation")
+    parser.add_argument("--deployment", required=True, help="the operator's Deployment")
+    parser.add_argument("--lease", required=True, help="the operator's Lease")
+    parser.add_argument(
+        "--agent-selector", required=True, metavar="KEY=VALUE,...", help="labels of agent pods"
+    )
+    parser.add_argument("--timeout-seconds", type=int, default=240, help="(default: %(default)s)")
+    parser.add_argument("--delete-tunings", action="store_true", help="also all DamonTunings")
+    read = parser.parse_args(arguments)
+    logging.basicConfig(level="INFO", format="%(message)s")
+    labels = dict(pair.split("=", 1) for pair in read.agent_selector.split(","))
+    release = Release(read.namespace, read.deployment, read.lease, labels, read.delete_tunings)
+
+    async def run() -> int:
+        async with connect(read.kubeconfig) as cluster:
+            return await uninstall(cluster, release, timeout_s=read.timeout_seconds)
+
+    return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
