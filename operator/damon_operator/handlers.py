@@ -124,13 +124,13 @@ def settings() -> kopf.OperatorSettings:
 
 def connection(credentials: Credentials) -> kopf.ConnectionInfo:
     """Return the credentials as kopf takes them."""
-    scheme, _, token = (credentials.authorization or "").strip().partition(" ")
+    scheme, token, *_ = *(credentials.authorization or "").split(maxsplit=1), "", ""
     return kopf.ConnectionInfo(
         server=credentials.server,
         ca_path=credentials.ca_path,
         insecure=credentials.insecure,
         scheme=scheme or None,
-        token=token or None,
+        token=token.strip() or None,
         certificate_path=credentials.certificate_path,
         private_key_path=credentials.private_key_path,
     )

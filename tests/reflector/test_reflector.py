@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from damon_operator.errors import Refused, Unavailable
 
 

@@ -1,0 +1,156 @@
+import os
+import signal
+import sys
+from asyncio import create_subprocess_exec
+from asyncio.subprocess import PIPE
+
+import aiohttp
+import pytest
+
+from damon_operator import handlers
+from damon_operator.__main__ import main
+from damon_operator.cluster import Credentials
+
+
+async def test_a_change_of_a_tuning_comes_through_kopfs_door(lab):
+    async with lab.operator():
+        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        lab.api.cluster.create(lab.tuning("all", mode="Enforce"))
+        await lab.eventually(lambda: lab.planned() == {"web": 30})
+        lab.api.cluster.patch("damontunings", "all", {"spec": {"mode": "Observe"}})
+        await lab.eventually(lambda: lab.plan()["mode"] == "Observe")
+        lab.api.cluster.delete("damontunings", "all")
+        await lab.eventually(lambda: lab.plan() is None)
+
+
+async def test_a_tuning_deleted_while_kopf_did_not_watch_is_gone_after_its_next_list(lab):
+    lab.api.cluster.create(lab.tuning("all"))
+    lab.api.cluster.create(lab.tuning("ghost", precedence=9))
+    async with lab.operator():
+        await lab.eventually(lambda: lab.plan() and lab.plan()["tuning"] == "ghost")
+        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        lab.api.gap(("damontunings", "ghost", ""))
+        await lab.eventually(lambda: lab.plan()["tuning"] == "all")
+
+
+async def test_kopf_writes_nothing_into_any_object(lab):
+    lab.api.cluster.create(lab.tuning("all"))
+    async with lab.operator():
+        await lab.eventually(lambda: lab.planned() == {"web": 30})
+        lab.api.cluster.create(lab.pod("bad", "abc"))
+        await lab.eventually(lambda: lab.planned() == {"web": 30, "bad": 50})
+        await lab.eventually(lambda: lab.api.journal.writes("events"))
+        lab.api.cluster.delete("damontunings", "all")
+        await lab.eventually(lambda: lab.plan() is None)
+    written = {(r.resource, r.subresource, r.user_agent) for r in lab.api.journal.writes()}
+    assert written == {
+        ("damonnodes", "", "damon-operator"),
+        ("damontunings", "status", "damon-operator"),
+        ("events", "", "damon-operator"),
+    }
+    metadata = lab.api.cluster.get("pods", "web")["metadata"]
+    assert metadata["annotations"] == {"damon-operator.io/priority": "30"}
+    assert "finalizers" not in metadata
+
+
+async def test_after_an_outage_kopfs_door_and_our_streams_go_on(lab):
+    lab.api.cluster.create(lab.tuning("all"))
+    async with lab.operator() as task:
+        await lab.eventually(lambda: lab.planned() == {"web": 30})
+        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.api.down()
+        lab.api.cluster.create(lab.pod("born", "40"))
+        lab.api.cluster.patch("damontunings", "all", {"spec": {"mode": "Enforce"}})
+        await lab.api.up()
+        await lab.eventually(lambda: lab.planned() == {"web": 30, "born": 40})
+        await lab.eventually(lambda: lab.plan()["mode"] == "Enforce")
+        assert not task.done()
+
+
+def test_kopfs_retries_outlast_an_outage_of_minutes():
+    delays = iter(handlers.settings().networking.error_backoffs)
+    assert sum(next(delays) for _ in range(20)) > 300
+
+
+@pytest.fixture(name="free_port")
+def free_port_fixture(unused_tcp_port_factory):
+    return unused_tcp_port_factory()
+
+
+async def test_liveness_is_the_heartbeat_of_our_streams(lab, free_port, monkeypatch):
+    url = f"http://127.0.0.1:{free_port}/healthz"
+
+    async def status() -> int:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                return response.status
+        except aiohttp.ClientConnectionError:
+            return 0
+
+    async with lab.operator(liveness_port=free_port):
+        seen = []
+        while 200 not in seen:
+            seen.append(await status())
+    assert set(seen) <= {0, 200}
+    monkeypatch.setattr("damon_operator.reconcile.Service.stalled", lambda _: ("pods",))
+    async with lab.operator(liveness_port=free_port):
+        seen = []
+        while 500 not in seen:
+            seen.append(await status())
+    assert set(seen) <= {0, 500}
+
+
+async def test_work_that_ends_by_itself_ends_the_process_with_a_failure(lab, monkeypatch):
+    async def broken(_service) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("damon_operator.reconcile.Service.run", broken)
+    async with lab.operator() as task:
+        assert await task == 1
+
+
+def test_credentials_reach_kopf_as_they_are():
+    info = handlers.connection(
+        Credentials("https://api", "/ca", False, "bearer  t0ken", "/cert", "/key")
+    )
+    assert (info.server, info.ca_path, info.insecure) == ("https://api", "/ca", False)
+    assert (info.scheme, info.token) == ("bearer", "t0ken")
+    assert (info.certificate_path, info.private_key_path) == ("/cert", "/key")
+    nobody = handlers.connection(Credentials("http://api", None, False, None, None, None))
+    assert nobody.as_http_headers() == {}
+
+
+def test_every_handler_has_an_id_of_ours():
+    doors = handlers.Doors(None, None, None, None)
+    registry = handlers.registry(doors)
+    found = {
+        str(handler.id)
+        for kind in (registry._activities, registry._watching)
+        for handler in kind.get_all_handlers()
+    }
+    assert found == {"start", "end", "login", "streams", "look"}
+    others = (registry._changing, registry._spawning, registry._indexing, registry._webhooks)
+    assert not [handler for kind in others for handler in kind.get_all_handlers()]
+
+
+async def test_the_process_starts_works_and_ends_when_told_to(lab):
+    lab.api.cluster.create(lab.tuning("all"))
+    arguments = ("--kubeconfig", str(lab.kubeconfig), "--liveness-port", "0", "--debounce-ms", "5")
+    process = await create_subprocess_exec(
+        sys.executable, "-m", "damon_operator", *arguments, stderr=PIPE, env={**os.environ}
+    )
+    try:
+        await lab.eventually(lambda: lab.planned() == {"web": 30})
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, logged = await process.communicate()
+    assert process.returncode == 0, logged.decode()
+    assert b"level=info" in logged
+    assert b"Traceback" not in logged
+
+
+def test_without_an_api_server_to_talk_to_it_says_so(monkeypatch, caplog):
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert main(["--liveness-port", "0"]) == 2
+    assert "--kubeconfig" in caplog.text
