@@ -39,7 +39,7 @@ class Record:
     shift_permille: int | None = None
     """The shift of the marks that were last written."""
     phase: str = ""
-    """How far the native driver has come: a damon_agent.kernel.native_phase.Phase."""
+    """How far the native driver has come: a damon_agent.kernel.native.phase.Phase."""
     target_priorities: tuple[int, ...] = ()
     """The number each slot of the native driver's kdamond started with, and has in the kernel."""
 

@@ -1,0 +1,109 @@
+"""Who gives up memory when, and which number says so."""
+
+import pytest
+
+from damon_mock.damon import Fault, Kills
+
+
+def squeeze(node, intent, permilles, *, each_us=6_000_000) -> None:
+    for permille in permilles:
+        node.memory.set_free_permille(permille)
+        node.keep_running(intent, each_us)
+
+
+def test_polarity_60_is_reclaimed_after_30_and_90_not_at_all(node):
+    low, middle, high = node.spawn(), node.spawn(), node.spawn()
+    node.memory.set_free_permille(900)
+    intent = node.intent([(low, 30), (middle, 60), (high, 90)])
+    node.settle(intent)
+    node.keep_running(intent, 40_000_000)
+    assert node.reclaimed() == {}, "memory is plentiful and nobody is eager"
+    squeeze(node, intent, range(850, 0, -50))
+    first = node.reclaimed()
+    assert first[low] < first[middle]
+    assert high not in first
+
+
+def test_the_number_rises_as_the_priority_falls(node):
+    processes = {priority: node.spawn() for priority in (95, 79, 60, 45, 30, 1)}
+    node.settle(node.intent([(process, priority) for priority, process in processes.items()]))
+    numbers = [node.number_of(process) for process in processes.values()]
+    assert numbers == [1, 20, 40, 50, 70, 100]
+
+
+def test_eager_pods_give_up_cold_memory_while_there_is_plenty(node):
+    eager, other = node.spawn(), node.spawn()
+    node.memory.set_free_permille(950)
+    intent = node.intent([(eager, 10), (other, 50)])
+    node.settle(intent)
+    node.keep_running(intent, 60_000_000)
+    assert set(node.reclaimed()) == {eager}
+
+
+def test_observing_takes_nothing_whatever_happens(node):
+    intent = node.intent([(node.spawn(), 10), (node.spawn(), 50)], mode="Observe")
+    node.settle(intent)
+    squeeze(node, intent, range(900, 0, -150), each_us=20_000_000)
+    assert node.reclaimed() == {}
+
+
+def test_the_kernels_own_schemes_never_find_anybody(node):
+    """They take the memory of any target; so nobody is in a slot before ours are committed."""
+    process = node.spawn()
+    intent = node.intent([(process, 50)])
+    node.settle(intent, until=lambda _: bool(node.events("arm")))
+    node.emulator.advance(300_000_000)
+    assert node.slots() == [None] * len(node.numbers())
+    assert node.reclaimed() == {}
+
+
+def test_marks_the_kernel_made_at_an_exit_are_replaced_within_seconds(node):
+    """Below 10 % free its arithmetic underflows: everybody but class 1 would be reclaimed."""
+    staying, leaving = node.spawn(), node.spawn()
+    intent = node.intent([(staying, 60), (leaving, 50)])
+    node.settle(intent)
+    node.keep_running(intent, 20_000_000)
+    mark = node.mark_of(staying)
+    node.memory.set_free_permille(20)
+    node.processes.kill(leaving.pid)
+    node.emulator.advance(6_000_000)
+    assert node.events("retune")
+    assert node.mark_of(staying) > 1000, "the kernel's own mark, made of too little free memory"
+    node.keep_running(intent, 8_000_000)
+    assert node.mark_of(staying) == mark
+    node.keep_running(intent, 30_000_000)
+    assert node.mark_of(staying) == mark
+
+
+@pytest.mark.parametrize("free_permille", [150, 400, 999])
+def test_marks_are_those_of_the_ladder(node, free_permille):
+    node.memory.set_free_permille(free_permille)
+    members = [(node.spawn(), priority) for priority in (21, 40, 60, 79)]
+    intent = node.intent(members)
+    report = node.settle(intent)
+    marks = [lane.mark_permille for lane in report.lanes]
+    assert marks == sorted(marks, reverse=True)
+    assert marks[0] == 600
+    assert [node.mark_of(process) for process, _ in members] == marks
+
+
+def test_a_byte_quota_is_for_a_priority_and_not_for_each_process(node):
+    members = [(node.spawn(), 50), (node.spawn(), 50), (node.spawn(), 30)]
+    node.settle(node.intent(members, quota_bytes=1 << 20))
+    context = node.emulator.kdamonds[0].context
+    quotas = [
+        context.schemes[node.slots().index(process)].wanted.limits.size_bytes
+        for process, _ in members
+    ]
+    assert quotas == [1 << 19, 1 << 19, 1 << 20]
+
+
+def test_a_killed_agent_leaves_the_order_of_reclaim_as_it_was(node):
+    low, high = node.spawn(), node.spawn()
+    intent = node.intent([(low, 30), (high, 90)])
+    node.settle(intent)
+    node.emulator.faults.add(Fault("*", Kills("after")))
+    node.memory.set_free_permille(200)
+    node.emulator.advance(60_000_000)
+    node.check()
+    assert set(node.reclaimed()) == {low}
