@@ -163,8 +163,17 @@ async def _remove(cluster: Cluster, release: Release, plans: Sequence[Raw]) -> N
     _log.info("every node is off; removed nodes=%d", len(plans))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Uninstall what the command line names; return the exit status."""
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    kubeconfig: str | None
+    release: Release
+    timeout_s: float
+
+
+def read(arguments: Sequence[str] | None) -> Settings:
+    """Return the settings; exit with a message when they cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m damon_operator.uninstall", description=__doc__)
     parser.add_argument("--kubeconfig", help="by default the service account of the pod")
     parser.add_argument("--namespace", required=True, help="namespace of the installation")
@@ -175,14 +184,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--timeout-seconds", type=int, default=240, help="(default: %(default)s)")
     parser.add_argument("--delete-tunings", action="store_true", help="also all DamonTunings")
-    read = parser.parse_args(arguments)
+    said = parser.parse_args(arguments)
+    labels = dict(pair.split("=", 1) for pair in said.agent_selector.split(","))
+    release = Release(said.namespace, said.deployment, said.lease, labels, said.delete_tunings)
+    return Settings(said.kubeconfig, release, said.timeout_seconds)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Uninstall what the command line names; return the exit status."""
+    settings = read(arguments)
     logging.basicConfig(level="INFO", format="%(message)s")
-    labels = dict(pair.split("=", 1) for pair in read.agent_selector.split(","))
-    release = Release(read.namespace, read.deployment, read.lease, labels, read.delete_tunings)
 
     async def run() -> int:
-        async with connect(read.kubeconfig) as cluster:
-            return await uninstall(cluster, release, timeout_s=read.timeout_seconds)
+        async with connect(settings.kubeconfig) as cluster:
+            return await uninstall(cluster, settings.release, timeout_s=settings.timeout_s)
 
     return asyncio.run(run())
 
