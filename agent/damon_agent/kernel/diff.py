@@ -38,16 +38,17 @@ def diff(current: Mapping[str, str], desired: Mapping[str, str]) -> tuple[Write,
     Paths of `current` that `desired` does not have lie below a count that differs: they go with it.
     """
     writes: list[Write] = []
-    wiped: list[str] = []
+    wiped: tuple[str, ...] = ()
+    recreated = _must_recreate(current, desired)
     for path, value in desired.items():
-        new = path.startswith(tuple(wiped))
-        if not new and current.get(path) == value and not _must_recreate(path, current, desired):
+        new = path.startswith(wiped)
+        if not new and current.get(path) == value and path not in recreated:
             continue
         if _has_default(path, value) and (new or _is_unwritable(path, value)):
             continue
         writes.append(Write(path, value))
         if is_count(path):
-            wiped.append(path.rpartition("/")[0] + "/")
+            wiped += (path.rpartition("/")[0] + "/",)
     return tuple(writes)
 
 
@@ -61,16 +62,17 @@ def _is_unwritable(path: str, value: str) -> bool:
     return UNWRITABLE_DEFAULTS.get(path.rpartition("/")[2]) == value
 
 
-def _must_recreate(path: str, current: Mapping[str, str], desired: Mapping[str, str]) -> bool:
-    """Whether a child of this count has to go back to a default that cannot be written."""
-    if not is_count(path):
-        return False
-    siblings = path.rpartition("/")[0]
-    return any(
-        _counted_in(other) == siblings
-        and _is_unwritable(other, value)
-        and current.get(other, value) != value
-        for other, value in desired.items()
+def _must_recreate(current: Mapping[str, str], desired: Mapping[str, str]) -> frozenset[str]:
+    """Return the counts of which a child has to go back to a default that cannot be written."""
+    directories = {
+        _counted_in(path)
+        for path, value in desired.items()
+        if _is_unwritable(path, value) and current.get(path, value) != value
+    }
+    if not directories:
+        return frozenset()
+    return frozenset(
+        path for path in desired if is_count(path) and path.rpartition("/")[0] in directories
     )
 
 
