@@ -4,7 +4,7 @@ They go through the same rules as requests, but leave no trace in the journal. B
 """
 
 import copy
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
 from damon_mock.kube.registry import Registry, Write
 from damon_mock.kube.resources import Resource
-from damon_mock.kube.store import Change
+from damon_mock.kube.selectors import Predicate
+from damon_mock.kube.store import Change, Subscription
 
 
 class Cluster:
@@ -23,6 +24,14 @@ class Cluster:
     def __init__(self, registry: Registry, *, manager: str = "mock") -> None:
         self._registry = registry
         self._manager = manager
+
+    def acting_as(self, manager: str) -> "Cluster":
+        """Return the same cluster, as another field manager writes to it."""
+        return Cluster(self._registry, manager=manager)
+
+    def now(self) -> str:
+        """Return the time as metadata has it."""
+        return self._registry.now()
 
     def create(self, manifest: Mapping[str, Any]) -> Body:
         """Create an object with its status, if it has one; the namespace defaults to default."""
@@ -118,21 +127,11 @@ class Cluster:
         key = _key(resource, name, namespace)
         self._registry.delete(resource, key, grace_seconds=grace_seconds)
 
-    async def changes(self, kind: str, *, fields: str = "") -> AsyncIterator[Change]:
-        """Follow the changes of a resource from now on; ends never, breaks with drop_watches."""
+    def changes(self, kind: str, *, fields: str = "") -> AsyncGenerator[Change, None]:
+        """Follow the changes of a resource from this call on; drop_watches ends it."""
         resource = self._registry.catalogue.named(kind)
-        matches = selectors.both("", fields, resource)
         subscription = self._registry.store.subscribe(resource.collection)
-        try:
-            while not subscription.dropped:
-                await subscription.wake.wait()
-                subscription.wake.clear()
-                while subscription.changes:
-                    change = subscription.changes.popleft()
-                    if matches(change.after.body):
-                        yield change
-        finally:
-            subscription.close()
+        return _followed(subscription, selectors.both("", fields, resource))
 
     def _addressed(self, manifest: Mapping[str, Any]) -> tuple[Resource, str, Body]:
         body: Body = copy.deepcopy(dict(manifest))
@@ -143,3 +142,16 @@ class Cluster:
 
 def _key(resource: Resource, name: str, namespace: str) -> tuple[str, str]:
     return (namespace if resource.namespaced else "", name)
+
+
+async def _followed(subscription: Subscription, matches: Predicate) -> AsyncGenerator[Change, None]:
+    try:
+        while not subscription.dropped:
+            await subscription.wake.wait()
+            subscription.wake.clear()
+            while subscription.changes:
+                change = subscription.changes.popleft()
+                if matches(change.after.body):
+                    yield change
+    finally:
+        subscription.close()
