@@ -89,7 +89,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
     procfs = Procfs(settings.proc_root)
     _check_namespace(procfs, nested=settings.nested_pid_namespace)
     clock = SystemClock()
-    exits = Exits()
+    exits = Exits(procfs.is_alive)
     bell = Bell([exits.fileno()])
     api = connect(settings.kubeconfig, settings.node_name)
     roots = files or _directories(settings)

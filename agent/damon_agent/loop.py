@@ -151,14 +151,15 @@ class Loop:
             self._resolved_for = None
             self._exits.watch(())
             return
+        exited = self._exits.exited()
         if plan is not self._resolved_for:
             self._looks.now(now_us)
-        elif self._exits.exited():
+        elif exited:
             self._looks.soon(now_us)
         if now_us < self._looks.next_us:
             return
         wanted = [container.id for pod in plan.spec.pods for container in pod.containers]
-        self._resolution = self._resolver.resolve(wanted, now_us)
+        self._resolution = self._resolver.resolve(wanted, now_us, watched=self._exits.watched)
         self._resolved_for = plan
         self._looks.done(now_us)
         self._exits.watch(

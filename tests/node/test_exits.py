@@ -16,7 +16,7 @@ LONG_US = 20_000_000
 
 @pytest.fixture
 def exits():
-    watcher = Exits()
+    watcher = Exits(lambda _: True)
     yield watcher
     watcher.close()
 
@@ -85,7 +85,7 @@ def test_without_permission_or_descriptors_it_says_so_once_and_goes_on(
 
 def test_it_never_takes_more_descriptors_than_its_share(monkeypatch, caplog):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (257, 1024))
-    exits = Exits()
+    exits = Exits(lambda _: True)
     before = open_descriptors()
     exits.watch([Process(os.getpid(), 1), Process(os.getppid(), 1)])
     assert open_descriptors() == before + 1
@@ -99,3 +99,12 @@ def test_a_ring_before_the_wait_is_not_lost():
     bell.ring()
     bell.wait(LONG_US)
     bell.close()
+
+
+def test_a_descriptor_of_a_later_process_with_the_same_pid_is_not_kept(child):
+    exits = Exits(lambda _: False)
+    before = open_descriptors()
+    exits.watch([Process(child.pid, 1)])
+    assert open_descriptors() == before
+    assert not exits.watched
+    exits.close()

@@ -227,3 +227,19 @@ def test_a_proc_that_cannot_be_read_is_an_error(node):
     resolver = Resolver(Procfs(node.proc / "absent"), None, own_pid=OWN_PID)
     with pytest.raises(UnreadableError):
         resolver.resolve([A], 0)
+
+
+def test_a_watched_process_is_known_without_reading_it_again(node, resolver):
+    home = node.container(A)
+    node.start(10, home, start_ticks=5)
+    first = resolver.resolve([A], 0)
+    (node.proc / "10" / "stat").unlink()
+    assert resolver.resolve([A], S, watched=[Process(10, 5)]) == first
+
+
+def test_a_watched_process_that_has_left_its_container_is_dropped(node, resolver):
+    home = node.container(A)
+    node.start(10, home, start_ticks=5)
+    resolver.resolve([A], 0)
+    node.exit(10)
+    assert resolver.resolve([A], S, watched=[Process(10, 5)]).processes == {}

@@ -9,7 +9,7 @@ import logging
 import os
 import resource
 import select
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from damon_agent.facts import Process
@@ -28,7 +28,9 @@ class Exits:
     periodic look.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alive: Callable[[Process], bool]) -> None:
+        """`alive` is asked once for each process, when its descriptor is open."""
+        self._alive = alive
         self._epoll = select.epoll()
         self._descriptors: dict[Process, int] = {}
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -38,6 +40,11 @@ class Exits:
     def fileno(self) -> int:
         """Return the descriptor to poll."""
         return self._epoll.fileno()
+
+    @property
+    def watched(self) -> Collection[Process]:
+        """Processes whose exit would be seen: they live, and their pids are nobody else's."""
+        return self._descriptors.keys()
 
     def watch(self, processes: Collection[Process]) -> None:
         """Watch exactly these processes, as many as there are descriptors for."""
@@ -79,6 +86,10 @@ class Exits:
                 # Not a thread group leader any more: it has exited and its threads go on.
                 return True
             raise
+        if not self._alive(process):
+            # The descriptor may be that of a later process with the same pid.
+            os.close(descriptor)
+            return True
         self._descriptors[process] = descriptor
         self._epoll.register(descriptor, select.EPOLLIN)
         return True

@@ -20,6 +20,8 @@ _THREADED: Final = errno.EOPNOTSUPP
 _V1_HIERARCHIES: Final = ("memory", "pids", "systemd", "cpu")
 _PROCS: Final = "cgroup.procs"
 _READ_BYTES: Final = 65536
+_WHOLE_BYTES: Final = 2048
+"""The kernel fills at least half a page before it lets a reader come back for the rest."""
 
 
 class Hierarchy:
@@ -110,9 +112,13 @@ def _pids(directory: str) -> list[int]:
 def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        parts = [os.read(descriptor, _READ_BYTES)]
-        while parts[-1]:
-            parts.append(os.read(descriptor, _READ_BYTES))
+        text = os.read(descriptor, _READ_BYTES)
+        if len(text) < _WHOLE_BYTES:
+            return text
+        parts = [text]
+        while text:
+            text = os.read(descriptor, _READ_BYTES)
+            parts.append(text)
         return b"".join(parts)
     finally:
         os.close(descriptor)

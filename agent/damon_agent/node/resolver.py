@@ -55,20 +55,26 @@ class Resolver:
         self._verified: dict[Process, str] = {}
         """Processes that were found in their container's cgroup by their identity."""
 
-    def resolve(self, wanted: Collection[str], now_us: int) -> Resolution:
+    def resolve(
+        self, wanted: Collection[str], now_us: int, *, watched: Collection[Process] = ()
+    ) -> Resolution:
         """Return the live processes of the containers `wanted`.
 
-        Unknown ids, pause containers, monitors, zombies and the agent itself are never in it.
+        `watched` are processes that are known to live; their identity is not read again. Unknown
+        ids, pause containers, monitors, zombies and the agent itself are never in the answer.
         Raise UnreadableError when the node's files can't be read at all.
         """
         pids = self._pids(frozenset(wanted), now_us)
         processes: dict[str, tuple[Process, ...]] = {}
         verified: dict[Process, str] = {}
         taken = {self._own_pid}
+        known = {process.pid: process for process in watched if process in self._verified}
         for container, candidates in pids.items():
             live: list[Process] = []
             for pid in sorted(candidates):
-                if pid not in taken and (process := self._identify(pid, container)):
+                if pid in taken:
+                    continue
+                if process := known.get(pid) or self._identify(pid, container):
                     taken.add(pid)
                     verified[process] = container
                     live.append(process)
