@@ -132,19 +132,21 @@ def _property(
     defs: Mapping[str, Any],
     path: str,
 ) -> Schema:
-    """Lower one field; an absent object whose fields have defaults defaults to {}.
+    """Lower one field; an absent object whose fields have defaults defaults to all of these.
 
-    The API server applies the defaults of fields only below an object that is there.
+    The API server applies the defaults of fields only below an object that is there. It takes a
+    default only if the CEL rules accept it as it stands, so {} would not do.
     """
     lowered = _lower(child, defs, path)
     mandatory = "anyOf" not in child and name not in parent.get("required", ())
-    if mandatory and "default" not in lowered and _has_defaults(lowered):
-        lowered["default"] = {}
+    if mandatory and "default" not in lowered and (defaults := _defaults(lowered)):
+        lowered["default"] = defaults
     return lowered
 
 
-def _has_defaults(schema: Schema) -> bool:
-    return any("default" in child for child in schema.get("properties", {}).values())
+def _defaults(schema: Schema) -> Schema:
+    fields: Schema = schema.get("properties", {})
+    return {name: _plain(child["default"]) for name, child in fields.items() if "default" in child}
 
 
 def _without_defaults(schema: Schema) -> Schema:
