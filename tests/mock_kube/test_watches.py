@@ -115,3 +115,11 @@ async def test_single_objects_can_be_watched(api, http, pod, read):
         api.cluster.annotate("pods", "one", {"a": "b"})
         api.cluster.annotate("pods", "two", {"a": "b"})
         assert (await read(stream))[1]["metadata"]["name"] == "two"
+
+
+async def test_a_resource_nobody_asked_for_yet_can_be_watched_from_an_older_version(api, http, pod):
+    version = api.registry.store.version
+    api.cluster.create(pod("p"))
+    path = "/apis/coordination.k8s.io/v1/leases"
+    async with http.watch(path, resourceVersion=version, timeoutSeconds="1") as stream:
+        assert await stream.content.read() == b""

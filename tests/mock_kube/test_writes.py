@@ -232,3 +232,49 @@ async def test_pods_get_their_qos_class(api, pod, resources, expected):
     body = pod("p")
     body["spec"]["containers"][0]["resources"] = resources
     assert api.cluster.create(body)["status"]["qosClass"] == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"reportingController": ""}, "reportingController"),
+        ({"action": ""}, "action"),
+        ({"type": "Error"}, "type"),
+        ({"note": "n" * 1025}, "note"),
+        ({"regarding": {"kind": "Pod", "namespace": "other"}}, "involvedObject.namespace"),
+    ],
+)
+async def test_events_are_as_strict_as_the_real_api(http, change, field):
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "e", "namespace": "default"},
+        "regarding": {"kind": "Node", "name": "n1"},
+        "reason": "Test",
+        "type": "Normal",
+        "action": "Test",
+        "reportingController": "damon-operator.io/operator",
+        "reportingInstance": "one",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+    path = "/apis/events.k8s.io/v1/namespaces/default/events"
+    status, body = await http.call("POST", path, {**event, **change})
+    assert (status, body["details"]["causes"][0]["field"]) == (422, field)
+    assert (await http.call("POST", path, event))[0] == 201
+
+
+async def test_the_spec_of_a_pod_is_fixed_once_it_has_a_node(api, http, pod):
+    api.cluster.create(pod("p"))
+    status, _ = await http.patch(f"{PODS}/p", {"spec": {"nodeName": "n1"}})
+    assert status == 200
+    status, body = await http.patch(f"{PODS}/p", {"spec": {"nodeName": "n2"}})
+    assert (status, body["details"]["causes"][0]["field"]) == (422, "spec")
+
+
+async def test_a_lease_changes_hands_by_version(http):
+    path = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+    lease = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "a"}}
+    _, first = await http.call("POST", path, lease)
+    one, two = [{**first, "spec": {"holderIdentity": holder}} for holder in "bc"]
+    assert (await http.call("PUT", f"{path}/l", one))[0] == 200
+    assert (await http.call("PUT", f"{path}/l", two))[0] == 409

@@ -1,6 +1,9 @@
+import asyncio
+
 import pytest
 
 from damon_mock.nodes.node import SimulatedNode
+from damon_mock.nodes.scheduler import Scheduler
 
 
 def running_ids(body):
@@ -188,3 +191,25 @@ async def test_swap_is_limited_as_the_kubelet_would(
         (process,) = node.processes("p")
         scope = node.cgroup_root / shown(node)[process.pid].lstrip("/")
         assert (scope / "memory.swap.max").read_text().strip() == expected
+
+
+async def test_the_scheduler_spreads_pods_that_name_no_node(api, pod, tmp_path):
+    async with (
+        SimulatedNode("n1", tmp_path / "n1", api.cluster) as one,
+        SimulatedNode("n2", tmp_path / "n2", api.cluster) as two,
+    ):
+        await one.start_pod(pod("first"))
+        task = asyncio.create_task(Scheduler(api.cluster).run())
+        changes = api.cluster.changes("pods", fields="status.phase=Running")
+        names = {"second", "third"}
+        for name in names:
+            api.cluster.create(pod(name))
+        running = set()
+        async for change in changes:
+            running.add(change.after.body["metadata"]["name"])
+            if running >= names:
+                break
+        await changes.aclose()
+        assert sorted([len(one.kubelet.pods), len(two.kubelet.pods)]) == [1, 2]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from damon_mock.kube.failures import Body
+from damon_mock.kube.failures import Body, Cause, invalid_value, required
 from damon_mock.kube.resources import EVENT_NEW, Resource
 
 _RENAMED: Final = {
@@ -34,3 +34,28 @@ def viewed(resource: Resource, body: Body) -> Body:
 def _named(body: Body, names: dict[str, str], api_version: str) -> Body:
     renamed: dict[str, Any] = {names.get(name, name): value for name, value in body.items()}
     return {**renamed, "apiVersion": api_version}
+
+
+def refusals(body: Body) -> list[Cause]:
+    """Return what is wrong with a new events.k8s.io Event.
+
+    k8s.io/kubernetes pkg/apis/core/validation/events.go, ValidateEventCreate.
+    """
+    found = [
+        required(name)
+        for name in ("eventTime", "reportingController", "reportingInstance", "action", "reason")
+        if not body.get(name)
+    ]
+    found += [
+        invalid_value(name, body[name], f"can have at most {most} characters")
+        for name, most in (("action", 128), ("reason", 128), ("note", 1024))
+        if len(body.get(name, "")) > most
+    ]
+    if body.get("type") not in {"Normal", "Warning"}:
+        found.append(invalid_value("type", body.get("type", ""), "must be Normal or Warning"))
+    about = body.get("regarding", {}).get("namespace") or "default"
+    if about != body["metadata"].get("namespace", about):
+        found.append(
+            invalid_value("involvedObject.namespace", about, "does not match event.namespace")
+        )
+    return found

@@ -105,6 +105,7 @@ class Store:
 
     def __init__(self, *, history: int = 20_000) -> None:
         self.version = 1
+        self._compacted = 0
         self._history = history
         self._collections: dict[str, Collection] = {}
         self._snapshots: OrderedDict[tuple[str, int], list[Revision]] = OrderedDict()
@@ -113,7 +114,7 @@ class Store:
         """Return a collection, made at the first call."""
         if name not in self._collections:
             self._collections[name] = Collection(self._history)
-            self._collections[name].oldest = self.version
+            self._collections[name].oldest = self._compacted
         return self._collections[name]
 
     def collections(self) -> Iterator[tuple[str, Collection]]:
@@ -196,6 +197,7 @@ class Store:
         """Forget history and kept lists; the next watch from an older version gets 410."""
         self._snapshots.clear()
         self.version += 1  # somebody else's write: or a watch from "now" would not be too old
+        self._compacted = self.version
         for _, collection in self.collections():
             collection.history.clear()
             collection.oldest = self.version

@@ -159,7 +159,7 @@ def _pod(new: Body, old: Body | None) -> list[Cause]:
         for index, container in enumerate(containers)
         if not container.get("name")
     ]
-    if old and _fixed(old["spec"]) != _fixed(new["spec"]):
+    if old and _fixed(old["spec"]) != _fixed(new["spec"]) and not _is_bound(old, new):
         text = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
@@ -167,6 +167,13 @@ def _pod(new: Body, old: Body | None) -> list[Cause]:
         )
         found.append(forbidden_field("spec", text))
     return found
+
+
+def _is_bound(old: Body, new: Body) -> bool:
+    """Whether the change is what the binding subresource does: a pod gets its node."""
+    return not node_of(old) and _fixed({**old["spec"], "nodeName": node_of(new)}) == _fixed(
+        new["spec"]
+    )
 
 
 _CHANGEABLE: Final = frozenset(

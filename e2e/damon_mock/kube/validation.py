@@ -195,13 +195,19 @@ def _check_string(value: str, schema: Schema, path: str) -> Iterator[Cause]:
     if len(value) < schema.get("minLength", 0):
         message = f"{path} in body should be at least {schema['minLength']} chars long"
         yield invalid_value(path, value, message)
-    # Go's regexp: `$` is the end of the text, not also before a last newline as in Python.
     pattern = schema.get("pattern")
-    if pattern and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), value, re.ASCII):
+    if pattern and not re.search(_in_python(pattern), value, re.ASCII):
         yield invalid_value(path, value, f"{path} in body should match '{pattern}'")
     if schema.get("format") == "date-time" and not _DATE_TIME.match(value):
         message = f'{path} in body must be of type date-time: "{value}"'
         yield Cause(path, "FieldValueTypeInvalid", f'Invalid value: "{value}": {message}')
+
+
+def _in_python(pattern: str) -> str:
+    """Return a pattern of Go's regexp: there `$` is the end, here also before a last newline."""
+    if pattern.endswith("$") and not pattern.endswith("\\$"):
+        return pattern[:-1] + r"\Z"
+    return pattern
 
 
 _DATE_TIME: Final = re.compile(

@@ -11,7 +11,7 @@ from damon_mock.kube.journal import Request
 from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
 from damon_mock.kube.registry import Outcome, Registry, Write
-from damon_mock.kube.resources import POD, Resource
+from damon_mock.kube.resources import EVENT_NEW, POD, Resource
 from damon_mock.kube.store import encode
 from damon_mock.kube.watch import Form
 
@@ -91,10 +91,17 @@ def _create(registry: Registry, target: Target, request: Request, raw: bytes) ->
     namespace = target.namespace
     if target.resource.namespaced and not namespace:
         raise failures.method_not_allowed()
+    if target.resource is EVENT_NEW and (causes := events.refusals(body)):
+        raise failures.invalid("Event", target.resource.group, _name(body), causes)
     body = events.stored(target.resource, body)
     write = _write(target, request)
     outcome = registry.create(_kept_as(registry, target), namespace, body, write)
     return _written(target, outcome)
+
+
+def _name(body: Body) -> str:
+    name: str = body["metadata"].get("name", "")
+    return name
 
 
 def _replace(registry: Registry, target: Target, request: Request, raw: bytes) -> Answer:
