@@ -1,6 +1,10 @@
 import aiohttp
 import pytest
 
+from damon_mock.kube.cluster import Cluster
+from damon_mock.kube.failures import ApiFailure
+from damon_mock.kube.registry import Registry
+
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -123,3 +127,16 @@ async def test_a_resource_nobody_asked_for_yet_can_be_watched_from_an_older_vers
     path = "/apis/coordination.k8s.io/v1/leases"
     async with http.watch(path, resourceVersion=version, timeoutSeconds="1") as stream:
         assert await stream.content.read() == b""
+
+
+async def test_history_that_ran_full_expires_the_oldest_versions_only(pod):
+    registry = Registry(history=3)
+    cluster = Cluster(registry)
+    versions = []
+    for index in range(5):
+        cluster.create(pod(f"p{index}"))
+        versions.append(registry.store.version)
+    names = [c.after.body["metadata"]["name"] for c in registry.store.since("pods", versions[1])]
+    assert names == ["p2", "p3", "p4"]
+    with pytest.raises(ApiFailure, match="too old resource version"):
+        registry.store.since("pods", versions[0])
