@@ -38,10 +38,11 @@ pod_network() {
   local node other range address conflist
   declare -A ranges addresses
   for node in "${NODES[@]}"; do
+    # The controller that gives ranges out starts with the cluster; a moment may pass.
+    cluster_kubectl wait node "$CLUSTER-$node" --for 'jsonpath={.spec.podCIDR}' --timeout 60s >/dev/null
     ranges[$node]=$(cluster_kubectl get node "$CLUSTER-$node" -o 'jsonpath={.spec.podCIDR}')
     addresses[$node]=$(cluster_kubectl get node "$CLUSTER-$node" \
       -o 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}')
-    [ -n "${ranges[$node]}" ] || fail "node $node has no pod range"
   done
   for node in "${NODES[@]}"; do
     for other in "${NODES[@]}"; do
@@ -87,7 +88,7 @@ cluster_healthy() {
 machine_settings() {
   local name
   for name in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys \
-    kernel/keys/root_maxbytes kernel/pid_max kernel/core_pattern fs/inotify/max_user_watches; do
+    kernel/keys/root_maxbytes kernel/pid_max kernel/core_pattern fs/nr_open fs/file-max fs/inotify/max_user_watches; do
     [ ! -r "/proc/sys/$name" ] || echo "$name $(cat "/proc/sys/$name")"
   done
 }

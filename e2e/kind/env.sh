@@ -28,4 +28,5 @@ else
   print PYTHON_IMAGE ""
   print IMAGE_BUILD "$ENGINE build"
 fi
-print PATH "$STATE/bin:$PATH"
+# shellcheck disable=SC2016 # for the shell that evaluates it
+printf 'export PATH=%q:%q:$PATH\n' "$STATE/bin" "$CACHE/bin"

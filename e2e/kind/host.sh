@@ -33,7 +33,8 @@ host_podman() {
   local files processes
   files=$(ulimit -Hn) processes=$(ulimit -Hu)
   [ "$files" != unlimited ] || files=1048576
-  [ "$processes" != unlimited ] || processes=1048576
+  # podman lowers its own limit of processes to the number of pids there are.
+  [ "$processes" != unlimited ] && [ "$processes" -le "$(cat /proc/sys/kernel/pid_max)" ] || processes=$(cat /proc/sys/kernel/pid_max)
   mkdir -p "$CACHE"
   cat >"$CONTAINERS_CONF" <<CONF
 [containers]

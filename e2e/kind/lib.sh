@@ -12,6 +12,8 @@ TOOLS=$HERE/tools
 CLUSTER=${KIND_CLUSTER:-damon-operator-e2e}
 # One cache per set of versions: switching a branch back finds everything as it was left.
 CACHE=${KIND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/damon-operator/kind/$(grep -h '' "$HERE/versions.env" "$TOOLS"/*/go.sum | grep -v '^#' | sha256sum | cut -c1-12)}
+# Debian packages, for all versions.
+DEBS=$(dirname "$CACHE")/debs-$DEBIAN_SUITE
 # What belongs to the running cluster. Not below the checkout: unix socket paths end at 107 characters, and nobody
 # should `rm -r` a directory that holds mounts.
 STATE=${KIND_STATE:-/run/damon-operator/$CLUSTER}

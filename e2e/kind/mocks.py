@@ -64,14 +64,17 @@ def _serves(node: Path) -> bool:
 
 def _start_fuse(node: Path, command: list[str]) -> None:
     """Run one `damon-mock sysfs` and wait until its tree can be read."""
-    with (node / "log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - the command is the developer's own
-            [*command, "--mount", str(node / "mount"), "--control", str(node / "control")],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C at the terminal is not meant for it
-        )
+    try:
+        with (node / "log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - the command is the developer's own
+                [*command, "--mount", str(node / "mount"), "--control", str(node / "control")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C at the terminal is not meant for it
+            )
+    except OSError as error:
+        raise MockError(f"mock of {node.name} does not start: {error}") from error
     (node / "pid").write_text(f"{process.pid} {_start_ticks(process.pid)}\n")
     deadline = time.monotonic() + START_SECONDS
     while not (_mounted(node / "mount") and _serves(node)):
@@ -110,7 +113,9 @@ def status(directory: Path) -> bool:
     except FileNotFoundError:
         return False
     return all(
-        _serves(directory / name) if root["control"] else Path(root["mount"]).is_dir()
+        _running(directory / name) is not None and _serves(directory / name)
+        if root["control"]
+        else Path(root["mount"]).is_dir()
         for name, root in roots.items()
     )
 
@@ -132,8 +137,10 @@ def _end(pid: int, ticks: str | None) -> None:
 
 def stop(directory: Path) -> None:
     """End the processes, take the mounts away, remove the directories."""
-    nodes = sorted(path.parent for path in directory.glob("*/mount"))
-    for node in nodes:
+    if not directory.is_dir():
+        return
+    # NB: only the parents are looked at; a mount whose process died answers any look with an error.
+    for node in sorted(path for path in directory.iterdir() if path.is_dir()):
         pid = _running(node)
         if pid is not None:
             _end(pid, _start_ticks(pid))
@@ -141,8 +148,8 @@ def stop(directory: Path) -> None:
         if _mounted(mount):
             # Lazy: a node that still holds it must not keep us from ending.
             subprocess.run(["umount", "--lazy", str(mount)], check=True)  # noqa: S603, S607 - see above
-        # NB: never remove a tree with a mount in it, that would be writes to the mock.
-        mount.rmdir() if not any(mount.iterdir()) else shutil.rmtree(mount)
+        if _mounted(mount):  # one over another: removing the tree would reach into it
+            raise MockError(f"{mount} is still mounted")
         shutil.rmtree(node)
     (directory / "mocks.json").unlink(missing_ok=True)
 

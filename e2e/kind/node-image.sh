@@ -13,8 +13,8 @@ kind_files() {
   mkdir -p "$ROOT"/kind/manifests "$ROOT"/opt/cni/bin "$ROOT"/etc/cni/net.d "$ROOT"/etc/kubernetes/manifests
   # The module cache is read-only, the copy must not be.
   cp -r --no-preserve=mode,ownership "$files"/etc "$files"/kind "$files"/usr "$ROOT/"
+  cp -r --no-preserve=mode,ownership "$HERE"/node/etc "$HERE"/node/kind "$HERE"/node/usr "$ROOT/"
   chmod 755 "$ROOT"/usr/local/bin/* "$ROOT"/kind/bin/*
-  cp -r --no-preserve=mode,ownership "$HERE"/node/etc "$HERE"/node/kind "$ROOT/"
   cp -L "$ROOT"/usr/lib/cni/{host-local,loopback,ptp,portmap} "$ROOT/opt/cni/bin/"
   install -m 755 "$CACHE"/bin/{kubeadm,kubelet,kubectl} "$ROOT/usr/bin/"
   printf 'v%s' "$KUBERNETES_VERSION" >"$ROOT/kind/version"
@@ -42,8 +42,9 @@ systemd_settings() {
   rm -f "$ROOT"/usr/lib/systemd/system/{multi-user,local-fs,basic}.target.wants/* "$ROOT"/etc/systemd/system/*.wants/* \
     "$ROOT"/usr/lib/systemd/system/sockets.target.wants/*{udev,initctl}* \
     "$ROOT"/usr/lib/systemd/system/sysinit.target.wants/systemd-tmpfiles-setup.service
-  chroot "$ROOT" systemctl --quiet enable kubelet.service containerd.service undo-mount-hacks.service
-  chroot "$ROOT" systemctl --quiet mask systemd-binfmt.service
+  # It warns that /proc is absent, which is meant.
+  chroot "$ROOT" systemctl --quiet enable kubelet.service containerd.service undo-mount-hacks.service 2>/dev/null
+  chroot "$ROOT" systemctl --quiet mask systemd-binfmt.service 2>/dev/null
 }
 
 # image <component>: the full name kubeadm of this version expects.
@@ -79,6 +80,8 @@ control_plane_archives() {
 }
 
 make_node_image() {
+  local previous
+  previous=$(podman image inspect --format '{{.Id}}' "$LOCAL_NODE_IMAGE" 2>/dev/null) || true
   # The names need no network when the version is given.
   "$CACHE/bin/kubeadm" config images list --kubernetes-version "v$KUBERNETES_VERSION" >"$CACHE/images.txt"
   rm -rf "$ROOT"
@@ -91,9 +94,11 @@ make_node_image() {
   # systemd 257 refuses cgroup v1 unless told so; on cgroup v2 it reads the variable and goes its usual way.
   tar -C "$ROOT" -c . | podman import --quiet \
     --change 'ENV container=docker' --change 'STOPSIGNAL SIGRTMIN+3' \
-    --change 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]' \
+    --change 'ENTRYPOINT ["/usr/local/bin/node-entrypoint", "/sbin/init"]' \
     --change 'ENV SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"' \
     - "$LOCAL_NODE_IMAGE" >/dev/null
+  # The former image is 1 GB; where a cluster still runs on it, podman keeps it.
+  [ -z "$previous" ] || podman rmi "$previous" >/dev/null 2>&1 || say "image $previous is in use and stays"
   rm -rf "$ROOT" "$ARCHIVES"
 }
 
@@ -102,7 +107,7 @@ host_podman
 alone "$CACHE/node.lock"
 need go
 step node-debian "$HERE/node-packages.txt" "$HERE/versions.env" -- \
-  debian "$BASE" "$CACHE/debs" "$(paste -sd, "$HERE/node-packages.txt")"
+  debian "$BASE" "$DEBS" "$(paste -sd, "$HERE/node-packages.txt")"
 podman image exists "$LOCAL_NODE_IMAGE" || forget node-image
 mapfile -t recipe < <(find "$HERE/node" -type f | sort)
 step node-image "$HERE/node-image.sh" "$HERE/preload.sh" "$HERE/oci.py" "$HERE/node-packages.txt" "$HERE/versions.env" \

@@ -7,6 +7,7 @@ root=$1 archives=$2
 
 mount --bind "$archives" "$root/mnt"
 mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
 chroot "$root" containerd --config /mnt/preload.toml >"$archives/containerd.log" 2>&1 &

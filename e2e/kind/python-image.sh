@@ -7,7 +7,7 @@ set -euo pipefail
 
 make_python_image() {
   local root=$CACHE/python
-  debian "$root" "$CACHE/debs" python3-minimal,python3-venv,python3-pip,ca-certificates
+  debian "$root" "$DEBS" python3-minimal,python3-venv,python3-pip,ca-certificates
   # As in the upstream image: `python`, and a pip that may install.
   ln -sf /usr/bin/python3 "$root/usr/local/bin/python3"
   ln -sf python3 "$root/usr/local/bin/python"

@@ -20,7 +20,7 @@ build() {
   mkdir -p "$CACHE/bin"
   (
     cd "$TOOLS/$family"
-    retry go mod download
+    [ ! -f go.sum ] || retry go mod download
     go build -ldflags "-s -w $flags" -o "$output" "$@"
   )
 }

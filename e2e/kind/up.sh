@@ -21,7 +21,8 @@ create_cluster() {
   # A half-made cluster is taken away, so that the attempt can be repeated.
   create_once() {
     "$CACHE/bin/kind" create cluster --name "$CLUSTER" --image "$NODE_IMAGE" --config "$STATE/kind.yaml" \
-      --kubeconfig "$STATE/kubeconfig" --retain --quiet 9>&- && return 0
+      --kubeconfig "$STATE/kubeconfig" --retain >"$STATE/create.log" 2>&1 9>&- && return 0
+    grep -v '^Stack Trace' "$STATE/create.log" | tail -n 20 >&2
     "$CACHE/bin/kind" export logs --name "$CLUSTER" "$STATE/logs" >/dev/null 2>&1 || true
     "$CACHE/bin/kind" delete cluster --name "$CLUSTER" --kubeconfig "$STATE/kubeconfig" --quiet || true
     return 1
@@ -50,6 +51,8 @@ say "provider $PROVIDER, image $NODE_IMAGE"
 if [ "$PROVIDER" = local ]; then
   host_root
   host_packages
+  # kind gives it to every node; a machine whose kernel has no modules may lack it.
+  mkdir -p /lib/modules
   "$HERE/tools.sh" k8s etcd pause
   "$HERE/node-image.sh"
   "$HERE/python-image.sh"
