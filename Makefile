@@ -8,18 +8,19 @@ SRC := crds operator agent e2e/damon_mock
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## Show this help
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python >= 3.11 is needed: install it or run make PYTHON=/path/to/python3"; exit 2; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "setting up $(VENV) with $(PYTHON) from requirements.lock" >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: setup
 setup: $(STAMP) ## Create .venv from requirements.lock
-	@sh e2e/libfuse.sh
+	@sh e2e/libfuse.sh >&2
 
 .PHONY: demo
 demo: setup ## Show the main job on this machine: two nodes, real processes, mock sysfs
@@ -66,6 +67,9 @@ bench-agent: setup ## Memory and CPU of an idle agent with 250 planned pods
 lock: ## Resolve all dependencies anew into requirements.lock
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev --no-emit-index-url --no-emit-package damon-operator --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+include e2e/kind/kind.mk
+include helm/chart.mk
 
 .PHONY: clean
 clean: ## Remove what setup and the tools made
