@@ -73,7 +73,9 @@ async def test_a_field_of_another_manager_is_a_conflict_unless_forced(http, tuni
 
 async def test_an_ordinary_write_takes_the_field_over(http, tuning):
     await http.apply(ONE, tuning(precedence=5), "me")
-    await http.patch(ONE, {"spec": {"precedence": 7}}, fieldManager="editor")
+    _, body = await http.patch(ONE, {"spec": {"precedence": 7}}, fieldManager="editor")
+    owners = {e["manager"]: e["fieldsV1"] for e in body["metadata"]["managedFields"]}
+    assert owners == {"editor": {"f:spec": {"f:precedence": {}}}}
     status, body = await http.apply(ONE, tuning(precedence=5), "me")
     assert status == 409
     assert 'conflict with "editor" using damon-operator.io/v1alpha1' in body["message"]
