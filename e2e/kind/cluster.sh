@@ -54,6 +54,15 @@ pod_network() {
   done
 }
 
+# Show each mock the processes of its node (see mocks.py); to be repeated when a node's container was restarted.
+show_processes() {
+  local node pid
+  for node in "${NODES[@]}"; do
+    pid=$("$ENGINE" inspect --format '{{.State.Pid}}' "$CLUSTER-$node")
+    ln -sfn "/proc/$pid/root/proc" "$STATE/mocks/$CLUSTER-$node/proc"
+  done
+}
+
 # The machine's own DAMON must stay out of reach: kind mounts /sys read-only in a node, and the suite relies on it.
 check_sys_is_read_only() {
   local node writable
@@ -68,11 +77,14 @@ check_sys_is_read_only() {
 
 # Each node sees its own mock and nobody else's.
 check_mocks() {
-  local node seen
+  local node seen namespace
   "$HERE/mocks.py" status "$STATE/mocks" || fail "a mock does not serve; its log is in $STATE/mocks/<node>/log"
   for node in "${NODES[@]}"; do
     seen=$(in_node "$node" stat -c %d:%i "$MOCK_MOUNT_IN_NODE")
     [ "$seen" = "$(stat -c %d:%i "$STATE/mocks/$CLUSTER-$node/mount")" ] || fail "node $node does not see its mock"
+    namespace=$(in_node "$node" readlink /proc/1/ns/pid)
+    [ "$namespace" = "$(readlink "$STATE/mocks/$CLUSTER-$node/proc/1/ns/pid")" ] \
+      || fail "the mock of node $node looks at other processes"
   done
 }
 

@@ -22,7 +22,8 @@ host_packages() {
 }
 
 host_root() {
-  [ "$(id -u)" = 0 ] || fail "without a container registry the node image is made here, which takes root: debootstrap, chroot, rootful podman"
+  [ "$(id -u)" = 0 ] || fail "this takes root: nodes read mounts of this machine, mocks read processes of nodes, and
+  without a registry the node image is made here. Try: sudo -E env \"PATH=\$PATH\" make kind-up"
 }
 
 # A configuration of our own beside the user's, named by CONTAINERS_CONF for our processes only. runc and cgroupfs

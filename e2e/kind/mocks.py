@@ -63,11 +63,17 @@ def _serves(node: Path) -> bool:
 
 
 def _start_fuse(node: Path, command: list[str]) -> None:
-    """Run one `damon-mock sysfs` and wait until its tree can be read."""
+    """Run one `damon-mock sysfs` and wait until its tree can be read.
+
+    It looks processes up in <node>/proc, a link that leads nowhere until the node exists: the
+    numbers an agent writes are those of its node's pid namespace.
+    """
+    where = {"--mount": "mount", "--control": "control", "--proc-root": "proc"}
+    arguments = [word for key, name in where.items() for word in (key, str(node / name))]
     try:
         with (node / "log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - the command is the developer's own
-                [*command, "--mount", str(node / "mount"), "--control", str(node / "control")],
+                [*command, *arguments, "--meminfo", "/proc/meminfo"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

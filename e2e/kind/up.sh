@@ -41,15 +41,16 @@ begin=$SECONDS
 mkdir -p "$STATE"
 alone "$STATE.lock"
 "$HERE/tools.sh" kind
+host_root
 choose_provider
 if cluster_healthy; then
+  show_processes
   say "$CLUSTER is up"
   exit 0
 fi
 say "provider $PROVIDER, image $NODE_IMAGE"
 "$HERE/tools.sh" helm helm3
 if [ "$PROVIDER" = local ]; then
-  host_root
   host_packages
   # kind gives it to every node; a machine whose kernel has no modules may lack it.
   mkdir -p /lib/modules
@@ -65,6 +66,7 @@ machine_settings >"$STATE/machine-settings"
 start_mocks
 create_cluster
 take_kubectl
+show_processes
 [ "$PROVIDER" != local ] || pod_network
 retry nodes_ready || fail "nodes do not get ready: kubectl --kubeconfig $STATE/kubeconfig describe nodes"
 check_sys_is_read_only
