@@ -183,7 +183,7 @@ class Emulator:
         if pending is None:
             record.code = 0
         else:
-            pending.resolved = record.returned
+            pending.when_done.append(record.returned)
         if isinstance(effect, Kills):
             raise Killed(f"after write {record.index} to {path}")
         return pending

@@ -1,137 +1,215 @@
-"""The emulator as a mounted file system (libfuse3 through mfusepy).
+"""The emulator as a mounted file system, over the kernel's FUSE device.
 
-Reads and writes go past the page cache and nothing is cached by name: `nr_*` writes make and remove
-directories at any time. Requests run in libfuse's threads; a write that waits blocks only its own.
+The protocol is spoken here rather than through libfuse, because `state` must be writable while
+another write to it waits (`off` frees a hung `commit`). The kernel lets one writer at a time into
+an inode, so every lookup of `state` gives an inode of its own, which libfuse's path API cannot do.
+Nothing is cached: `nr_*` writes make and remove directories at any time.
 """
 
-import ctypes
 import errno
+import functools
 import itertools
 import os
-import shutil
+import select
 import signal
 import stat
-import subprocess
 import threading
-import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self
 
+from . import fuse_protocol as protocol
 from .faults import Killed
-from .files import RealtimeFiles, Ticker
+from .files import Ticker
+from .fuse_protocol import Opcode, Request
+from .mounting import MountError, missing, mount, unmount
 from .parse import failure
 
+__all__ = ["Mount", "MountError", "missing"]
 
-class MountError(Exception):
-    """The tree could not be mounted or unmounted; the message says why."""
-
-
-def missing() -> str | None:
-    """Return what this machine lacks for a mount; None if nothing."""
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "/dev/fuse is not accessible"
-    try:
-        import mfusepy  # noqa: F401, PLC0415  # it loads libfuse when imported
-    except (ImportError, OSError) as error:
-        return f"libfuse3 cannot be loaded: {error}"
-    if os.geteuid() != 0 and shutil.which("fusermount3") is None:
-        return "fusermount3 is not installed and this is not root"
-    return None
+_REFUSED: Final = {
+    Opcode.CREATE: errno.EACCES,
+    Opcode.MKNOD: errno.EACCES,
+    Opcode.MKDIR: errno.EPERM,
+    Opcode.UNLINK: errno.EPERM,
+    Opcode.RMDIR: errno.EPERM,
+    Opcode.RENAME: errno.EPERM,
+    Opcode.RENAME2: errno.EPERM,
+}
 
 
-class _Operations:
-    """What mfusepy calls; a handle keeps what its first read saw, as sysfs does."""
+class _Nodes:
+    """Numbers the kernel has for paths, and how often it looked each up."""
 
-    use_ns = True
+    def __init__(self) -> None:
+        self._fresh = itertools.count(protocol.ROOT + 1)
+        self._paths = {protocol.ROOT: ""}
+        self._lookups: dict[int, int] = {}
+        self._lasting: dict[str, int] = {}
 
-    def __init__(self, ticker: Ticker) -> None:
+    def path(self, node: int) -> str:
+        """Return the path of a node."""
+        return self._paths[node]
+
+    def look_up(self, path: str) -> int:
+        """Count a lookup and return the node; `state` gets a new one each time."""
+        node = self._lasting.get(path)
+        if node is None:
+            node = next(self._fresh)
+            self._paths[node] = path
+            if not path.endswith("/state"):
+                self._lasting[path] = node
+        self._lookups[node] = self._lookups.get(node, 0) + 1
+        return node
+
+    def forget(self, node: int, lookups: int) -> None:
+        """Drop a node when every lookup is forgotten."""
+        left = self._lookups.get(node, 0) - lookups
+        if left > 0:
+            self._lookups[node] = left
+        elif node != protocol.ROOT:
+            self._lookups.pop(node, None)
+            path = self._paths.pop(node, "")
+            if self._lasting.get(path) == node:
+                del self._lasting[path]
+
+
+class _Session:
+    """Answers the kernel's requests. The caller holds the emulator's lock."""
+
+    def __init__(self, ticker: Ticker, device: int) -> None:
         self._ticker = ticker
-        self._files = RealtimeFiles(ticker)
+        self._emulator = ticker.shared.emulator
+        self._device = device
+        self._nodes = _Nodes()
         self._handles = itertools.count(1)
         self._seen: dict[int, bytes] = {}
+        self._waiting: set[int] = set()
+        self._doers = self._by_opcode()
 
-    def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
-        del fh
-        mode = self._mode(path)
-        directory = mode is None
+    def serve(self, request: Request) -> None:
+        """Answer one request, now or when its write returns."""
+        if request.opcode in {Opcode.FORGET, Opcode.BATCH_FORGET}:
+            for node, lookups in protocol.forgotten(request):
+                self._nodes.forget(node, lookups)
+            return
+        if request.opcode == Opcode.INTERRUPT:
+            return  # the real wait does not hear signals either
+        doer = self._doers.get(request.opcode)
+        try:
+            if doer is None:
+                refused = {int(op): code for op, code in _REFUSED.items()}
+                raise failure(refused.get(request.opcode, errno.ENOSYS))
+            body = doer(request)
+        except OSError as error:
+            self._reply(request.unique, code=error.errno or errno.EIO)
+        except Killed:
+            self._kill(request.pid)
+            self._reply(request.unique, code=errno.EIO)
+        else:
+            if body is not None:
+                self._reply(request.unique, body)
+
+    def give_up(self) -> None:
+        """Let every write that waits return EIO."""
+        for unique in sorted(self._waiting):
+            self._reply(unique, code=errno.EIO)
+        self._waiting.clear()
+
+    def _by_opcode(self) -> Mapping[int, Callable[[Request], bytes | None]]:
         return {
-            "st_mode": (stat.S_IFDIR | 0o755) if mode is None else (stat.S_IFREG | mode),
-            "st_nlink": 2 if directory else 1,
-            "st_size": 0 if directory else 4096,
-            "st_uid": os.geteuid(),
-            "st_gid": os.getegid(),
+            Opcode.INIT: lambda _: protocol.init_out(),
+            Opcode.LOOKUP: self._look_up,
+            Opcode.GETATTR: self._attributes,
+            Opcode.SETATTR: self._attributes,  # O_TRUNC: means nothing here
+            Opcode.OPEN: self._open,
+            Opcode.OPENDIR: self._open,
+            Opcode.READ: self._read,
+            Opcode.READDIR: self._list,
+            Opcode.WRITE: self._write,
+            Opcode.RELEASE: self._release,
+            Opcode.RELEASEDIR: self._release,
+            Opcode.STATFS: lambda _: protocol.statfs_out(),
+            Opcode.DESTROY: lambda _: b"",
         }
 
-    def readdir(self, path: str, fh: int) -> Iterable[str]:
-        del fh
-        return [".", "..", *self._files.list(path)]
+    def _reply(self, unique: int, body: bytes = b"", code: int = 0) -> None:
+        try:
+            os.write(self._device, protocol.reply(unique, body, code))
+        except OSError as error:
+            # The asker is gone (ENOENT), or the mount is (ENODEV): nobody waits for this answer.
+            if error.errno not in {errno.ENOENT, errno.ENODEV}:
+                raise
 
-    def open(self, path: str, flags: int) -> int:
-        mode = self._mode(path)
-        writes = flags & os.O_ACCMODE != os.O_RDONLY
+    def _kill(self, pid: int) -> None:
+        if pid not in {0, os.getpid()}:
+            os.kill(pid, signal.SIGKILL)
+
+    def _look_up(self, request: Request) -> bytes:
+        path = f"{self._nodes.path(request.node)}/{protocol.name(request.body)}".strip("/")
+        attributes = self._of(path)
+        return protocol.entry_out(self._nodes.look_up(path), attributes)
+
+    def _attributes(self, request: Request) -> bytes:
+        return protocol.attr_out(self._of(self._nodes.path(request.node)))
+
+    def _of(self, path: str) -> protocol.Attributes:
+        mode = self._emulator.mode(path)
+        return protocol.Attributes(
+            inode=zlib.crc32(path.encode("utf-8", "surrogateescape")) + 2,
+            mode=(stat.S_IFDIR | 0o755) if mode is None else (stat.S_IFREG | mode),
+            size_bytes=0 if mode is None else 4096,
+            uid=os.geteuid(),
+            gid=os.getegid(),
+        )
+
+    def _open(self, request: Request) -> bytes:
+        mode = self._emulator.mode(self._nodes.path(request.node))
+        writes = protocol.open_flags(request.body) & os.O_ACCMODE != os.O_RDONLY
         if writes and mode is not None:
-            if self._ticker.shared.emulator.read_only:
+            if self._emulator.read_only:
                 raise failure(errno.EROFS)
             if not mode & 0o200:
                 raise failure(errno.EACCES)
-        return next(self._handles)
+        return protocol.open_out(next(self._handles))
 
-    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        if offset == 0 or fh not in self._seen:
-            try:
-                self._seen[fh] = self._files.read(path)
-            except Killed as killed:
-                self._kill(killed)
-        return self._seen[fh][offset : offset + size]
+    def _read(self, request: Request) -> bytes:
+        handle = protocol.handle(request.body)
+        offset, size = protocol.span(request.body)
+        if offset == 0 or handle not in self._seen:
+            self._seen[handle] = self._emulator.read(self._nodes.path(request.node))
+        return self._seen[handle][offset : offset + size]
 
-    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-        del offset, fh
-        taken = data[:4096]
-        try:
-            self._files.write(path, taken)
-        except Killed as killed:
-            self._kill(killed)
-        return len(taken)
+    def _list(self, request: Request) -> bytes:
+        path = self._nodes.path(request.node)
+        names = self._emulator.entries(path)
+        listed = [(name, self._emulator.mode(f"{path}/{name}") is None) for name in names]
+        offset, size = protocol.span(request.body)
+        return protocol.entries_out([(".", True), ("..", True), *listed], offset, size)
 
-    def release(self, path: str, fh: int) -> int:
-        del path
-        self._seen.pop(fh, None)
-        return 0
+    def _write(self, request: Request) -> bytes | None:
+        data = protocol.written(request.body)
+        pending = self._emulator.write(self._nodes.path(request.node), data)
+        done = protocol.write_out(len(data))
+        if pending is None:
+            return done
+        self._waiting.add(request.unique)
+        pending.when_done.append(functools.partial(self._returned, request.unique, done))
+        return None
 
-    def truncate(self, path: str, length: int, fh: int | None = None) -> int:
-        del path, length, fh
-        return 0
+    def _returned(self, unique: int, done: bytes, error: OSError | None) -> None:
+        if unique in self._waiting:
+            self._waiting.remove(unique)
+            if error is None:
+                self._reply(unique, done)
+            else:
+                self._reply(unique, code=error.errno or errno.EIO)
 
-    def create(self, path: str, mode: int, fi: Any = None) -> int:
-        del path, mode, fi
-        raise failure(errno.EACCES)
-
-    def mkdir(self, path: str, mode: int) -> int:
-        del path, mode
-        raise failure(errno.EPERM)
-
-    def unlink(self, path: str) -> int:
-        del path
-        raise failure(errno.EPERM)
-
-    def rmdir(self, path: str) -> int:
-        del path
-        raise failure(errno.EPERM)
-
-    def _mode(self, path: str) -> int | None:
-        with self._ticker.shared.changed:
-            return self._ticker.shared.emulator.mode(path)
-
-    def _kill(self, killed: Killed) -> None:
-        """Kill the process whose access this is, as the fault wants."""
-        import mfusepy  # noqa: PLC0415  # it loads libfuse when imported
-
-        pid = int(mfusepy.fuse_get_context()[2])
-        if pid not in {0, os.getpid()}:
-            os.kill(pid, signal.SIGKILL)
-        raise OSError(errno.EIO, str(killed))
+    def _release(self, request: Request) -> bytes:
+        self._seen.pop(protocol.handle(request.body), None)
+        return b""
 
 
 class Mount:
@@ -143,19 +221,16 @@ class Mount:
     def __init__(self, ticker: Ticker, directory: Path) -> None:
         self._ticker = ticker
         self._directory = directory.absolute()
-        self._failure: str | None = None
+        self._device = -1
+        self._wake = (-1, -1)
         self._thread = threading.Thread(target=self._serve, name="damon-mock-fuse", daemon=True)
 
     def __enter__(self) -> Self:
-        lacking = missing()
-        if lacking is not None:
-            raise MountError(lacking)
+        self._device = mount(self._directory)
+        os.set_blocking(self._device, False)
+        self._wake = os.pipe()
+        self._session = _Session(self._ticker, self._device)
         self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._mounted():
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise MountError(f"{self._directory}: {self._failure or 'no mount after 10 s'}")
-            time.sleep(0.01)
         return self
 
     def __exit__(
@@ -164,41 +239,36 @@ class Mount:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ticker.shared.close()
-        if self._mounted():
-            self._unmount()
-        self._thread.join(10)
-        if self._thread.is_alive():
-            raise MountError(f"{self._directory}: still served 10 s after unmounting")
-
-    def _mounted(self) -> bool:
-        return os.path.ismount(self._directory)
+        with self._ticker.shared.changed:
+            self._session.give_up()
+        try:
+            unmount(self._directory)
+        finally:
+            os.write(self._wake[1], b"x")
+            self._thread.join()
+            for descriptor in (self._device, *self._wake):
+                os.close(descriptor)  # the last one of the device ends whatever still waits
 
     def _serve(self) -> None:
-        import mfusepy  # noqa: PLC0415  # it loads libfuse when imported
-
-        options = {"allow_other": True, "default_permissions": True} if os.geteuid() == 0 else {}
-        try:
-            mfusepy.FUSE(
-                _Operations(self._ticker),
-                str(self._directory),
-                foreground=True,
-                direct_io=True,
-                attr_timeout=0,
-                entry_timeout=0,
-                negative_timeout=0,
-                fsname="damon-mock",
-                **options,
-            )
-        except RuntimeError as error:
-            self._failure = f"libfuse ended with status {error}"
-
-    def _unmount(self) -> None:
-        if os.geteuid() == 0:
-            libc = ctypes.CDLL(None, use_errno=True)
-            lazily = 2  # MNT_DETACH: somebody may stand in the directory
-            if libc.umount2(os.fsencode(self._directory), lazily) != 0:
-                code = ctypes.get_errno()
-                raise MountError(f"{self._directory}: umount: {os.strerror(code)}")
-            return
-        subprocess.run(["fusermount3", "-u", "-z", str(self._directory)], check=True)
+        poll = select.poll()
+        poll.register(self._device, select.POLLIN)
+        poll.register(self._wake[0], select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._wake[0] in ready:
+                return
+            try:
+                data = os.read(self._device, protocol.BUFFER_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                if error.errno == errno.ENOENT:
+                    continue  # the asker went away in between
+                if error.errno == errno.ENODEV:
+                    return  # unmounted
+                raise
+            changed = self._ticker.shared.changed
+            with changed:
+                self._ticker.tick()
+                self._session.serve(protocol.request(data))
+                changed.notify_all()

@@ -15,7 +15,7 @@ class Pending:
     """A write(2) that has not returned.
 
     done: it has. error: what it raised, None for success. started_us: virtual time of the call.
-    resolved: called when it returns.
+    when_done: called with the error when it returns.
     """
 
     path: str
@@ -23,14 +23,14 @@ class Pending:
     started_us: int
     done: bool = False
     error: OSError | None = None
-    resolved: Callable[[OSError | None], None] | None = None
+    when_done: list[Callable[[OSError | None], None]] = field(default_factory=list)
 
     def resolve(self, error: OSError | None = None) -> None:
         """Let it return, or raise."""
         self.done = True
         self.error = error
-        if self.resolved is not None:
-            self.resolved(error)
+        for callback in self.when_done:
+            callback(error)
 
 
 @dataclass
