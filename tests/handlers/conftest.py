@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from damon_mock.kube.server import ApiServer
+from damon_operator import handlers
 from damon_operator.__main__ import operate
 from damon_operator.reflector import Pace
 from damon_operator.settings import Settings, Tempo
@@ -103,7 +104,16 @@ class Lab:
 
 
 @pytest.fixture(name="lab")
-async def lab_fixture(tmp_path):
+async def lab_fixture(tmp_path, monkeypatch):
+    patient = handlers.settings
+
+    def settings():
+        """kopf's last resort, SIGKILL, would hit the test run."""
+        wanted = patient()
+        wanted.process.ultimate_exiting_timeout = None
+        return wanted
+
+    monkeypatch.setattr(handlers, "settings", settings)
     async with ApiServer() as api:
         api.cluster.install(CRDS)
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}

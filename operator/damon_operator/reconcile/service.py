@@ -181,7 +181,7 @@ class Service:
         self._push(name)
 
     def _push(self, name: str) -> None:
-        if self.world.action(name) is not None:
+        if self.world.is_due(name):
             self._writer.push(name)
 
     async def _report_statuses(self) -> None:

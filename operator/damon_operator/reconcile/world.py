@@ -16,6 +16,15 @@ from damon_operator.planner.selection import choose, ranked
 from damon_operator.planner.tally import Tallies, Tally, row
 
 
+class Outline(NamedTuple):
+    """What is kept of a plan. The plans of 2,000 nodes would be 200 MB; they are cheap to redo."""
+
+    matching: tuple[str, ...]
+    hash: str
+    """Empty: nothing governs the node."""
+    pods: Mapping[str, int]
+
+
 class Accepted(NamedTuple):
     """What the API server answered to our last write of a DamonNode."""
 
@@ -50,7 +59,7 @@ class World:
     """By node and uid."""
     tunings: dict[str, Tuning] = field(default_factory=dict)
     written: dict[str, Written] = field(default_factory=dict)
-    plans: dict[str, NodePlan] = field(default_factory=dict)
+    plans: dict[str, Outline] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     """Nodes to plan anew."""
     unchecked: set[str] = field(default_factory=set)
@@ -172,28 +181,26 @@ class World:
         return taken
 
     def replan(self, name: str) -> NodePlan:
-        """Compute and keep the plan of a node; raise ValueError when it cannot be said."""
-        node = self.nodes.get(name)
-        if node is None:
-            self.plans.pop(name, None)
-            planned = NodePlan((), None, {}, ())
+        """Compute the plan of a node and note it; raise ValueError when it cannot be said."""
+        planned = self._planned(name)
+        if name in self.nodes:
+            hashed = planned.spec.hash if planned.spec is not None else ""
+            self.plans[name] = Outline(planned.matching, hashed, planned.pods)
         else:
-            pods = self.pods.get(name, {}).values()
-            planned = plan(self._ranked, node, pods, self.namespaces)
-            self.plans[name] = planned
+            self.plans.pop(name, None)
         self.recount(name)
         return planned
 
     def recount(self, name: str) -> None:
         """Bring the tallies of the tunings that match a node up to date."""
-        planned = self.plans.get(name)
+        outline = self.plans.get(name)
         contribution = None
-        if planned is not None and planned.spec is not None:
+        if outline is not None and outline.hash:
             contribution = row(
                 name,
-                planned.matching,
-                planned.pods,
-                planned.spec.hash,
+                outline.matching,
+                outline.pods,
+                outline.hash,
                 self.written.get(name),
                 write_failed=name in self._failed,
             )
@@ -206,17 +213,25 @@ class World:
         """Return what the nodes of a tuning add up to."""
         return self._tallies.of(tuning)
 
+    def is_due(self, name: str) -> bool:
+        """Return whether the node's DamonNode is not what its plan wants."""
+        node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
+        if node is None or outline is None or not outline.hash:
+            return written is not None and self._deleted.get(name) != written.uid
+        return not self._is_written(outline.hash, node, written, self._accepted.get(name))
+
     def action(self, name: str) -> Apply | Delete | None:
-        """Return what the node's DamonNode needs now, None when nothing."""
-        node, written = self.nodes.get(name), self.written.get(name)
-        spec = self.plans[name].spec if name in self.plans else None
-        if spec is None or node is None:
-            if written is None or self._deleted.get(name) == written.uid:
-                return None
-            return Delete(name, written.uid)
-        if self._is_written(spec, node, written, self._accepted.get(name)):
+        """Return what the node's DamonNode needs now, None when nothing.
+
+        The plan is made of the facts of this moment, which may be newer than those `is_due` was
+        asked about. Raises ValueError as `replan` does.
+        """
+        if not self.is_due(name):
             return None
-        return Apply(node, spec)
+        spec, node, written = self._planned(name).spec, self.nodes.get(name), self.written.get(name)
+        if spec is not None and node is not None:
+            return Apply(node, spec)
+        return Delete(name, written.uid) if written is not None else None
 
     def accepted(self, name: str, answer: Written) -> None:
         """Take the API server's answer to an Apply."""
@@ -240,6 +255,12 @@ class World:
         if name in self.tunings:
             self.tunings[name] = self.tunings[name]._replace(status=status)
 
+    def _planned(self, name: str) -> NodePlan:
+        node = self.nodes.get(name)
+        if node is None:
+            return NodePlan((), None, {}, ())
+        return plan(self._ranked, node, self.pods.get(name, {}).values(), self.namespaces)
+
     def _recovered(self, name: str) -> None:
         if name in self._failed:
             self._failed.discard(name)
@@ -251,21 +272,21 @@ class World:
 
     @staticmethod
     def _is_written(
-        spec: DamonNodeSpec, node: Node, written: Written | None, accepted: Accepted | None
+        wanted: str, node: Node, written: Written | None, accepted: Accepted | None
     ) -> bool:
         """Return whether the API server has the plan, as far as its answers and our watch tell.
 
         The watch lags behind the answers to our own writes: an older generation than the accepted
         one is old news, and not somebody else's change.
         """
-        if accepted is not None and accepted.hash == spec.hash:
+        if accepted is not None and accepted.hash == wanted:
             if written is None:
                 return True  # created, not yet seen; a deletion would have taken `accepted` along
             if written.uid == accepted.uid and written.generation <= accepted.generation:
                 return written.owner_uid == node.uid or written.generation < accepted.generation
         return (
             written is not None
-            and written.hash == spec.hash == written.digest
+            and written.hash == wanted == written.digest
             and written.owner_uid == node.uid
         )
 

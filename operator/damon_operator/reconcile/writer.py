@@ -59,7 +59,7 @@ class Writer:
             self._busy.add(node)
             try:
                 await self._bring(node)
-            except (ApiError, BadObject) as error:
+            except (ApiError, BadObject, ValueError) as error:  # ValueError: no plan can be said
                 self._retry(node, error)
             else:
                 self._failures.pop(node, None)
