@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import kopf
 
-from damon_operator import handlers
+from damon_operator import handlers, logs
 from damon_operator.cluster import Cluster, ConfigException, connect
 from damon_operator.leader import Elector
 from damon_operator.reconcile import Service
@@ -22,7 +22,7 @@ _log = logging.getLogger("damon_operator")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator until it is told to stop; return the exit status."""
     settings = parse(arguments)
-    _log_to_stderr(settings.log_level)
+    logs.to_stderr(settings.log_level)
     try:
         return asyncio.run(operate(settings))
     except ConfigException as error:
@@ -47,13 +47,12 @@ async def operate(settings: Settings) -> int:
             stalled=service.stalled,
             credentials=cluster.credentials,
         )
-        port = settings.liveness_port
         await kopf.operator(
             registry=handlers.registry(doors),
             settings=handlers.settings(),
             clusterwide=True,
             standalone=True,
-            liveness_endpoint=f"http://0.0.0.0:{port}/healthz" if port else None,
+            liveness_endpoint=settings.liveness_endpoint,
             stop_flag=doors.stop,
         )
     return 1 if doors.failure else 0
@@ -77,18 +76,6 @@ def _work(settings: Settings, cluster: Cluster, service: Service) -> Callable[[]
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _log_to_stderr(level: str) -> None:
-    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
-        logging.addLevelName(number, logging.getLevelName(number).lower())
-    logging.basicConfig(
-        level=level,
-        format="time=%(asctime)s level=%(levelname)s from=%(name)s %(message)s",
-    )
-    if level != "debug":  # a line per handler call and per probe tells nobody anything
-        for chatty in ("kopf.objects", "kopf.activities", "aiohttp.access"):
-            logging.getLogger(chatty).setLevel("warning")
 
 
 if __name__ == "__main__":

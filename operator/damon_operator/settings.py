@@ -43,6 +43,12 @@ class Settings:
     log_level: str
     tempo: Tempo = field(default_factory=Tempo)
 
+    @property
+    def liveness_endpoint(self) -> str | None:
+        """Where kopf answers liveness probes; None: nowhere."""
+        port = self.liveness_port
+        return f"http://0.0.0.0:{port}/healthz" if port else None
+
 
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings; exit with a message when they cannot be read."""
