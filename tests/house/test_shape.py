@@ -70,14 +70,15 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name]
 
 
-def test_only_the_chart_and_prose_name_the_real_sysfs():
-    """Code has no default that could reach the DAMON of the machine it runs on."""
+def test_no_code_names_the_real_sysfs():
+    """Only the chart and its tests do: no default reaches the DAMON of the machine it runs on."""
     real = "/sys/kernel/mm/" + "damon"
     naming = [
         path.relative_to(ROOT)
         for path in tracked()
         if path.is_file()
         and path.suffix in {".py", ".sh", ".mk", ".toml"}
+        and not path.is_relative_to(ROOT / "tests" / "chart")
         and any(
             real in line and "NEVER" not in line and not line.lstrip().startswith("#")
             for line in path.read_text(encoding="utf-8").splitlines()
