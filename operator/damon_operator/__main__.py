@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import kopf
 
@@ -38,7 +39,7 @@ async def operate(settings: Settings) -> int:
             tempo=settings.tempo,
             instance=settings.identity,
             clock=time.monotonic,
-            now=_now,
+            now=partial(datetime.now, UTC),
             random=random.random,
         )
         doors = handlers.Doors(
@@ -67,15 +68,11 @@ def _work(settings: Settings, cluster: Cluster, service: Service) -> Callable[[]
         name=settings.lease_name,
         identity=settings.identity,
         clock=time.monotonic,
-        now=_now,
+        now=partial(datetime.now, UTC),
         lease_s=settings.tempo.lease_s,
         retry_s=settings.tempo.lease_retry_s,
     )
     return lambda: elector.lead(service.run)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":
