@@ -1,8 +1,10 @@
 """The priority patches' tuner, defects included: arming, marks, and where the kernel dies."""
 
+import errno
+
 import pytest
 
-from damon_mock.damon import KTHREADD
+from damon_mock.damon import KTHREADD, Emulator, Killed, VirtualFiles, WouldHangForever
 
 WRAP = 2**64
 
@@ -182,6 +184,33 @@ class TestDivisionByZero:
         machine.emulator.advance(30_000_000)
         assert machine.emulator.panicked is None
         assert machine.state() == "on"
+
+
+class TestWithoutPanicOnOops:
+    """The kdamond dies alone, and DAMON with it until the next boot."""
+
+    @pytest.fixture
+    def crashed(self, machine):
+        machine.emulator = Emulator("rfc", machine.processes, machine.memory, panic_on_oops=False)
+        machine.files = VirtualFiles(machine.emulator, "damon")
+        start(machine, 50)
+        return machine
+
+    def test_state_reads_on_and_pid_names_a_thread_that_is_gone(self, crashed):
+        assert crashed.emulator.panicked is None
+        assert crashed.state() == "on"
+        assert int(crashed.read("0/pid")) > 0
+        assert not crashed.emulator.kdamonds[0].alive
+
+    def test_an_update_hangs_for_good_with_the_lock_held(self, crashed):
+        with pytest.raises(WouldHangForever):
+            crashed.command("update_schemes_stats")
+        assert crashed.command_errno("off") == errno.EBUSY
+
+    def test_off_kills_its_writer_and_keeps_the_lock(self, crashed):
+        with pytest.raises(Killed):
+            crashed.command("off")
+        assert crashed.errno_of("nr_kdamonds", 1) == errno.EBUSY
 
 
 class TestOncePerBoot:

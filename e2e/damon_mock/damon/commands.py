@@ -103,6 +103,9 @@ class Commands:
             raise failure(errno.EINVAL)
         if not kdamond.running:
             raise failure(errno.EPERM)
+        if kdamond.crashed:
+            self._kernel.oops("use after free: off of a thread that is gone", kdamond.index)
+            raise Killed("the kernel crashed in this write of off")
         kdamond.stop("off")
 
     def _without_context(self, kdamond: Kdamond, keyword: str) -> None:

@@ -48,6 +48,7 @@ class Emulator:
         memory: Memory | None = None,
         *,
         memcg_exists: Callable[[str], bool] = _any_memcg,
+        panic_on_oops: bool = True,
     ) -> None:
         self.profile = load(profile) if isinstance(profile, str) else profile
         self.processes = processes
@@ -57,12 +58,19 @@ class Emulator:
         self.present = True
         self.read_only = False
         self._memcg_exists = memcg_exists
+        self._panic_on_oops = panic_on_oops
         self._events: list[Event] = []
         self._boot(0)
 
     def _boot(self, now_us: int) -> None:
         self._kernel = Kernel(
-            self.profile, self.processes, self.memory, self._memcg_exists, now_us, self._events
+            self.profile,
+            self.processes,
+            self.memory,
+            self._memcg_exists,
+            panic_on_oops=self._panic_on_oops,
+            now_us=now_us,
+            events=self._events,
         )
         self.modules = Modules(self.profile)
         self._commands = Commands(self._kernel)
@@ -96,7 +104,7 @@ class Emulator:
         """Return when something happens next by itself; None if nothing ever will."""
         if self.panicked is not None:
             return None
-        times = [kdamond.wake_us for kdamond in self.kdamonds if kdamond.running]
+        times = [kdamond.wake_us for kdamond in self.kdamonds if kdamond.alive]
         poll_us = self._commands.next_poll_us()
         if poll_us is not None:
             times.append(poll_us)
@@ -108,7 +116,7 @@ class Emulator:
         while (next_us := self.next_event_us()) is not None and next_us <= until_us:
             self._kernel.now_us = max(self.now_us, next_us)
             for kdamond in self.kdamonds:
-                if kdamond.running and kdamond.wake_us <= self.now_us:
+                if kdamond.alive and kdamond.wake_us <= self.now_us:
                     kdamond.step()
                 if self.panicked is not None:
                     break
@@ -226,7 +234,7 @@ class Emulator:
             kdamond.running
             and kdamond.request is not None
             and kdamond.request.pending is pending
-            and kdamond.request.hangs
+            and (kdamond.request.hangs or kdamond.crashed)
             for kdamond in self.kdamonds
         )
 

@@ -19,6 +19,7 @@ class Kdamond:
 
     context: None before the first successful `on`; kept when the thread stops. request: the keyword
     that waits for this kdamond. dangling_walk: a 6.17/6.18 bug has left a walk on a dead stack.
+    crashed: the thread died of an oops and nobody noticed: it counts as running, with its old pid.
     """
 
     def __init__(self, index: int, directory: Directory, kernel: Kernel) -> None:
@@ -30,12 +31,18 @@ class Kdamond:
         self.wake_us = 0
         self.request: Request | None = None
         self.dangling_walk = False
+        self.crashed = False
         self._thread: Generator[int, None, None] | None = None
 
     @property
     def running(self) -> bool:
-        """Whether the thread is there."""
+        """Whether `state` reads on."""
         return self._thread is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a thread of that pid, named kdamond.N."""
+        return self.running and not self.crashed
 
     def start(self, context: Context) -> None:
         """Start the thread; its first pass happens when time is next looked at."""
@@ -68,8 +75,12 @@ class Kdamond:
         except StopIteration:
             self._ended("by itself")
         except Panic as panic:
-            self.kernel.panic(str(panic), self.index)
-            self._ended("panic")
+            if self.kernel.panic_on_oops:
+                self.kernel.panic(str(panic), self.index)
+                self._ended("panic")
+            else:
+                self.crashed = True
+                self.kernel.note("oops", self.index, detail=str(panic))
 
     def _ended(self, detail: str) -> None:
         self._thread = None

@@ -16,13 +16,15 @@ class Kernel:
     """One boot of one machine.
 
     panicked: of what the kernel died; nothing works any more. wedged: a writer crashed with the
-    global lock held; whoever takes it gets EBUSY until the next boot.
+    global lock held; whoever takes it gets EBUSY until the next boot. panic_on_oops: whether a
+    crash in a kdamond is the end of all, or of that thread only.
     """
 
     profile: Profile
     processes: ProcessTable
     memory: Memory
     memcg_exists: Callable[[str], bool]
+    panic_on_oops: bool = True
     now_us: int = 0
     events: list[Event] = field(default_factory=list)
     tuner: Tuner = field(default_factory=Tuner)
