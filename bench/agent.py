@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -23,7 +24,9 @@ from pathlib import Path
 from damon_contract import names
 from damon_mock.damon import fuse
 from damon_mock.damon.control import Control
+from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
+from damon_mock.kube.tls import Authority
 
 ROOT = Path(__file__).parents[1]
 NODE = "bench-1"
@@ -49,6 +52,7 @@ class Result:
     """What was measured, all of it about the agent's process alone."""
 
     transport: str
+    credentials: str
     settle_s: float
     rss_mb: float
     rss_peak_mb: float
@@ -179,12 +183,12 @@ def measure(root: Path, seconds: float) -> Result:
         arguments += ["--module-root", str(root / "mount/module")]
     else:
         agent = [sys.executable, "-c", SOCKET_AGENT, str(root / "files")]
-    with sleepers(PODS * CONTAINERS) as pids, ApiThread() as api:
+    server = ApiServer(authority=Authority.make(root) if shutil.which("openssl") else None)
+    with sleepers(PODS * CONTAINERS) as pids, ApiThread(server) as api:
         build_node(root, pids)
         api.call(api.server.cluster.install, ROOT / "crds")
         api.call(api.server.cluster.create, damon_node())
-        kubeconfig = api.call(api.server.write_kubeconfig, root / "kubeconfig")
-        arguments += ["--kubeconfig", str(kubeconfig)]
+        arguments += credentials(api, root)
         with process(mock, root / "mock.log"):
             wait_for(lambda: "serving" in (root / "mock.log").read_text(), root, 30)
             started = time.monotonic()
@@ -193,6 +197,17 @@ def measure(root: Path, seconds: float) -> Result:
                 settle_s = time.monotonic() - started
                 time.sleep(15)
                 return idle(api, running.pid, root, settle_s, seconds, mounted=mounted)
+
+
+def credentials(api: ApiThread, root: Path) -> list[str]:
+    """Return the arguments for the API's credentials: those of a pod, over TLS, if possible."""
+    if api.server.authority is None:
+        return ["--kubeconfig", str(api.call(api.server.write_kubeconfig, root / "kubeconfig"))]
+    (root / "token").write_text("bench")
+    (root / "ca.crt").write_bytes(api.server.authority.certificate_pem)
+    os.environ["KUBERNETES_SERVICE_HOST"] = "127.0.0.1"
+    os.environ["KUBERNETES_SERVICE_PORT"] = str(api.server.port)
+    return ["--service-account", str(root)]
 
 
 def wait_for(holds: object, root: Path, seconds: float) -> None:
@@ -237,6 +252,7 @@ def idle(
     }
     return Result(
         transport="FUSE" if mounted else "unix socket (its code is in the agent's memory)",
+        credentials="service account, TLS" if api.server.authority else "kubeconfig, no TLS",
         settle_s=round(settle_s, 1),
         rss_mb=round(memory["VmRSS"], 1),
         rss_peak_mb=round(memory["VmHWM"], 1),

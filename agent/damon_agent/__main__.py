@@ -91,7 +91,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
     clock = SystemClock()
     exits = Exits(procfs.is_alive)
     bell = Bell([exits.fileno()])
-    api = connect(settings.kubeconfig, settings.node_name)
+    api = connect(settings.kubeconfig, settings.service_account, settings.node_name)
     roots = files or _directories(settings)
     with _plans(api, settings, clock, bell) as plans:
         loop = Loop(
@@ -103,7 +103,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             ),
             memory=MemoryMeter(procfs),
             exits=exits,
-            driver=_driver(settings, roots, procfs, bell),
+            driver=_driver(settings, roots, procfs, exits, bell),
             clock=clock,
             bell=bell,
             release=os.uname().release,
@@ -138,7 +138,7 @@ def _directories(settings: Settings) -> Roots:
     )
 
 
-def _driver(settings: Settings, roots: Roots, procfs: Procfs, bell: Bell) -> Driver:
+def _driver(settings: Settings, roots: Roots, procfs: Procfs, exits: Exits, bell: Bell) -> Driver:
     damon = Sysfs(roots.damon)
     if settings.driver == "native":
         raise StartError("the driver native is not part of this release")
@@ -147,7 +147,7 @@ def _driver(settings: Settings, roots: Roots, procfs: Procfs, bell: Bell) -> Dri
         Sysfs(roots.module),
         commands=ThreadCommands(damon, wake=bell.ring),
         store=RecordStore(settings.state_dir, procfs.boot_id()),
-        alive=procfs.is_alive,
+        alive=exits.is_alive,
         comm=procfs.comm,
     )
 

@@ -10,7 +10,7 @@ from damon_contract.quantities import microseconds, size_bytes
 from damon_contract.v1alpha1.node import DamonNodeSpec, PlannedPod
 
 
-def intent(spec: DamonNodeSpec, resolution: Resolution, memory: MemoryReading) -> Intent:
+def intent(spec: DamonNodeSpec, members: tuple[Member, ...], memory: MemoryReading) -> Intent:
     """Return what a driver is to make true for this plan, these processes and this memory."""
     settings = spec.settings
     quota = settings.reclaim.quota
@@ -33,7 +33,7 @@ def intent(spec: DamonNodeSpec, resolution: Resolution, memory: MemoryReading) -
         ceiling_permille=settings.watermarks.ceiling_permille,
         scaling=settings.watermarks.scaling,
         reserved_bytes=spec.reserved_bytes,
-        members=members(spec.pods, resolution),
+        members=members,
         memory=memory,
     )
 

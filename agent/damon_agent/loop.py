@@ -22,7 +22,7 @@ from damon_contract.v1alpha1.node import DamonNodeStatus, NodeReason
 from damon_contract.v1alpha1.tuning import Safety
 
 if TYPE_CHECKING:
-    from damon_agent.kernel.intent import Intent
+    from damon_agent.kernel.intent import Intent, Member
 
 _LOGGER: Final = logging.getLogger(__name__)
 _IDLE_US: Final = 30_000_000
@@ -72,6 +72,7 @@ class Loop:
         self._release = release
         self._looks = Looks()
         self._resolution = _NOTHING
+        self._members: tuple[Member, ...] = ()
         self._resolved_for: Plan | None = None
         self._report: Report | None = None
         self._intent: Intent | None = None
@@ -134,7 +135,7 @@ class Loop:
         self._intent = (
             None
             if in_force is None
-            else intents.intent(in_force.spec, self._resolution, self._memory.read(now_us))
+            else intents.intent(in_force.spec, self._members, self._memory.read(now_us))
         )
         self._report = self._driver.step(self._intent, now_us)
         self._tell(latest, expired=expired)
@@ -148,6 +149,7 @@ class Loop:
         """Bring the processes up to date if it is time to."""
         if plan is None:
             self._resolution = _NOTHING
+            self._members = ()
             self._resolved_for = None
             self._exits.watch(())
             return
@@ -156,15 +158,14 @@ class Loop:
             self._looks.now(now_us)
         elif exited:
             self._looks.soon(now_us)
-        if now_us < self._looks.next_us:
+        if not self._looks.is_due(now_us):
             return
         wanted = [container.id for pod in plan.spec.pods for container in pod.containers]
         self._resolution = self._resolver.resolve(wanted, now_us, watched=self._exits.watched)
+        self._members = intents.members(plan.spec.pods, self._resolution)
         self._resolved_for = plan
         self._looks.done(now_us)
-        self._exits.watch(
-            [process for found in self._resolution.processes.values() for process in found]
-        )
+        self._exits.watch([member.process for member in self._members])
 
     def _tell(self, latest: Latest, *, expired: bool, failure: Fault | None = None) -> None:
         newest = latest.invalid or latest.plan

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -23,6 +24,7 @@ class Settings:
     state_dir: Path
     driver: Literal["lanes", "native"]
     kubeconfig: Path | None
+    service_account: Path
     nested_pid_namespace: bool
     log_level: str
 
@@ -110,6 +112,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=Path,
         default=path("KUBECONFIG"),
         help="credentials for the API server (default: KUBECONFIG, or those of the pod)",
+    )
+    parser.add_argument(
+        "--service-account",
+        type=Path,
+        default=path("SERVICE_ACCOUNT") or _SERVICE_ACCOUNT,
+        help="directory with the pod's token and ca.crt (default: %(default)s)",
     )
     parser.add_argument(
         "--nested-pid-namespace",

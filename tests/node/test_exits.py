@@ -108,3 +108,21 @@ def test_a_descriptor_of_a_later_process_with_the_same_pid_is_not_kept(child):
     assert open_descriptors() == before
     assert not exits.watched
     exits.close()
+
+
+def test_a_watched_process_lives_until_its_descriptor_says_otherwise(child):
+    exits = Exits(lambda _: True)
+    process = Process(child.pid, 1)
+    exits.watch([process])
+    assert exits.is_alive(process)
+    child.kill()
+    child.wait()
+    assert not exits.is_alive(process)
+    exits.close()
+
+
+def test_whether_an_unwatched_process_lives_is_asked():
+    exits = Exits(lambda process: process.pid == 7)
+    assert exits.is_alive(Process(7, 1))
+    assert not exits.is_alive(Process(8, 1))
+    exits.close()

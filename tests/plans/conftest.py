@@ -87,8 +87,8 @@ def kubeconfig(api, tmp_path):
 
 
 @pytest.fixture
-def client(kubeconfig):
-    client = connect(kubeconfig, NODE)
+def client(kubeconfig, tmp_path):
+    client = connect(kubeconfig, tmp_path, NODE)
     yield client
     client.close()
 

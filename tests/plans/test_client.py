@@ -1,10 +1,13 @@
 import datetime as dt
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from damon_agent.plans.client import connect
 from damon_agent.plans.errors import RefusedError, UnreachableError
+from damon_agent.plans.kube import InClusterConfigLoader
 from damon_mock.kube import kubeconfig
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
@@ -16,13 +19,13 @@ NODE = "worker-1"
 
 def test_without_credentials_it_says_so(tmp_path):
     with pytest.raises(UnreachableError, match="credentials"):
-        connect(tmp_path / "absent", NODE)
+        connect(tmp_path / "absent", tmp_path, NODE)
 
 
-def test_outside_a_pod_the_service_account_is_missing(monkeypatch):
+def test_outside_a_pod_the_service_account_is_missing(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(UnreachableError, match="credentials"):
-        connect(None, NODE)
+        connect(None, tmp_path, NODE)
 
 
 def test_an_answer_other_than_success_carries_its_status(api, client):
@@ -50,7 +53,7 @@ def test_a_server_of_another_authority_is_not_trusted(authority, tmp_path):
     stranger = Authority.make(tmp_path / "stranger")
     with ApiThread(ApiServer(authority=authority)) as api:
         config = kubeconfig.document(api.server.url, authority_pem=stranger.certificate_pem)
-        client = connect(kubeconfig.write(tmp_path / "kubeconfig", config), NODE)
+        client = connect(kubeconfig.write(tmp_path / "kubeconfig", config), tmp_path, NODE)
         with pytest.raises(UnreachableError, match=r"(?i)certificate"):
             client.list()
         client.close()
@@ -61,7 +64,7 @@ def test_tls_and_a_bearer_token_are_used(authority, tmp_path):
         api.call(api.server.cluster.install, CRDS)
         api.call(api.server.faults.rotate_token, "t0p")
         path = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
-        client = connect(path, NODE)
+        client = connect(path, tmp_path, NODE)
         assert client.list()["items"] == []
         api.call(api.server.faults.rotate_token, "another")
         with pytest.raises(RefusedError, match="401"):
@@ -72,22 +75,18 @@ def test_tls_and_a_bearer_token_are_used(authority, tmp_path):
 def test_a_rotated_service_account_token_is_taken_up(authority, tmp_path, monkeypatch):
     token = tmp_path / "token"
     token.write_text("old")
-    certificate = tmp_path / "ca.crt"
-    certificate.write_bytes(authority.certificate_pem)
-    loader = "kubernetes.config.incluster_config"
-    monkeypatch.setattr(f"{loader}.SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(f"{loader}.SERVICE_CERT_FILENAME", str(certificate))
+    (tmp_path / "ca.crt").write_bytes(authority.certificate_pem)
     with ApiThread(ApiServer(authority=authority)) as api:
         api.call(api.server.cluster.install, CRDS)
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.server.port))
-        client = connect(None, NODE)
+        client = connect(None, tmp_path, NODE)
         api.call(api.server.faults.rotate_token, "new")
         with pytest.raises(RefusedError, match="401"):
             client.list()
         token.write_text("new")
         # The client reads the file again once a minute.
-        monkeypatch.setattr(f"{loader}.datetime", InAnHour)
+        monkeypatch.setattr(sys.modules[InClusterConfigLoader.__module__], "datetime", InAnHour)
         assert client.list()["items"] == []
         client.close()
 
@@ -101,3 +100,16 @@ class InAnHour:
         @staticmethod
         def now():
             return dt.datetime.now() + dt.timedelta(hours=1)  # noqa: DTZ005 - as the loader does
+
+
+def test_what_the_agent_imports_does_not_keep_others_from_the_whole_client():
+    program = (
+        "import damon_agent.plans.client, sys\n"
+        "assert 'kubernetes' not in sys.modules\n"
+        "assert not {'requests', 'oauthlib', 'yaml', 'asyncio', 'aiohttp'} & set(sys.modules)\n"
+        "import kubernetes\n"
+        "from kubernetes import client, config, watch\n"
+        "assert client.ApiClient is damon_agent.plans.kube.ApiClient\n"
+        "assert config.load_kube_config and kubernetes.client is client and client.CoreV1Api\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

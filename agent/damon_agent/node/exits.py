@@ -29,7 +29,7 @@ class Exits:
     """
 
     def __init__(self, alive: Callable[[Process], bool]) -> None:
-        """`alive` is asked once for each process, when its descriptor is open."""
+        """`alive` is asked for a process when its descriptor has been opened, or could not be."""
         self._alive = alive
         self._epoll = select.epoll()
         self._descriptors: dict[Process, int] = {}
@@ -45,6 +45,13 @@ class Exits:
     def watched(self) -> Collection[Process]:
         """Processes whose exit would be seen: they live, and their pids are nobody else's."""
         return self._descriptors.keys()
+
+    def is_alive(self, process: Process) -> bool:
+        """Say whether this very process is there, by its descriptor if it is watched."""
+        descriptor = self._descriptors.get(process)
+        if descriptor is None:
+            return self._alive(process)
+        return all(readable != descriptor for readable, _ in self._epoll.poll(0))
 
     def watch(self, processes: Collection[Process]) -> None:
         """Watch exactly these processes, as many as there are descriptors for."""

@@ -7,15 +7,20 @@ models would cost the agent memory.
 import json
 import logging
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import urllib3
-from kubernetes import client, config
 
 from damon_agent.plans.errors import ExpiredError, RefusedError, UnreachableError
+from damon_agent.plans.kube import (
+    ApiClient,
+    ApiException,
+    ConfigException,
+    Configuration,
+    InClusterConfigLoader,
+)
 from damon_contract import names
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -65,7 +70,7 @@ class Watch:
 class Api:
     """The DamonNode of one node."""
 
-    def __init__(self, api: client.ApiClient, node_name: str) -> None:
+    def __init__(self, api: ApiClient, node_name: str) -> None:
         self._api = api
         self._name = node_name
         self._selector = {"fieldSelector": f"metadata.name={node_name}"}
@@ -120,8 +125,8 @@ class Api:
             response: urllib3.BaseHTTPResponse = answer.response
         except (
             urllib3.exceptions.HTTPError,
-            client.ApiException,
-            config.ConfigException,
+            ApiException,
+            ConfigException,
             OSError,
         ) as error:
             raise UnreachableError(f"{what}: {error}") from error
@@ -133,26 +138,37 @@ class Api:
         return response
 
 
-def connect(kubeconfig: Path | None, node_name: str) -> Api:
+def connect(kubeconfig: Path | None, service_account: Path, node_name: str) -> Api:
     """Return a client with the credentials of a kubeconfig, or of the pod it runs in.
 
-    Nothing is sent yet. Raise UnreachableError when there are no credentials.
+    `service_account` is the directory with a pod's token and ca.crt. Nothing is sent yet. Raise
+    UnreachableError when there are no credentials.
     """
-    configuration = client.Configuration()
+    configuration = Configuration()
     configuration.keep_alive = True
     configuration.retries = False
-    load: Callable[..., None] = (
-        config.load_incluster_config
-        if kubeconfig is None
-        else partial(config.load_kube_config, str(kubeconfig))
-    )
+    # Untyped, as is all of the client's config package.
+    loader: Callable[..., Any] = InClusterConfigLoader
     try:
-        load(client_configuration=configuration)
-    except (config.ConfigException, OSError) as error:
+        if kubeconfig is None:
+            loader(
+                token_filename=service_account / "token", cert_filename=service_account / "ca.crt"
+            ).load_and_set(configuration)
+        else:
+            _load(kubeconfig, configuration)
+    except (ConfigException, OSError) as error:
         raise UnreachableError(f"no credentials for the API server: {error}") from error
-    api = client.ApiClient(configuration)
+    api = ApiClient(configuration)
     api.user_agent = names.AGENT_FIELD_MANAGER
     return Api(api, node_name)
+
+
+def _load(kubeconfig: Path, configuration: Configuration) -> None:
+    # Late: it brings OAuth and YAML along, which an agent in a pod never needs.
+    from kubernetes.config import load_kube_config  # noqa: PLC0415
+
+    load: Callable[..., None] = load_kube_config
+    load(str(kubeconfig), client_configuration=configuration)
 
 
 def _event(line: bytes) -> dict[str, Any]:
