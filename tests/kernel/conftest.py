@@ -50,15 +50,12 @@ class WaitingCommands:
         if pending is None:
             command.done = True
             return command
-        logged = pending.resolved
 
-        def resolved(error: OSError | None) -> None:
-            if logged is not None:
-                logged(error)
+        def returned(error: OSError | None) -> None:
             command.error = None if error is None else translated(path, keyword, error)
             command.done = True
 
-        pending.resolved = resolved
+        pending.when_done.append(returned)
         self.waiting.append(pending)
         return command
 

@@ -93,3 +93,8 @@ def test_no_index_changes_hands_without_being_cleared(rounds):
         assert not table.slots or table.slots[-1].process is not None
         if commit:
             table = slots.settle(slots.taken(table))
+
+
+def test_an_index_whose_clearing_is_still_to_be_committed_is_not_given_away():
+    table = Slots((Slot(None, settled=False), Slot(A, settled=True)), committed=False)
+    assert occupants(slots.place(table, [A, B], always)) == [None, A, B]

@@ -264,3 +264,24 @@ def test_a_context_that_somebody_removed_is_made_again(node, intent):
     node.settle(intent, check=node.check)
     assert len(node.targeted()) == 3
     assert node.emulator.panicked is None
+
+
+def test_a_kdamond_of_ours_that_somebody_else_switched_on_is_never_committed_to(node_of):
+    """Nobody knows who is in it; and on 6.12, where all its schemes sleep, a commit would hang."""
+    node = node_of("6.12")
+    node.settle(node.intent([]))
+    node.write_as_other("0/contexts/nr_contexts", "1")
+    for path, value in (
+        ("targets/nr_targets", "1"),
+        ("targets/0/pid_target", "1"),
+        ("schemes/nr_schemes", "1"),
+        ("schemes/0/watermarks/metric", "free_mem_rate"),
+        ("schemes/0/watermarks/interval_us", "5000000"),
+    ):
+        node.write_as_other(f"0/contexts/0/{path}", value)
+    node.write_as_other("0/state", "on")
+    process = node.spawn()
+    node.keep_running(node.intent([(process, 50)]), 10_000_000)
+    assert node.settle(node.intent([(process, 50)])).faults == ()
+    assert node.writes("commit") == []
+    assert list(node.kernel_targets().values()) == [[process]]

@@ -4,24 +4,23 @@ One step: are the kdamonds ours, who belongs where, and then each lane does what
 is read again at each step; what is remembered are delays, and what sysfs read a moment ago.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from damon_agent.facts import Process
 from damon_agent.kernel import ladder as rungs
-from damon_agent.kernel import lanes as bands
 from damon_agent.kernel import policy
+from damon_agent.kernel.assignment import Assignment, assign
 from damon_agent.kernel.backoff import Backoff
 from damon_agent.kernel.claim import Claim, kdamond_path, probe, refuse_exclusive_users
 from damon_agent.kernel.commands import Commands, state_path
 from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
 from damon_agent.kernel.features import Features
 from damon_agent.kernel.intent import Intent, Member
-from damon_agent.kernel.ladder import Ladder
 from damon_agent.kernel.lane import LOCKED_US, Lane, Wanted
-from damon_agent.kernel.lanes import Band
+from damon_agent.kernel.lanes import KDAMONDS, Band
+from damon_agent.kernel.native.phase import Phase, broken
 from damon_agent.kernel.record import Record, RecordStore
 from damon_agent.kernel.report import Fault, LaneReport, Report, Withheld
 from damon_agent.kernel.slots import Slots
@@ -33,17 +32,6 @@ RETRY_US: Final = 1_000_000
 
 IDLE_US: Final = 5_000_000
 """How soon to look again when there is nothing to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Who belongs where."""
-
-    ladder: Ladder
-    bands: Mapping[int, Band]
-    """By kdamond."""
-    members: Mapping[int, tuple[Member, ...]]
-    """By kdamond."""
 
 
 class LanesDriver:
@@ -58,7 +46,7 @@ class LanesDriver:
         store: RecordStore,
         alive: Callable[[Process], bool],
         comm: Callable[[int], str | None] = lambda _pid: "kdamond",
-        kdamonds: int = bands.KDAMONDS,
+        kdamonds: int = KDAMONDS,
     ) -> None:
         """`alive` is asked right before a pid is written and again before it is committed.
 
@@ -78,6 +66,8 @@ class LanesDriver:
         self._anchored_us: int | None = None
         self._busy = Backoff(5_000, 50_000)
         self._turn = 0
+        self._releasing = False
+        self._last = self._report(None, None, settled=False, now_us=0)
 
     def step(self, intent: Intent | None, now_us: int) -> Report:
         """See `Driver`."""
@@ -86,6 +76,8 @@ class LanesDriver:
         try:
             if intent is None:
                 report = self._release(now_us)
+            elif self._releasing:
+                report = _due(replace(self._release(now_us), settled=False), now_us)
             else:
                 self._own()
                 report = self._drive(intent, now_us)
@@ -101,6 +93,7 @@ class LanesDriver:
         except KernelError as error:
             return self._withheld(Fault(error.reason, str(error)), now_us)
         self._busy.clear()
+        self._last = report
         return report
 
     # Owning
@@ -110,7 +103,7 @@ class LanesDriver:
         if not any(lane.state == "on" for lane in self._lanes):
             refuse_exclusive_users(self._module)
         record = self._claim.take()
-        if self._epoch == self._claim.epoch:
+        if self._lanes and self._epoch == self._claim.epoch:
             return
         self._lanes = ()
         self._features = probe(self._damon, record.nr_kdamonds, self._is_off)
@@ -145,16 +138,15 @@ class LanesDriver:
 
     def _refuse_dead_threads(self, kdamonds: int) -> None:
         """Raise Withheld if the RFC kernel's kdamond has crashed: any write of state would, too."""
+        record = self._claim.record
+        if record is not None and record.phase == Phase.BROKEN:
+            raise broken("the record says that a kdamond's thread has died")
         for kdamond in range(kdamonds):
             if self._is_off(kdamond):
                 continue
             pid = int(self._damon.read(f"{kdamond_path(kdamond)}/pid"))
             if not (self._comm(pid) or "").startswith("kdamond"):
-                raise Withheld(
-                    NodeReason.NEEDS_REBOOT,
-                    f"kdamond {kdamond} claims to run but its thread {pid} is gone: it has crashed "
-                    "in the kernel, and whatever touches it hangs; reboot the node",
-                )
+                raise broken(f"kdamond {kdamond} is on, but its thread {pid} is gone")
 
     def _release(self, now_us: int) -> Report:
         """Switch everything off and give it back; what is somebody else's is no concern then."""
@@ -165,13 +157,17 @@ class LanesDriver:
         if record is None:
             self._lanes = ()
         elif self._epoch != self._claim.epoch or not self._lanes:
+            # Without knowing the features: to switch off takes none. It is finished, whatever the
+            # next intent says.
             self._build(record)
+            self._releasing = True
         for lane in self._lanes:
             lane.step(None, now_us)
         idle = all(lane.is_idle for lane in self._lanes)
         if record is not None and idle:
             self._claim.give_back()
             self._lanes = ()
+        self._releasing = self._releasing and not idle
         return self._report(None, None, settled=idle, now_us=now_us)
 
     # Driving
@@ -179,7 +175,7 @@ class LanesDriver:
     def _drive(self, intent: Intent, now_us: int) -> Report:
         if len(self._lanes) != self._most and not self._armed:
             return self._allocate_anew(now_us)
-        assignment = self._assign(intent)
+        assignment = assign(intent, {lane.kdamond: lane.slots.occupants for lane in self._lanes})
         self._anchor(intent, now_us)
         carried = self._carried()
         blocked = False
@@ -210,34 +206,6 @@ class LanesDriver:
             self._claim.give_back()
             self._lanes = ()
         return _due(self._report(None, None, settled=False, now_us=now_us), now_us)
-
-    def _assign(self, intent: Intent) -> Assignment:
-        """Return who belongs where; a process in two pods goes with the more important one."""
-        members: dict[Process, Member] = {}
-        for member in intent.members:
-            held = members.get(member.process)
-            if held is None or held.priority < member.priority:
-                members[member.process] = member
-        priorities = {member.priority for member in members.values()}
-        ladder = rungs.build(intent, priorities)
-        most = len(self._lanes)
-        previous = {
-            lane.kdamond: Counter(
-                members[process].priority for process in lane.slots.occupants if process in members
-            )
-            for lane in self._lanes
-        }
-        assigned = bands.assign(bands.bands(priorities, ladder, most), previous, most)
-        return Assignment(
-            ladder=ladder,
-            bands=assigned,
-            members={
-                kdamond: tuple(
-                    member for member in members.values() if member.priority in band.priorities
-                )
-                for kdamond, band in assigned.items()
-            },
-        )
 
     def _anchor(self, intent: Intent, now_us: int) -> None:
         """Follow available memory, once per interval and only when it has moved enough."""
@@ -305,17 +273,21 @@ class LanesDriver:
     # Reporting
 
     def _locked(self, error: Busy, now_us: int) -> Report:
+        """Come back in milliseconds; say so once it lasts."""
         self._busy.lengthen(now_us)
         if now_us - self._busy.since_us <= LOCKED_US:
-            return _due(self._report(None, None, settled=False, now_us=now_us), self._busy.until_us)
+            return replace(self._last, settled=False, next_step_us=self._busy.until_us)
         fault = Fault(
             NodeReason.SYSFS_LOCKED, f"{error}; something else keeps DAMON's sysfs locked"
         )
         return self._withheld(fault, now_us)
 
     def _withheld(self, fault: Fault, now_us: int) -> Report:
-        report = self._report(None, None, settled=False, now_us=now_us, withheld=(fault,))
-        return _due(report, now_us + RETRY_US)
+        """Report what stands in the way; lanes that are ours run on as they were."""
+        if self._claim.record is None:
+            self._lanes = ()
+            self._last = self._report(None, None, settled=False, now_us=now_us)
+        return replace(self._last, faults=(fault,), settled=False, next_step_us=now_us + RETRY_US)
 
     def _report(
         self,
@@ -324,7 +296,6 @@ class LanesDriver:
         *,
         settled: bool,
         now_us: int,
-        withheld: tuple[Fault, ...] = (),
     ) -> Report:
         lanes: list[LaneReport] = []
         placed: dict[str, int] = {}
@@ -341,7 +312,7 @@ class LanesDriver:
             features=tuple(sorted(self._features.names)),
             lanes=tuple(sorted(lanes, key=lambda lane: lane.priorities)),
             placed=placed,
-            faults=withheld or tuple(lane.fault for lane in self._lanes if lane.fault is not None),
+            faults=tuple(lane.fault for lane in self._lanes if lane.fault is not None),
             settled=settled,
             next_step_us=min([now_us + idle_us, *(lane.next_us for lane in self._lanes)]),
         )

@@ -315,8 +315,8 @@ class Lane:
             self.slots = slot_rules.taken(self.slots)
             self._tidy()
         elif keyword is Keyword.COMMIT:
-            # Up to 6.12 numbers are resolved when the kdamond gets to it. Whoever died meanwhile may
-            # have left his to another process: his slot is cleared before the next application.
+            # Up to 6.12 numbers are resolved when the kdamond gets to it. Whoever died meanwhile
+            # may have left his to another process: that slot is cleared before anything is applied.
             died = not all(map(self._alive, self.slots.occupants))
             self._committed_us = None if died else now_us
             self.slots = slot_rules.taken(self.slots)
