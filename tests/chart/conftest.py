@@ -1,5 +1,6 @@
 """Every helm that is to be found, and what it makes of the chart."""
 
+import copy
 import functools
 import os
 import shutil
@@ -65,11 +66,18 @@ def _template(
     )
 
 
+@functools.cache
+def _objects(text: str) -> list[dict[str, Any]]:
+    """Return the objects of a rendering; the CRDs in it make this worth remembering."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [o for o in yaml.load_all(text, Loader=loader) if o]
+
+
 class Objects:
     """What a rendering holds, by kind and name."""
 
     def __init__(self, text: str) -> None:
-        self.all: list[dict[str, Any]] = [o for o in yaml.safe_load_all(text) if o]
+        self.all: list[dict[str, Any]] = copy.deepcopy(_objects(text))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         (found,) = [o for o in self.of(kind) if o["metadata"]["name"] == name]
@@ -114,6 +122,14 @@ def render_fixture():
         return Objects(_rendered(*values, release=release, namespace=namespace))
 
     return render
+
+
+@pytest.fixture(name="newest", scope="session")
+def newest_fixture():
+    """Return the newest helm, where it does not matter which."""
+    if not helms():
+        pytest.skip(NO_HELM)
+    return helms()[0]
 
 
 @pytest.fixture(name="template", scope="session")

@@ -71,7 +71,7 @@ def schemas(node, path=""):
 
 @pytest.mark.parametrize("name", sorted(committed()))
 def test_every_default_satisfies_its_own_rules_as_it_stands(name):
-    """An API server refuses the CRD otherwise: it does not fill a default in before it judges it."""
+    """An API server refuses the CRD otherwise: it judges a default before it fills it in."""
     (version,) = committed()[name]["spec"]["versions"]
     judged = 0
     for path, node in schemas(version["schema"]["openAPIV3Schema"]):

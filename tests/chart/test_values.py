@@ -96,11 +96,17 @@ def test_the_schema_knows_the_values_and_no_others():
         ("uninstall.timeoutSeconds=0", "timeoutSeconds"),
     ],
 )
-def test_a_wrong_value_is_refused_by_its_name(helm, template, value, named):
-    ran = template(helm, value)
+def test_a_wrong_value_is_refused_by_its_name(newest, template, value, named):
+    ran = template(newest, value)
     assert ran.returncode != 0
     assert named in ran.stderr
     assert "schema" in ran.stderr
+
+
+def test_every_helm_refuses_by_the_schema(helm, template):
+    ran = template(helm, "agent.foo=1")
+    assert ran.returncode != 0
+    assert "foo" in ran.stderr
 
 
 def test_bounds_of_annotations_in_the_wrong_order_are_refused(helm, template):
