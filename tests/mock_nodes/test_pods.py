@@ -6,6 +6,12 @@ from damon_mock.nodes.node import SimulatedNode
 from damon_mock.nodes.scheduler import Scheduler
 
 
+async def settled() -> None:
+    """Let the kubelet take up what it was told of before."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 def running_ids(body):
     return {
         status["name"]: status["containerID"].removeprefix("containerd://")
@@ -86,7 +92,7 @@ async def test_a_deleted_pod_leaves_nothing(node, api, pod, shown, is_running):
     assert not (node.cgroup_root / "kubepods.slice").exists()
 
 
-async def test_a_container_that_crashes_is_restarted_by_itself(node, api, pod):
+async def test_a_container_that_crashes_is_restarted_by_itself(node, api, pod, is_running):
     await node.start_pod(pod("p"))
     await node.fork("p")
     before = node.processes("p")
@@ -98,7 +104,8 @@ async def test_a_container_that_crashes_is_restarted_by_itself(node, api, pod):
             break
     await changes.aclose()
     assert running_ids(api.cluster.get("pods", "p")) == node.containers("p")
-    assert not set(before) & set(node.processes("p"))
+    assert not any(is_running(process) for process in before), "all of it ended, forks too"
+    assert len(node.processes("p")) == 1
 
 
 async def test_a_pod_that_must_not_restart_fails(node, api, pod):
@@ -137,8 +144,23 @@ async def test_pods_deleted_in_a_gap_are_stopped_all_the_same(
 ):
     await node.start_pod(pod("p"))
     (process,) = node.processes("p")
+    await settled()
     api.gap(("pods", "p", "default"))
     await eventually(lambda: not is_running(process))
+
+
+async def test_a_pod_replaced_in_a_gap_is_stopped_and_its_namesake_started(
+    node, api, pod, is_running, eventually
+):
+    await node.start_pod(pod("p"))
+    (process,) = node.processes("p")
+    ids = node.containers("p")
+    await settled()
+    api.gap(("pods", "p", "default"))
+    api.cluster.create(pod("p", nodeName="n1"))
+    await eventually(lambda: api.cluster.get("pods", "p")["status"]["phase"] == "Running")
+    assert not is_running(process)
+    assert node.containers("p") != ids
 
 
 async def test_a_recreated_pod_of_the_same_name_is_another_one(node, pod):
@@ -178,7 +200,14 @@ async def test_cri_o_has_a_monitor_with_the_id_of_its_container(api, pod, shown,
         ("NoSwap", {"requests": {"memory": "1Gi"}}, "0"),
         ("LimitedSwap", {}, "0"),
         ("LimitedSwap", {"requests": {"memory": "1Gi"}}, str(512 * 1024**2)),
-        ("LimitedSwap", {"limits": {"cpu": "1", "memory": "1Gi"}}, "0"),
+        (
+            "LimitedSwap",
+            {
+                "limits": {"cpu": "1", "memory": "1Gi"},
+                "requests": {"cpu": "1", "memory": "1Gi"},
+            },
+            "0",
+        ),
     ],
 )
 async def test_swap_is_limited_as_the_kubelet_would(
