@@ -1,10 +1,15 @@
 """What is generated is what is committed; what says a version says the same one."""
 
+import re
 import subprocess
 import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
+
+from damon_contract.v1alpha1.node import NodeReason
+from damon_operator.planner.priorities import NoteReason
+from damon_operator.planner.status import Reason
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +56,10 @@ def test_the_changelog_opens_with_the_version_of_the_project():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first = next(line for line in changelog.splitlines() if line.startswith("## "))
     assert project["version"] in first
+
+
+def test_every_reason_is_explained_to_the_person_on_call():
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"[A-Z][A-Za-z]+", operations))
+    reasons = {reason.value for kind in (NodeReason, Reason, NoteReason) for reason in kind}
+    assert reasons - explained == set()

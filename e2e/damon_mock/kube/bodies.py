@@ -45,9 +45,22 @@ def parse(raw: bytes, content_type: str, accepted: tuple[str, ...]) -> Any:
         raise failures.unsupported_media_type(accepted)
     try:
         if content_type in {YAML, APPLY}:
-            return from_yaml(raw)
+            return _from_json_or_yaml(raw)
         return json.loads(raw)
     except ValueError as error:
         raise failures.bad_request(
             f"couldn't get version/kind; json parse error: {error}"
         ) from error
+
+
+def _from_json_or_yaml(raw: bytes) -> Any:
+    """Parse JSON as JSON, which is YAML too: clients apply it, and its parser is far faster.
+
+    YAML's flow style begins with a brace as well, so what is no JSON may still be YAML.
+    """
+    if raw.lstrip().startswith(b"{"):
+        try:
+            return json.loads(raw)
+        except ValueError:
+            pass
+    return from_yaml(raw)
