@@ -140,15 +140,24 @@ def _directories(settings: Settings) -> Roots:
 
 def _driver(settings: Settings, roots: Roots, procfs: Procfs, exits: Exits, bell: Bell) -> Driver:
     damon = Sysfs(roots.damon)
-    if settings.driver == "native":
-        raise StartError("the driver native is not part of this release")
-    return LanesDriver(
+    module = Sysfs(roots.module)
+    commands = ThreadCommands(damon, wake=bell.ring)
+    store = RecordStore(settings.state_dir, procfs.boot_id())
+    if settings.driver == "lanes":
+        return LanesDriver(
+            damon, module, commands=commands, store=store, alive=exits.is_alive, comm=procfs.comm
+        )
+    # Late: almost no node needs its code.
+    from damon_agent.kernel.native.driver import NativeDriver  # noqa: PLC0415
+
+    return NativeDriver(
         damon,
-        Sysfs(roots.module),
-        commands=ThreadCommands(damon, wake=bell.ring),
-        store=RecordStore(settings.state_dir, procfs.boot_id()),
+        module,
+        commands=commands,
+        store=store,
         alive=exits.is_alive,
         comm=procfs.comm,
+        host_pid_namespace=procfs.is_host_pid_namespace(),
     )
 
 

@@ -237,4 +237,5 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
 
 def _swappable(containers: Sequence[PlannedContainer], seen: Observation) -> bool:
     """Say whether all of a pod's containers may swap; with one that may not, that is told."""
-    return all(container.id not in seen.resolution.unswappable for container in containers)
+    unswappable = seen.resolution.unswappable
+    return not unswappable or all(container.id not in unswappable for container in containers)

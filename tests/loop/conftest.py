@@ -1,0 +1,232 @@
+"""A machine with one agent in it: node files, the DAMON emulator, and the loop between them.
+
+Time is the emulator's: a test never sleeps.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from damon_agent.bell import Bell
+from damon_agent.kernel.commands import InlineCommands
+from damon_agent.kernel.driver import LanesDriver
+from damon_agent.kernel.record import RecordStore
+from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.loop import Loop
+from damon_agent.node.exits import Exits
+from damon_agent.node.hierarchy import Hierarchy
+from damon_agent.node.meminfo import MemoryMeter
+from damon_agent.node.procfs import Procfs
+from damon_agent.node.resolver import Resolver
+from damon_agent.plans.plan import Invalid, Latest, Plan
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_mock.damon.emulator import Emulator
+from damon_mock.damon.files import VirtualFiles
+from damon_mock.damon.processes import HostProcesses
+
+OWN_PID = 4242
+KDAMONDS = "damon/admin/kdamonds"
+S = 1_000_000
+
+
+class Clock:
+    """The emulator's time, and a wall clock that runs with it."""
+
+    def __init__(self, emulator):
+        self._emulator = emulator
+
+    def now_us(self):
+        return self._emulator.now_us
+
+    def wall_s(self):
+        return 1_800_000_000 + self._emulator.now_us / S
+
+
+class HeldPlans:
+    """Where the test puts plans and finds statuses."""
+
+    def __init__(self):
+        self.held = Latest()
+        self.reported = []
+
+    def latest(self):
+        return self.held
+
+    def report(self, uid, status):
+        self.reported.append((uid, status))
+
+
+class Machine:
+    """One node: files, processes, emulated kernel, and an agent that can be restarted."""
+
+    def __init__(self, root: Path, *, profile: str = "7.2", swap_kib: int = 8 << 20) -> None:
+        self.root = root
+        self.proc = root / "proc"
+        self.cgroup = root / "cgroup"
+        self.cgroup.mkdir(parents=True)
+        (self.cgroup / "cgroup.procs").touch()
+        (self.proc / "sys/kernel/random").mkdir(parents=True)
+        (self.proc / "sys/kernel/random/boot_id").write_text("this-boot\n")
+        (self.proc / "zoneinfo").write_text("        high     100\n")
+        self.set_memory(swap_kib=swap_kib)
+        self.appear(2, "/", comm="kthreadd")
+        self.emulator = Emulator(profile, HostProcesses(self.proc))
+        self.plans = HeldPlans()
+        self._closing = []
+        self.restart()
+
+    def set_memory(self, *, swap_kib: int = 8 << 20) -> None:
+        (self.proc / "meminfo").write_text(
+            "MemTotal: 16777216 kB\nMemFree: 1677721 kB\n"
+            f"MemAvailable: 8388608 kB\nSwapTotal: {swap_kib} kB\n"
+        )
+
+    # The agent
+
+    def restart(self, plans=None) -> None:
+        """Let the agent die and start another one with the same state directory."""
+        self.close()
+        procfs = Procfs(self.proc)
+        exits = Exits(procfs.is_alive)
+        bell = Bell([exits.fileno()])
+        store = RecordStore(self.root / "state", procfs.boot_id())
+        self._closing = [exits.close, bell.close, store.unlock]
+        files = VirtualFiles(self.emulator)
+        damon = Sysfs(files.under("damon"))
+        self.loop = Loop(
+            plans=plans or self.plans,
+            resolver=Resolver(procfs, Hierarchy(self.cgroup), own_pid=OWN_PID),
+            memory=MemoryMeter(procfs),
+            exits=exits,
+            driver=LanesDriver(
+                damon,
+                Sysfs(files.under("module")),
+                commands=InlineCommands(damon),
+                store=store,
+                alive=exits.is_alive,
+            ),
+            clock=Clock(self.emulator),
+            bell=bell,
+            release="7.2.0-test",
+        )
+
+    def close(self) -> None:
+        for close in self._closing:
+            close()
+        self._closing = []
+
+    def run(self, seconds: float) -> None:
+        """Let the agent live for a while."""
+        end_us = self.emulator.now_us + int(seconds * S)
+        while (now_us := self.emulator.now_us) < end_us:
+            next_us = self.loop.guarded_tick()
+            wait_us = max(20_000, min(next_us, end_us) - self.emulator.now_us)
+            self.emulator.advance(wait_us)
+            assert self.emulator.now_us > now_us
+
+    # The plan
+
+    def plan(self, *pods, generation: int = 1, **spec) -> None:
+        """Let the API hand out a plan now."""
+        settings = spec.pop("settings", {})
+        whole = {"tuning": "t", "mode": "Enforce", "hash": f"h{generation}", "settings": settings}
+        read = DamonNodeSpec.model_validate({**whole, "pods": list(pods), **spec})
+        self.hear(known=True, plan=Plan("uid-1", generation, read), invalid=None)
+
+    def hear(self, **changes) -> None:
+        """Let the API be heard of now."""
+        fields = {
+            "known": self.plans.held.known,
+            "plan": self.plans.held.plan,
+            "invalid": self.plans.held.invalid,
+        }
+        self.plans.held = Latest(**{**fields, **changes}, contact_us=self.emulator.now_us)
+
+    def hear_nonsense(self) -> None:
+        self.hear(known=True, invalid=Invalid("uid-1", 9, "spec.mode: not a mode"))
+
+    # The node
+
+    def container(self, container: str, name: str = "cri-containerd-{}.scope") -> Path:
+        directory = self.cgroup / "kubepods.slice" / name.format(container)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "cgroup.procs").touch()
+        (directory / "memory.swap.max").write_text("max\n")
+        return directory
+
+    def start(self, pid: int, directory: Path, start_ticks: int = 100) -> None:
+        self.appear(pid, f"/{directory.relative_to(self.cgroup)}", start_ticks=start_ticks)
+        with (directory / "cgroup.procs").open("a") as procs:
+            procs.write(f"{pid}\n")
+
+    def appear(self, pid: int, cgroup: str, *, start_ticks: int = 7, comm: str = "app") -> None:
+        entry = self.proc / str(pid)
+        entry.mkdir()
+        middle = " ".join("0" for _ in range(18))
+        (entry / "stat").write_text(f"{pid} ({comm}) S {middle} {start_ticks} 0\n")
+        (entry / "cgroup").write_text(f"0::{cgroup}\n")
+        (entry / "comm").write_text(f"{comm}\n")
+
+    def exit(self, pid: int) -> None:
+        for procs in self.cgroup.rglob("cgroup.procs"):
+            procs.write_text("".join(f"{n}\n" for n in procs.read_text().split() if n != str(pid)))
+        for entry in (self.proc / str(pid)).iterdir():
+            entry.unlink()
+        (self.proc / str(pid)).rmdir()
+
+    # What came of it
+
+    def targets(self) -> list[int]:
+        """Return the pids that the running kdamonds watch, without tombstones."""
+        return sorted(
+            target.process.pid
+            for kdamond in self.emulator.kdamonds
+            if kdamond.running and kdamond.context is not None
+            for target in kdamond.context.targets
+            if target.process.pid != 2
+        )
+
+    def running(self) -> int:
+        """Return how many kdamonds run."""
+        return sum(kdamond.running for kdamond in self.emulator.kdamonds)
+
+    @property
+    def status(self):
+        return self.plans.reported[-1][1]
+
+    def condition(self, kind: str):
+        return next(c for c in self.status.conditions if c.type == kind)
+
+
+def _pod(index: int, *containers: str, priority: int = 50):
+    return {
+        "namespace": "default",
+        "name": f"pod-{index}",
+        "uid": f"uid-pod-{index}",
+        "priority": priority,
+        "source": "default",
+        "containers": [{"name": f"c{n}", "id": c} for n, c in enumerate(containers)],
+    }
+
+
+@pytest.fixture
+def pod():
+    return _pod
+
+
+@pytest.fixture
+def make_machine(tmp_path):
+    machines = []
+
+    def make(name="node", **options):
+        machines.append(Machine(tmp_path / name, **options))
+        return machines[-1]
+
+    yield make
+    for machine in machines:
+        machine.close()
+
+
+@pytest.fixture
+def machine(make_machine):
+    return make_machine()
