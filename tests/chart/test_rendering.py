@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from damon_agent import settings as setup
 from damon_contract import names
 from damon_operator import uninstall
 from damon_operator.settings import parse
@@ -182,6 +183,32 @@ def test_the_operator_takes_the_arguments_it_is_given(render):
     assert settings.leader_elect
     assert settings.lease_namespace == "ns"
     assert settings.liveness_port == 8080
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        (
+            'agent.driver="native"',
+            'agent.hostPaths.module="/m"',
+            "agent.nestedPidNamespace=true",
+            'agent.logLevel="debug"',
+        ),
+    ],
+)
+def test_the_agent_takes_the_arguments_it_is_given(render, values):
+    container = render(*values).agent["spec"]["containers"][0]
+    settings = setup.parse(container["args"], {"NODE_NAME": "n"})
+    paths = {m["mountPath"] for m in container["volumeMounts"]}
+    assert settings.node_name == "n"
+    assert str(settings.damon_root) in paths
+    assert str(settings.cgroup_root) in paths
+    assert str(settings.state_dir) in paths
+    assert str(settings.module_root) in {*paths, "/sys/module"}
+    assert settings.kubeconfig is None, "only a pod's own credentials open a real sysfs"
+    assert settings.nested_pid_namespace is bool(values)
+    assert [e["name"] for e in container["env"]] == ["NODE_NAME"]
 
 
 def test_an_update_never_runs_two_agents_on_a_node(render):
