@@ -50,7 +50,7 @@ class Target:
         Old regions that intersect survive, resized, with their ages; the rest is dropped, and holes
         are filled with new regions.
         """
-        left = [r for r in self.regions if any(r.range.intersects(wanted) for wanted in ranges)]
+        left = self.regions
         covered: list[Region] = []
         for wanted in ranges:
             start = wanted.start // PAGE * PAGE
