@@ -108,6 +108,7 @@ class NativeDriver:
             message = f"{error}; nothing is changed until it works"
             faults = (Fault(NodeReason.STATE_UNWRITABLE, message),)
         except KernelError as error:
+            self._kdamond.files.forget()
             faults = (Fault(error.reason, str(error)),)
         self._busy.clear()
         if faults:

@@ -208,6 +208,8 @@ class Running:
         # slot is cleared at once, before that one's memory can count as cold.
         died = not all(map(self._alive, self.slots.occupants))
         self._committed_us = None if died else now_us
+        if self._unconfirmed:
+            self._stats_us = now_us + STATS_US
         if self._unconfirmed or not all(slot.settled for slot in self.slots.slots):
             self._repeat_us = now_us + REPEAT_US
         elif repeats:

@@ -1,0 +1,130 @@
+"""damon-agent as a process: its command line, its start, its end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from damon_agent import settings
+from damon_contract import names
+from damon_mock.damon.emulator import Emulator
+from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker
+from damon_mock.damon.processes import HostProcesses
+from damon_mock.damon.remote import answer
+from damon_mock.damon.wire import Server
+from damon_mock.kube.threads import ApiThread
+
+CRDS = Path(__file__).parents[2] / "crds"
+A = "a1" * 32
+NODE = "worker-1"
+
+
+def agent(*arguments, **environment):
+    clean = {k: v for k, v in os.environ.items() if k not in {"KUBECONFIG", "DAMON_ROOT"}}
+    return subprocess.run(
+        [sys.executable, "-m", "damon_agent", *map(str, arguments)],
+        env={**clean, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ([], "--node-name"),
+        (["--node-name", "n"], "--state-dir"),
+        (["--node-name", "n", "--state-dir", "s"], "--damon-root"),
+    ],
+)
+def test_what_is_missing_on_the_command_line_is_named(arguments, missing, capsys):
+    with pytest.raises(SystemExit) as raised:
+        settings.parse(arguments, {})
+    assert raised.value.code == 2
+    assert missing in capsys.readouterr().err
+
+
+def test_the_environment_says_what_the_command_line_does_not():
+    environment = {"NODE_NAME": "n", "STATE_DIR": "/s", "DAMON_ROOT": "/d", "CGROUP_ROOT": "/c"}
+    read = settings.parse(["--damon-root", "/other"], environment)
+    assert (read.node_name, read.damon_root, read.cgroup_root) == ("n", Path("/other"), Path("/c"))
+    assert read.module_root == Path("/sys/module")
+
+
+def test_there_is_no_default_that_could_reach_a_machines_own_damon():
+    environment = {"NODE_NAME": "n", "STATE_DIR": "/s"}
+    assert settings.parse([], environment, with_files=True).damon_root is None
+
+
+def test_outside_the_hosts_pid_namespace_it_refuses_to_start(tmp_path):
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "comm").write_text("bash\n")
+    arguments = ["--node-name", "n", "--state-dir", tmp_path, "--damon-root", tmp_path]
+    ran = agent(*arguments, "--proc-root", tmp_path)
+    assert ran.returncode == 1
+    assert "hostPID" in ran.stderr
+    ran = agent(*arguments, "--proc-root", tmp_path, "--nested-pid-namespace")
+    assert "hostPID" not in ran.stderr
+    assert "credentials" in ran.stderr
+
+
+def test_with_a_kubeconfig_it_refuses_a_real_sysfs(machine, tmp_path):
+    with ApiThread() as api:
+        kubeconfig = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
+        ran = agent(
+            *("--node-name", NODE, "--state-dir", tmp_path / "state", "--proc-root", machine.proc),
+            *("--damon-root", "/sys/kernel", "--kubeconfig", kubeconfig),
+        )
+    assert ran.returncode == 1
+    assert "real sysfs" in ran.stderr
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 40
+    while not (found := holds()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(machine, pod, tmp_path):
+    machine.close()
+    machine.start(10, machine.container(A))
+    emulator = Emulator("7.2", HostProcesses(machine.proc))
+    socket = tmp_path / "damon"
+    with ApiThread() as api, Ticker(SharedEmulator(emulator)) as ticker:
+        files = RealtimeFiles(ticker)
+        with Server(socket, lambda question: answer(files, question)):
+            api.call(api.server.cluster.install, CRDS)
+            spec = {"tuning": "t", "mode": "Enforce", "settings": {}, "hash": "h"}
+            manifest = {
+                "apiVersion": names.API_VERSION,
+                "kind": names.NODE_KIND,
+                "metadata": {"name": NODE},
+                "spec": {**spec, "pods": [pod(1, A)]},
+            }
+            api.call(api.server.cluster.create, manifest)
+            kubeconfig = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
+            command = [sys.executable, "-m", "damon_mock", "agent", "--socket", socket, "--"]
+            command += ["--node-name", NODE, "--state-dir", tmp_path / "state"]
+            command += ["--proc-root", machine.proc, "--cgroup-root", machine.cgroup]
+            command += ["--kubeconfig", kubeconfig]
+            with subprocess.Popen([str(part) for part in command]) as running:
+
+                def is_applied():
+                    found = api.call(api.server.cluster.get, "damonnodes", NODE)
+                    conditions = found.get("status", {}).get("conditions", ())
+                    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+                wait_for(is_applied)
+                running.send_signal(signal.SIGTERM)
+                assert running.wait(20) == 0
+            ticker.shared.close()
+        assert sum(kdamond.running for kdamond in emulator.kdamonds) == 1
+        assert not [w for w in api.server.journal.writes() if w.subresource != "status"]
