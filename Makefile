@@ -31,7 +31,7 @@ test: setup ## Run all tests that need nothing but this machine (< 3 min)
 	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 .PHONY: check
-check: setup lint types imports crds-check ## Everything that needs no run: format, lint, types, imports, CRDs
+check: setup lint types imports crds-check chart-readme-check ## Everything that needs no run: format, lint, types, imports, what is generated
 
 .PHONY: lint
 lint: setup ## Formatter and linter
@@ -59,14 +59,22 @@ crds: setup ## Generate crds/*.yaml from the models
 crds-check: setup ## Fail when crds/*.yaml is not what the models say
 	@$(BIN)/python -m damon_contract --check
 
+.PHONY: chart-readme-check
+chart-readme-check: setup
+	@$(BIN)/python helm/values_readme.py --check $(CHART)
+
 .PHONY: bench-agent
 bench-agent: setup ## Memory and CPU of an idle agent with 250 planned pods
 	@$(BIN)/python bench/agent.py $(ARGS)
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package damon-operator --custom-compile-command 'make lock'
+
 .PHONY: lock
-lock: ## Resolve all dependencies anew into requirements.lock
+lock: ## Resolve all dependencies anew: for the checkout, and for each image
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev --no-emit-index-url --no-emit-package damon-operator --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	@for extra in operator agent; do $(COMPILE) --constraints requirements.lock --extra $$extra --output-file requirements-$$extra.lock pyproject.toml; done
+	@echo hatchling | $(COMPILE) --constraints requirements.lock --output-file requirements-build.lock -
 
 include e2e/kind/kind.mk
 include helm/chart.mk

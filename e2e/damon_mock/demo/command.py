@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
@@ -23,6 +24,7 @@ from .programs import ProgramError
 from .stage import Stage
 
 _SHOWN_CHANGES: Final = 8
+_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - mkdtemp makes a private directory below it
 _WIDTH: Final = 110
 """Where the output is no terminal that could say."""
 
@@ -76,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     transport = arguments.transport
     if transport == "auto":
         transport = "socket" if fuse.missing() else "fuse"
-    directory = Path(tempfile.mkdtemp(prefix="damon-demo-"))
+    # In memory where there is such a place: the nodes' proc/ and cgroup/ change all the time.
+    shared = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+    directory = Path(tempfile.mkdtemp(prefix="damon-demo-", dir=shared))
     console = Console(stderr=arguments.output == "json", highlight=False)
     if not console.is_terminal:
         console = Console(stderr=console.stderr, highlight=False, width=_WIDTH)
