@@ -1,8 +1,8 @@
 """The parts of the `kubernetes` client that the agent uses, imported without the rest.
 
-The package's own `__init__` also loads OAuth, YAML, websockets, informers and a dynamic client: 7 MB
-on every node of a cluster, for nothing. What is imported here is what `import kubernetes` would
-give; whoever imports the whole package later gets it whole.
+The package's own `__init__` also loads OAuth, YAML, websockets, informers and a dynamic client:
+7 MB on every node of a cluster, for nothing. What is imported here is what `import kubernetes`
+would give; whoever imports the whole package later gets it whole.
 """
 
 import importlib.util
