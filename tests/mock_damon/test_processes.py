@@ -142,3 +142,12 @@ def test_free_memory_can_be_set_to_an_exact_permille(permille):
     memory = SimulatedMemory()
     memory.set_free_permille(permille)
     assert memory.free_permille() == permille
+
+
+def test_pid_2_is_kthreadd_even_in_the_proc_of_another_namespace(tmp_path):
+    processes = HostProcesses(tmp_path)
+    kthreadd = processes.identity(2)
+    assert kthreadd is not None
+    assert processes.exists(kthreadd)
+    assert processes.is_kthread(kthreadd)
+    assert not processes.has_memory(kthreadd)

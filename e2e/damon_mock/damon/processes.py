@@ -26,6 +26,10 @@ class Identity:
     start_ticks: int
 
 
+_KTHREADD: Final = Identity(KTHREADD, 1)
+"""Start times count from boot, and kthreadd is there from the first tick."""
+
+
 class ProcessTable(Protocol):
     """What the emulated kernel asks about processes."""
 
@@ -56,7 +60,7 @@ class SimulatedProcesses:
         self._zombies: set[Identity] = set()
         self._gone: set[Identity] = set()
         self._numbers[INIT][1] = Identity(1, 1)
-        self._numbers[INIT][KTHREADD] = Identity(KTHREADD, 1)
+        self._numbers[INIT][KTHREADD] = _KTHREADD
 
     def spawn(self, pid: int | None = None) -> Identity:
         """Start a process, under a fresh number or under `pid` (which must be free: a reuse)."""
@@ -132,7 +136,11 @@ class SimulatedProcesses:
 
 
 class HostProcesses:
-    """The processes below a proc root, which may be /proc or a directory made to look like it."""
+    """The processes below a proc root, which may be /proc or a directory made to look like it.
+
+    pid 2 is kthreadd whatever stands there: the emulated kernel has one, and a proc root of another
+    pid namespace, such as that of a node in a container, shows somebody else or nobody.
+    """
 
     def __init__(self, proc_root: Path) -> None:
         self._root = proc_root
@@ -140,6 +148,8 @@ class HostProcesses:
     def identity(self, pid: int, namespace: str = INIT) -> Identity | None:
         """See `ProcessTable`. Numbers are those of the proc root, whatever the namespace."""
         del namespace
+        if pid == KTHREADD:
+            return _KTHREADD
         fields = self._stat(pid)
         return None if fields is None else Identity(pid, int(fields[19]))
 
@@ -149,10 +159,10 @@ class HostProcesses:
 
     def is_kthread(self, identity: Identity) -> bool:
         """See `ProcessTable`."""
+        if identity == _KTHREADD:
+            return True
         fields = self._stat(identity.pid)
-        return fields is not None and (
-            identity.pid == KTHREADD or bool(int(fields[6]) & _PF_KTHREAD)
-        )
+        return fields is not None and bool(int(fields[6]) & _PF_KTHREAD)
 
     def has_memory(self, identity: Identity) -> bool:
         """See `ProcessTable`."""
