@@ -48,15 +48,12 @@ class WaitingCommands:
         if pending is None:
             command.done = True
             return command
-        logged = pending.resolved
 
-        def resolved(error: OSError | None) -> None:
-            if logged is not None:
-                logged(error)
+        def returned(error: OSError | None) -> None:
             command.error = None if error is None else translated(path, keyword, error)
             command.done = True
 
-        pending.resolved = resolved
+        pending.when_done.append(returned)
         self.waiting.append(pending)
         return command
 
@@ -138,10 +135,12 @@ class Node:
         """Step as the loop would, until the report is as wanted."""
         return self._drive(lambda: self.step(intent), until, limit_us)
 
+    def release_now(self) -> Report:
+        """Take one step out."""
+        return self.driver.release(self.emulator.now_us)
+
     def release(self) -> Report:
-        return self._drive(
-            lambda: self.driver.release(self.emulator.now_us), lambda r: r.settled, 60_000_000
-        )
+        return self._drive(self.release_now, lambda r: r.settled, 60_000_000)
 
     def _drive(
         self, step: Callable[[], Report], until: Callable[[Report], bool], limit_us: int
@@ -217,9 +216,7 @@ class Node:
     def numbers(self) -> list[int]:
         """Return target_priority of every slot, as sysfs shows it."""
         count = int(self.read("0/contexts/0/targets/nr_targets"))
-        return [
-            int(self.read(f"0/contexts/0/targets/{i}/target_priority")) for i in range(count)
-        ]
+        return [int(self.read(f"0/contexts/0/targets/{i}/target_priority")) for i in range(count)]
 
     def slots(self) -> list[Process | None]:
         """Return who stands in the kernel's slots; None: a sentinel or tombstone."""

@@ -2,8 +2,6 @@
 
 import pytest
 
-from damon_mock.damon import Fault, Kills
-
 
 def squeeze(node, intent, permilles, *, each_us=6_000_000) -> None:
     for permille in permilles:
@@ -98,11 +96,9 @@ def test_a_byte_quota_is_for_a_priority_and_not_for_each_process(node):
     assert quotas == [1 << 19, 1 << 19, 1 << 20]
 
 
-def test_a_killed_agent_leaves_the_order_of_reclaim_as_it_was(node):
+def test_without_an_agent_the_order_of_reclaim_stays(node):
     low, high = node.spawn(), node.spawn()
-    intent = node.intent([(low, 30), (high, 90)])
-    node.settle(intent)
-    node.emulator.faults.add(Fault("*", Kills("after")))
+    node.settle(node.intent([(low, 30), (high, 90)]))
     node.memory.set_free_permille(200)
     node.emulator.advance(60_000_000)
     node.check()
