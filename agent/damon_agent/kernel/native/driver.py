@@ -248,7 +248,8 @@ class NativeDriver:
         running = self._running
         running.step(intent, now_us)
         self._settled = running.at_rest and not running.homeless and running.fault is None
-        self._next_us = min(self._next_us, max(now_us, running.next_us))
+        latest_us = now_us + (IDLE_US if intent is None else min(IDLE_US, intent.interval_us))
+        self._next_us = min(latest_us, max(now_us, running.next_us))
         if not self._kdamond.idle:
             self._next_us = now_us + POLL_US
 
