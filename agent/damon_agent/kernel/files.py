@@ -15,6 +15,8 @@ class KdamondFiles:
         self._base = base
         self._known: dict[str, str] | None = None
         self._written: set[str] = set()
+        self._complete: Mapping[str, str] | None = None
+        """What `missing` last found nothing missing of."""
 
     @property
     def is_unknown(self) -> bool:
@@ -29,11 +31,16 @@ class KdamondFiles:
     def forget(self) -> None:
         """Do not trust what is remembered."""
         self._known = None
+        self._complete = None
         self._written.clear()
 
     def missing(self, desired: Mapping[str, str]) -> tuple[Write, ...]:
         """Return the writes that are still to be made."""
-        return diff(self.known, desired)
+        if desired is self._complete:
+            return ()
+        writes = diff(self.known, desired)
+        self._complete = None if writes else desired
+        return writes
 
     def sweep(self, desired: Mapping[str, str]) -> frozenset[str]:
         """Read all files of `desired`; return those that do not read what was remembered."""
@@ -44,6 +51,7 @@ class KdamondFiles:
             if value is not None:
                 now[path] = value
         self._known = now
+        self._complete = None
         expected = desired if before is None else before
         return frozenset(
             path for path in desired if path in expected and now.get(path) != expected[path]
@@ -82,6 +90,7 @@ class KdamondFiles:
 
     def _write(self, path: str, value: str) -> None:
         known = self._known if self._known is not None else {}
+        self._complete = None
         if is_count(path):
             # Forgotten before the write: it may destroy them and fail, or kill us.
             for gone in wiped_by(path, known):
@@ -95,6 +104,7 @@ class KdamondFiles:
 
     def _remember(self, path: str, value: str | None) -> None:
         known = self._known if self._known is not None else {}
+        self._complete = None
         if value is None:
             known.pop(path, None)
         else:

@@ -33,8 +33,9 @@ STATS_US: Final = 30_000_000
 STABLE_US: Final = 60_000_000
 """A kdamond that has run for so long starts with the shortest delay when it stops again."""
 
-POLL_US: Final = 50_000
-"""How soon to look again at a command that is under way, unless its end wakes the loop."""
+POLL_US: Final = 500_000
+"""How soon to look again at a command that is under way, if its end does not wake the loop: each
+look costs a step, and `update_schemes_stats` alone takes up to a sampling interval."""
 
 LOCKED_US: Final = 5_000_000
 """How long EBUSY may last before it is worth telling."""
@@ -99,6 +100,7 @@ class Lane:
         self._freeing: Command | None = None
         self._was_on = False
         self._untidied = False
+        self._rendered: tuple[Wanted, Slots, dict[str, str]] | None = None
         self._busy = Backoff(5_000, 50_000)
         self._trouble = Backoff(1_000_000, 60_000_000)
         self._patience_us = GRACE_US
@@ -157,13 +159,19 @@ class Lane:
         if self._files.is_unknown:
             self._sweep(wanted, now_us)
         placed = slot_rules.place(self.slots, wanted.processes, self._alive)
-        desired = render(wanted.context(placed), self._features)
+        desired = self._desired(wanted, placed)
         if placed.committed and not self._files.missing(desired):
             self._rest(wanted, now_us)
         elif self._needs_restart(desired):
             self._start(Keyword.OFF, now_us)
         elif self._may_commit(wanted, now_us):
             self._commit(replace(placed, committed=False), wanted, desired, now_us)
+
+    def _desired(self, wanted: Wanted, placed: Slots) -> dict[str, str]:
+        """Render, unless nothing has changed since the last time: most steps change nothing."""
+        if self._rendered is None or self._rendered[:2] != (wanted, placed):
+            self._rendered = (wanted, placed, render(wanted.context(placed), self._features))
+        return self._rendered[2]
 
     def _may_commit(self, wanted: Wanted, now_us: int) -> bool:
         due_us = self._trouble.until_us
