@@ -120,6 +120,17 @@ def test_an_exited_target_is_skipped_and_a_kthread_never_gives_anything(machine)
     assert {event.pid for event in machine.reclaims()} == {other.pid}
 
 
+@pytest.mark.parametrize("profile", ["7.2", "rfc"])
+def test_snapshots_count_valid_targets_only(machine):
+    gone, other = machine.processes.spawn(), machine.processes.spawn()
+    start(machine, gone, other)
+    machine.command("on")
+    machine.emulator.advance(10_000)
+    machine.processes.kill(gone.pid)
+    machine.emulator.advance(1_000_000)
+    assert stats(machine)["nr_snapshots"] == 10
+
+
 class TestQuota:
     def limited(self, machine, size_bytes, window_ms):
         self.process = machine.processes.spawn()
@@ -152,6 +163,14 @@ class TestQuota:
         assert machine.memory.usage(self.process).swapped_bytes == 64 * MIB
         sizes = [event.size_bytes for event in machine.reclaims()]
         assert sizes == [16 * MIB] * 4
+
+    def test_targets_take_turns_so_that_none_starves(self, machine):
+        one, other = machine.processes.spawn(), machine.processes.spawn()
+        start(machine, one, other, min_age=1)
+        machine.set("schemes/0/quotas/bytes", 64 * MIB)
+        machine.command("on")
+        machine.emulator.advance(2_000_000)
+        assert [event.pid for event in machine.reclaims()] == [one.pid, other.pid]
 
     @pytest.mark.parametrize("profile", WITH_FILTERS)
     def test_effective_bytes_show_after_their_own_update(self, machine):

@@ -80,6 +80,19 @@ def test_a_hot_heir_is_paged_out_at_once(machine):
     assert sum(event.hot_bytes for event in machine.reclaims(hot.pid)) > 0
 
 
+def test_without_swap_not_even_a_hot_heir_loses_anything(machine):
+    machine.memory.swap_free_bytes = 0
+    idle, heir = machine.processes.spawn(), machine.processes.spawn()
+    machine.memory.set_usage(idle, Usage(hot_bytes=0))
+    machine.prepare(idle)
+    machine.command("on")
+    machine.emulator.advance(4_000_000)
+    machine.scheme(0, "pageout", min_age=20)
+    put(machine, 0, heir.pid, dummy=False)
+    machine.emulator.advance(2_000_000)
+    assert machine.reclaims() == []
+
+
 def test_a_hot_process_in_a_clean_slot_is_left_alone(machine):
     idle, hot = machine.processes.spawn(), machine.processes.spawn()
     machine.memory.set_usage(hot, Usage(cold_bytes=0, hot_bytes=64 * MIB))

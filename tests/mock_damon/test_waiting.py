@@ -36,8 +36,24 @@ def test_since_6_16_a_pending_commit_holds_the_lock_for_its_whole_wait(sleeping,
     for path in ("0/state", "0/pid"):
         with pytest.raises(OSError, match="busy"):
             machine.read(path)
+    machine.set("schemes/0/quotas/bytes", 5)
     machine.set("targets/0/pid_target", 5)  # scalars take no lock
     assert machine.get("targets/0/pid_target") == "5"
+
+
+@pytest.mark.parametrize("profile", NEW)
+def test_since_6_16_paths_are_busy_too_while_the_lock_is_held(make_machine, profile):
+    machine = make_machine(profile)
+    machine.prepare(machine.processes.spawn())
+    machine.set("schemes/0/filters/nr_filters", 1)
+    machine.command("on")
+    machine.emulator_write("0/state", "commit")
+    path = "0/contexts/0/schemes/0/filters/0/memcg_path"
+    assert machine.errno_of(path, "/pod") == errno.EBUSY
+    with pytest.raises(OSError, match="busy"):
+        machine.read(path)
+    machine.emulator.advance(10_000)
+    assert machine.errno_of(path, "/pod") == 0
 
 
 @pytest.mark.parametrize("profile", NEW)
@@ -96,6 +112,7 @@ def test_6_12_never_commits_while_all_schemes_sleep_and_off_frees_the_writer(sle
     assert machine.command_errno("commit") == errno.EBUSY
     machine.command("off")
     assert machine.command_errno("on") == errno.EBUSY  # for up to 100 ms
+    assert machine.errno_of("nr_kdamonds", 1) == errno.EBUSY
     machine.files.finish(hang.value.pending)  # returns success though nothing was committed
     assert machine.command_errno("on") == 0
     assert [event.kind for event in machine.emulator.events].count("commit") == 0

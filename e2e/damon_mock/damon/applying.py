@@ -119,9 +119,9 @@ def _page_out(kernel: Kernel, spot: _Spot, process: Identity) -> None:
     where = layout(process, usage)
     cold_bytes = min(usage.cold_bytes, _shared_bytes(spot.region.range, where.heap))
     hot_bytes = min(usage.hot_bytes, _shared_bytes(spot.region.range, where.mappings))
+    if not kernel.memory.has_swap():
+        return
     went = kernel.memory.page_out(process, cold_bytes)
-    if went < cold_bytes:
-        hot_bytes = 0  # nowhere to go
     if went or hot_bytes:
         kernel.note(
             "reclaim",

@@ -88,7 +88,6 @@ class Kdamond:
         self.kernel.note("stop", self.index, detail=detail)
 
     def _loop(self, context: Context) -> Generator[int, None, None]:
-        profile = self.kernel.profile
         self._renew_ranges(context, only_missing=True)
         while not self._must_end(context):
             self._tune(context)
@@ -99,8 +98,6 @@ class Kdamond:
                 yield wait_us
                 if not self._serve(context, "inactive") or self._must_end(context):
                     return
-            if not profile.synchronous and not self._serve(context, "sampled"):
-                return
             yield max(1, context.attrs.sample_us)
             context.passed_samples += 1
             aggregated = context.passed_samples >= next_aggregation
@@ -108,7 +105,7 @@ class Kdamond:
                 self._aggregate(context)
                 if not self._serve(context, "aggregated"):
                     return
-            if profile.synchronous and not self._serve(context, "sampled"):
+            if not self._serve(context, "sampled"):
                 return
             serving.refresh(self.kernel, self.directory, context)
             apply_schemes(self.kernel, self.index, context)

@@ -90,6 +90,10 @@ class Memory(Protocol):
         """Return what a process holds now."""
         ...
 
+    def has_swap(self) -> bool:
+        """Return whether anonymous memory has anywhere to go."""
+        ...
+
     def page_out(self, identity: Identity, size_bytes: int) -> int:
         """Page out at most so many cold bytes of a process; return how many really went."""
         ...
@@ -133,6 +137,10 @@ class SimulatedMemory:
         """See `Memory`."""
         return self._usages.get(identity, self._default)
 
+    def has_swap(self) -> bool:
+        """See `Memory`."""
+        return self.swap_free_bytes > 0
+
     def page_out(self, identity: Identity, size_bytes: int) -> int:
         """See `Memory`."""
         usage = self.usage(identity)
@@ -168,11 +176,13 @@ class MeminfoMemory:
         """See `Memory`."""
         return self.simulated.usage(identity)
 
-    def page_out(self, identity: Identity, size_bytes: int) -> int:
+    def has_swap(self) -> bool:
         """See `Memory`. SwapTotal 0 in the file means there is nowhere to go."""
-        if self._fields().get("SwapTotal", 1) == 0:
-            return 0
-        return self.simulated.page_out(identity, size_bytes)
+        return self._fields().get("SwapTotal", 1) > 0 and self.simulated.has_swap()
+
+    def page_out(self, identity: Identity, size_bytes: int) -> int:
+        """See `Memory`."""
+        return self.simulated.page_out(identity, size_bytes) if self.has_swap() else 0
 
     def _fields(self) -> dict[str, int]:
         try:
