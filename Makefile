@@ -20,7 +20,6 @@ $(STAMP): requirements.lock pyproject.toml
 
 .PHONY: setup
 setup: $(STAMP) ## Create .venv from requirements.lock
-	@sh e2e/libfuse.sh >&2
 
 .PHONY: demo
 demo: setup ## Show the main job on this machine: two nodes, real processes, mock sysfs

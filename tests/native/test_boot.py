@@ -54,12 +54,17 @@ def test_no_plan_parks_it_and_a_new_plan_finds_it_running(node):
     assert "off" not in keywords(node)
 
 
-def test_mode_off_parks_it_as_well(node):
+def test_mode_off_gives_it_back_once_and_for_all(node):
     process = node.spawn()
     node.settle(node.intent([(process, 50)]))
     report = node.settle(node.intent([(process, 50)], mode="Off"))
-    assert process not in node.slots()
+    assert report.faults == ()
     assert report.lanes == ()
+    assert node.read("0/state") == "off"
+    assert node.read("0/contexts/0/targets/nr_targets") == "0"
+    again = node.keep_running(node.intent([(process, 50)]), 5_000_000)
+    assert [fault.reason for fault in again.faults] == [NodeReason.NATIVE_SPENT]
+    assert keywords(node).count("on") == 1
 
 
 def test_a_restarted_agent_adopts_it_with_all_ages(node):

@@ -166,3 +166,13 @@ def test_a_reused_pid_is_another_process():
     after = classes.place(before, [new], layout, 80, nobody_dies).slots
     assert after.occupants == (new.process,)
     assert not next(slot for slot in after.slots if slot.process).settled
+
+
+def test_room_left_behind_by_one_that_goes_home_is_taken_in_the_same_placing():
+    """Found by the property above: two priorities swap around full classes."""
+    layout = classes.layout(3)
+    before = {10: 1, 11: 2, 12: 3, 13: 2, 14: 2}
+    after = {12: 2, 10: 1, 11: 1, 13: 1, 14: 1}
+    slots = classes.place(layout.vacant(), members_of(before), layout, 3, nobody_dies).slots
+    once = classes.place(slots, members_of(after), layout, 3, nobody_dies).slots
+    assert classes.place(once, members_of(after), layout, 3, nobody_dies).slots is once

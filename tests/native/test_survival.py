@@ -125,7 +125,7 @@ class NodeMachine(RuleBasedStateMachine):
         del self.plan[data.draw(st.sampled_from(list(self.plan)))]
 
     @rule(
-        mode=st.sampled_from(["Enforce", "Observe", "Off"]),
+        mode=st.sampled_from(["Enforce", "Observe"]),
         protect_from=st.sampled_from([1, 50, 80, 100]),
         has_plan=st.booleans(),
     )
@@ -188,6 +188,13 @@ class NodeMachine(RuleBasedStateMachine):
     def let_writes_be_refused(self, value, code, skip):
         path, written = value
         self.node.emulator.faults.add(Fault(path, Fails(code), value=written, skip=skip))
+
+    @precondition(lambda self: self._commits() > 2)
+    @rule()
+    def switch_off(self):
+        self.settings = {**self.settings, "mode": "Off"}
+        self.has_plan = True
+        self.is_off = True
 
     @precondition(lambda self: self._commits() > 2)
     @rule()
@@ -334,8 +341,8 @@ def test_the_kernel_survives_everything(machine):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
-            stateful_step_count=50,
+            max_examples=40,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),

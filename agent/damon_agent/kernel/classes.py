@@ -10,7 +10,7 @@ The first two slots are sentinels: kthreadd with the smallest and the largest nu
 exit and never change, so the difference the kernel divides by is 99, always (docs/adr/0008).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,11 +108,28 @@ def place(
     for index, slot in enumerate(current.slots):
         stays = slot.process in wanted and layout.admits(index, wanted[slot.process][1])
         placed.append(slot.process if stays else None)
-    _go_home(placed, {process: number for process, (_, number) in wanted.items()}, layout)
+    numbers = {process: number for process, (_, number) in wanted.items()}
+    # Again while anything moves: who goes home leaves room behind. It ends, because each round puts
+    # somebody in, or brings somebody home and nobody out.
+    while True:
+        before = tuple(placed)
+        _go_home(placed, numbers, layout)
+        homeless = _settle_newcomers(placed, wanted, layout)
+        if tuple(placed) == before:
+            break
+    return Placement(_changed(current, placed), tuple(homeless))
+
+
+def _settle_newcomers(
+    placed: list[Process | None], wanted: Mapping[Process, tuple[Member, int]], layout: Layout
+) -> list[Member]:
+    """Put those in who stand nowhere; return those for whom there is no slot.
+
+    The most protected first: those that spill over go to more protective classes, never the other
+    way round, so nobody is driven out of a class by one that came later in this order.
+    """
     homeless: list[Member] = []
     held = set(placed)
-    # The most protected first: those that spill over go to more protective classes, never the
-    # other way round, so nobody is driven out of a class by one that came later in this order.
     newcomers = [entry for process, entry in wanted.items() if process not in held]
     for member, number in sorted(newcomers, key=lambda entry: entry[1]):
         vacancy = _vacancy(placed, number, layout)
@@ -120,7 +137,7 @@ def place(
             homeless.append(member)
         else:
             placed[vacancy] = member.process
-    return Placement(_changed(current, placed), tuple(homeless))
+    return homeless
 
 
 def _go_home(placed: list[Process | None], numbers: dict[Process, int], layout: Layout) -> None:

@@ -4,7 +4,7 @@ The kernel RFC that brings the file crashes when live targets share one priority
 twice in a boot, and when anybody writes to a kdamond it has already killed; it reads the numbers at
 `on` only. This driver walks the one path that was seen to survive (docs/adr/0008): one kdamond, all
 slots laid out in advance between two sentinels, `on` once and `off` once per boot. Between plans it
-is parked, not switched off.
+is parked, not switched off; mode Off is the end of it.
 """
 
 from collections.abc import Callable
@@ -73,9 +73,12 @@ class NativeDriver:
         self._next_us = 0
 
     def step(self, intent: Intent | None, now_us: int) -> Report:
-        """See `Driver`. None, or mode Off: nobody is in any slot, but the kdamond stays on."""
+        """See `Driver`. Without a plan nobody is in any slot, but the kdamond stays on (parked).
+
+        Mode Off gives everything back, as said, and with it the only chance of this boot.
+        """
         if intent is not None and intent.mode == "Off":
-            intent = None
+            return self.release(now_us)
         return self._guarded(lambda: self._advance(intent, now_us), now_us)
 
     def release(self, now_us: int) -> Report:
