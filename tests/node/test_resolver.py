@@ -243,3 +243,27 @@ def test_a_watched_process_that_has_left_its_container_is_dropped(node, resolver
     resolver.resolve([A], 0)
     node.exit(10)
     assert resolver.resolve([A], S, watched=[Process(10, 5)]).processes == {}
+
+
+def test_a_process_of_a_container_in_a_container_is_targeted_once_when_both_are_planned(
+    node, resolver
+):
+    outer = node.container(A)
+    inner = outer / "docker" / B
+    inner.mkdir(parents=True)
+    for directory in (outer / "docker", inner):
+        (directory / "cgroup.procs").touch()
+    node.start(10, inner)
+    found = pids(resolver, A, B)
+    assert [pid for members in found.values() for pid in members] == [10]
+
+
+def test_a_further_process_moved_into_its_container_after_the_fork_is_found_soon(node, resolver):
+    home = node.container(A)
+    node.start(10, home)
+    pids(resolver, A, at=0)
+    pids(resolver, A, at=20 * S)
+    node.appear(12, "/system.slice/containerd.service")
+    pids(resolver, A, at=25 * S)
+    node.start(12, home)
+    assert pids(resolver, A, at=30 * S) == {A: [10, 12]}

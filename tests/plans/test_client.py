@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from damon_agent.plans.client import connect
-from damon_agent.plans.errors import RefusedError, UnreachableError
+from damon_agent.plans.errors import ExpiredError, RefusedError, UnreachableError
 from damon_agent.plans.kube import InClusterConfigLoader
 from damon_mock.kube import kubeconfig
 from damon_mock.kube.server import ApiServer
@@ -39,6 +39,24 @@ def test_a_server_that_is_not_there_is_unreachable(api, client):
     api.run(api.server.down())
     with pytest.raises(UnreachableError):
         client.list()
+
+
+@pytest.mark.parametrize("as_status", [True, False])
+def test_a_forgotten_version_is_expired_however_it_is_told(api, client, damon_node, as_status):
+    api.server.faults.expired_as_status = as_status
+    version = client.list()["metadata"]["resourceVersion"]
+    api.call(api.server.cluster.create, damon_node())
+    api.call(api.server.compact)
+
+    def follow():
+        watch = client.watch(version, 10)
+        try:
+            list(watch)
+        finally:
+            watch.close()
+
+    with pytest.raises(ExpiredError):
+        follow()
 
 
 @pytest.fixture
