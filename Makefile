@@ -68,6 +68,10 @@ bench-agent: setup ## Memory and CPU of an idle agent with 250 planned pods
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package damon-operator --custom-compile-command 'make lock'
 
+.PHONY: bench-operator
+bench-operator: setup ## CPU and memory of the operator with 10,000 pods (ARGS="--pods 100000")
+	@$(BIN)/python bench/first_sync.py $(ARGS)
+
 .PHONY: lock
 lock: ## Resolve all dependencies anew: for the checkout, and for each image
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
