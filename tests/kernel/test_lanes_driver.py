@@ -87,6 +87,27 @@ def test_nothing_is_written_when_nothing_changes(node):
     assert node.writes()[before:] == []
 
 
+def test_one_change_costs_one_commit_and_leaves_no_dummy_region(node):
+    a, b = node.spawn(), node.spawn()
+    node.settle(node.intent([(a, 50)]))
+    grown = node.intent([(a, 50), (b, 50)])
+    node.settle(grown)
+    node.keep_running(grown, 20_000_000)
+    assert len(node.events("commit")) == 1
+    assert node.read(f"{node.lane_of(b)}/contexts/0/targets/1/regions/nr_regions") == "0"
+
+
+def test_lanes_do_not_take_each_others_slow_commands_for_a_fault(node):
+    """Since 6.16 a command that waits for a sample holds the lock that every other lane needs."""
+    slow = {"sample_us": 8_000_000, "aggregation_us": 24_000_000, "update_us": 8_000_000}
+    members = [(node.spawn(), priority) for priority in (10, 50, 90)]
+    node.settle(node.intent(members, **slow))
+    grown = node.intent([*members, *((node.spawn(), p) for _, p in members)], **slow)
+    seen = set()
+    node.settle(grown, until=lambda report: seen.update(report.faults) or report.settled)
+    assert seen == set()
+
+
 def test_the_counters_come_from_the_kernel_now_and_then(node):
     process = node.spawn()
     intent = node.intent([(process, 10)])

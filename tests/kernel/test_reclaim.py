@@ -48,6 +48,20 @@ def test_eager_pods_give_up_cold_memory_while_there_is_plenty(node):
     assert set(reclaimed(node)) == {eager}
 
 
+@pytest.mark.parametrize("profile", ["6.1", "6.12", "7.2"])
+def test_a_pod_that_becomes_eager_gives_up_memory_from_then_on(node_of, profile):
+    """Before 6.3 a commit does not wake a sleeping scheme: the lane has to be started anew."""
+    node = node_of(profile)
+    process = node.spawn()
+    node.memory.set_free_permille(900)
+    node.settle(node.intent([(process, 50)]))
+    node.keep_running(node.intent([(process, 50)]), 20_000_000)
+    assert reclaimed(node) == {}
+    node.settle(node.intent([(process, 10)]))
+    node.keep_running(node.intent([(process, 10)]), 60_000_000)
+    assert set(reclaimed(node)) == {process}
+
+
 def test_observing_takes_nothing_whatever_happens(node):
     intent = node.intent([(node.spawn(), 10), (node.spawn(), 50)], mode="Observe")
     node.settle(intent)

@@ -172,6 +172,29 @@ def test_a_restart_keeps_tuning_and_ages_and_changes_nothing(node):
     assert ages == [[r.age for t in k.context.targets for r in t.regions] for k in running(node)]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_kdamonds_allocated_right_before_a_sigkill_are_known_for_ours(node, when):
+    intent = node.intent([(node.spawn(), 30)])
+    node.emulator.faults.add(Fault("*/nr_kdamonds", Kills(when)))
+    with pytest.raises(Killed):
+        node.step(intent)
+    node.emulator.faults.clear()
+    node.restart()
+    assert node.settle(intent, check=node.check).faults == ()
+
+
+def test_a_restart_does_not_move_the_marks_for_a_trifle(node):
+    node.memory.set_free_permille(500)
+    node.cache_bytes = node.memory.total_bytes * 20 // 1000
+    intent = node.intent([(node.spawn(), 50)])
+    node.settle(node.seen(intent))
+    node.cache_bytes = node.memory.total_bytes * 25 // 1000
+    node.restart()
+    node.settle(node.seen(intent))
+    node.keep_running(intent, 20_000_000)
+    assert node.events("commit") == []
+
+
 def test_a_restart_finds_processes_gone_and_come_meanwhile(node):
     a, b, c = (node.spawn() for _ in range(3))
     intent = node.intent([(a, 30), (b, 30)])

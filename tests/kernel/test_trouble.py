@@ -216,6 +216,25 @@ def test_a_process_that_dies_between_our_look_and_the_commit_costs_no_fault(node
     assert seen == set()
 
 
+def test_a_process_that_dies_while_the_files_are_written_is_never_committed(node, intent):
+    node.settle(intent)
+    stays, doomed = node.spawn(), node.spawn()
+    grown = node.intent(
+        [(m.process, m.priority) for m in intent.members] + [(stays, 30), (doomed, 30)]
+    )
+    write = node.emulator.write
+
+    def deadly(path, data, *writer):
+        if path.endswith("/pid_target") and data == str(doomed.pid).encode():
+            node.processes.kill(doomed.pid)
+        return write(path, data, *writer)
+
+    node.emulator.write = deadly
+    node.settle(grown, until=lambda _: stays in node.targeted(), check=node.check)
+    assert node.events("stop") == []
+    assert {record.code for record in node.writes("commit")} == {0}
+
+
 def test_a_state_directory_that_cannot_be_written_stops_all_writes(node, intent):
     node.state_dir.parent.mkdir(exist_ok=True)
     for entry in node.state_dir.iterdir() if node.state_dir.exists() else ():
@@ -255,6 +274,26 @@ def test_what_somebody_else_writes_into_our_files_is_put_right(node, intent):
     node.settle(intent, check=node.check)
     assert node.read(f"{kdamond}/contexts/0/schemes/1/watermarks/high") != "1000"
     assert node.kernel_targets()[kdamond] == [intent.members[0].process]
+
+
+def test_what_somebody_else_writes_under_our_commit_is_put_right_at_once(node_of):
+    """And whoever gets his slot back does not get the intruder's ages with it."""
+    node = node_of("6.12")
+    a, b, intruder = node.spawn(), node.spawn(), node.spawn()
+    node.settle(node.intent([(a, 30)]))
+    grown = node.intent([(a, 30), (b, 30)])
+    start = node.commands.start
+
+    def disturbed(kdamond, keyword, deadline_us):
+        node.write_as_other(f"{kdamond}/contexts/0/targets/1/pid_target", str(intruder.pid))
+        return start(kdamond, keyword, deadline_us)
+
+    node.commands.start = disturbed
+    node.step(grown)
+    node.commands.start = start
+    node.keep_running(grown, 12_000_000)
+    node.settle(grown, check=node.check)
+    assert node.targeted() == {a, b}
 
 
 def test_a_context_that_somebody_removed_is_made_again(node, intent):

@@ -178,19 +178,22 @@ class LanesDriver:
         assignment = assign(intent, {lane.kdamond: lane.slots.occupants for lane in self._lanes})
         self._anchor(intent, now_us)
         carried = self._carried()
-        blocked = False
+        blocked = waited = False
         for lane in self._in_turn(assignment):
-            if self._must_wait(lane, now_us):
-                continue
+            alone = self._is_alone(lane, now_us)
+            waited = waited or not alone
+            if not alone and self._features.sync_commit:
+                continue  # the command that is under way holds the lock every file needs
             wanted, waits = self._wanted(lane, assignment, intent)
             blocked = blocked or waits
-            lane.step(wanted, now_us)
+            lane.step(wanted, now_us, may_ask=alone)
         settled = not blocked and all(
             lane.at_rest and lane.fault is None and self._has_all(lane, assignment)
             for lane in self._lanes
         )
         report = self._report(intent, assignment, settled=settled, now_us=now_us)
-        if blocked and self._carried() != carried:
+        free_again = waited and not any(lane.under_way for lane in self._lanes)
+        if free_again or (blocked and self._carried() != carried):
             return _due(report, now_us)
         return report
 
@@ -230,9 +233,9 @@ class LanesDriver:
 
         return sorted(self._lanes, key=order)
 
-    def _must_wait(self, lane: Lane, now_us: int) -> bool:
-        """Whether another lane's command keeps DAMON's one lock (since 6.16, while it waits)."""
-        return self._features.sync_commit and any(
+    def _is_alone(self, lane: Lane, now_us: int) -> bool:
+        """Whether no other lane's command is under way: every kernel takes one at a time."""
+        return not any(
             other.under_way is not None and not other.under_way.overdue(now_us)
             for other in self._lanes
             if other is not lane

@@ -98,6 +98,7 @@ class Lane:
         self._files = KdamondFiles(damon, kdamond_path(kdamond))
         self._command: Command | None = None
         self._freeing: Command | None = None
+        self._may_ask = True
         self._was_on = False
         self._untidied = False
         self._rendered: tuple[Wanted, Slots, dict[str, str]] | None = None
@@ -119,8 +120,12 @@ class Lane:
         """Whether nothing of ours is in the kernel here, nor on its way there."""
         return self._command is None and self.state == "off" and not self.slots.slots
 
-    def step(self, wanted: Wanted | None, now_us: int) -> None:
-        """Do what can be done now; None: switch it off. Raise StateUnwritable, nothing else."""
+    def step(self, wanted: Wanted | None, now_us: int, *, may_ask: bool = True) -> None:
+        """Do what can be done now; None: switch it off. Raise StateUnwritable, nothing else.
+
+        `may_ask`: whether the kernel is free for a command that a kdamond has to carry out.
+        """
+        self._may_ask = may_ask
         self.next_us = now_us + SWEEP_US
         try:
             if self._command is not None and not self._collected(self._command, now_us):
@@ -177,8 +182,8 @@ class Lane:
         due_us = self._trouble.until_us
         if self._committed_us is not None:
             due_us = max(due_us, self._committed_us + wanted.spacing_us)
-        self.next_us = due_us
-        return now_us >= due_us
+        self.next_us = due_us if self._may_ask else max(due_us, now_us + POLL_US)
+        return self._may_ask and now_us >= due_us
 
     def _commit(self, placed: Slots, wanted: Wanted, desired: dict[str, str], now_us: int) -> None:
         self._keep(placed)
@@ -219,11 +224,11 @@ class Lane:
         if now_us >= self._sweep_us:
             self._sweep(wanted, now_us)
             self.next_us = now_us
-        elif now_us >= self._stats_us:
+        elif now_us >= self._stats_us and self._may_ask:
             self._stats_us = now_us + STATS_US
             self._start(Keyword.UPDATE_SCHEMES_STATS, now_us)
         else:
-            self.next_us = min(self._sweep_us, self._stats_us)
+            self.next_us = max(now_us + POLL_US, min(self._sweep_us, self._stats_us))
 
     def _sweep(self, wanted: Wanted, now_us: int) -> None:
         """Read all files. Where somebody else has written, it is unknown who is in a slot.
