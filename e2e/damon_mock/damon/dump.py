@@ -22,6 +22,8 @@ def everything(emulator: Emulator, *, since_write: int = 0, since_event: int = 0
         "kdamonds": kernel_copy(emulator),
         "inherited": [asdict(entry) for entry in emulator.inherited()],
         "events": [asdict(event) for event in emulator.events[since_event:]],
+        "nr_events": len(emulator.events),
+        "nr_writes": len(emulator.log),
         "writes": [asdict(record) for record in emulator.log[since_write:]],
     }
 

@@ -51,7 +51,7 @@ def read(dump: Mapping[str, Any]) -> Observation:
         lanes=tuple(_lanes(dump)),
         nr_kdamonds=dump["sysfs"].get("damon/admin/kdamonds/nr_kdamonds", "").strip(),
         sysfs={path: value.strip() for path, value in dump["sysfs"].items()},
-        writes=len(dump["writes"]),
+        writes=dump["nr_writes"],
         inherited=len(dump["inherited"]),
     )
 

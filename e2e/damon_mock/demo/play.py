@@ -73,8 +73,12 @@ async def _one(stage: Stage, step: Step) -> Outcome:
     for node in stage.nodes.values():
         after = await node.observe()
         changed = tuple(observation.changes(before[node.name].sysfs, after.sysfs))
-        if node.name in step.quiet and after.writes != before[node.name].writes:
-            outcome.problems.append(f"{node.name} was written to, though nothing changed there")
+        if node.name in step.quiet:
+            written = await node.changed_since(before[node.name].writes)
+            outcome.problems += [
+                f"{node.name} was written to, though nothing changed there: {write}"
+                for write in written
+            ]
         expected = stage.expected(node) if step.tuned else ()
         outcome.nodes.append(NodeOutcome(node.name, expected, after, changed))
     return outcome

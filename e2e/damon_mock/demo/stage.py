@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,10 +56,20 @@ class DemoNode:
         """Look into the emulator."""
         return observation.read(await asyncio.to_thread(self._dump))
 
-    def _dump(self) -> Mapping[str, Any]:
+    async def changed_since(self, writes: int) -> list[str]:
+        """Return what was written since there were so many writes, statistics left out."""
+        dump = await asyncio.to_thread(self._dump, writes)
+        return [
+            f"{record['path']} <- {record['value']}"
+            for record in dump["writes"]
+            # Asks for the kernel's counters every 30 s; it changes nothing.
+            if not str(record["value"]).startswith("update_")
+        ]
+
+    def _dump(self, since_write: int = sys.maxsize) -> Mapping[str, Any]:
         control = Control(self.control_path)
         try:
-            return control.do("dump")
+            return control.do("dump", since_write=since_write, since_event=sys.maxsize)
         finally:
             control.close()
 
