@@ -1,0 +1,97 @@
+"""The chart, installed by Helm as a user would, with values for the mocks."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from tests_kind.api import Api, eventually
+from tests_kind.nodes import run
+
+ROOT: Final = Path(__file__).parents[2]
+CHART: Final = ROOT / "helm/damon-operator"
+NAME: Final = "damon-operator"
+NAMESPACE: Final = "damon-system"
+VERSION: Final = next(
+    line.split('"')[1]
+    for line in (ROOT / "pyproject.toml").read_text().splitlines()
+    if line.startswith("version = ")
+)
+_PREFIX: Final = os.environ.get("IMAGE_PREFIX", "localhost/damon-operator")
+AGENT_IMAGE: Final = f"{_PREFIX}/agent:{os.environ.get('IMAGE_TAG', VERSION)}"
+"""Pods of the tests run from it too: where there is no registry, it is an image that is there."""
+
+VALUES: Final[dict[str, Any]] = {
+    "image": {"prefix": _PREFIX, "tag": os.environ.get("IMAGE_TAG", VERSION), "pullPolicy": "Never"},
+    "agent": {
+        "hostPaths": {
+            "damon": "/var/lib/damon-mock/damon",
+            "module": "/var/lib/damon-mock/module",
+        },
+        "nestedPidNamespace": True,
+    },
+    "policies": {"annotations": {"max": 75}},
+}
+
+
+class Release:
+    """The one release of the suite."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def install(self, **more: Any) -> None:
+        """Install or upgrade with the suite's values and further ones; wait until all is ready."""
+        values = {**VALUES, **more}
+        run(
+            ["helm", "upgrade", "--install", NAME, str(CHART), "--namespace", NAMESPACE]
+            + ["--create-namespace", "--values", "-", "--wait", "--timeout", "240s"],
+            given=json.dumps(values),
+        )
+        self.ready()
+
+    def rollback(self) -> None:
+        """Back to the revision before."""
+        run(["helm", "rollback", NAME, "--namespace", NAMESPACE, "--wait", "--timeout", "240s"])
+        self.ready()
+
+    def uninstall(self) -> None:
+        """Take it away, hooks included."""
+        run(["helm", "uninstall", NAME, "--namespace", NAMESPACE, "--wait", "--timeout", "300s"])
+
+    def ready(self, within_s: float = 180) -> None:
+        """Wait until operator and agents run as the newest revision says."""
+        eventually("operator and agents are ready", self._is_ready, within_s)
+
+    def agents(self) -> dict[str, dict[str, Any]]:
+        """Return node -> agent pod, without those that are ending."""
+        return {p["spec"]["nodeName"]: p for p in self.pods("agent")}
+
+    def leader(self) -> str:
+        """Return the pod that holds the lease."""
+        lease = self._api.get("leases", NAME, NAMESPACE)
+        return str(lease["spec"].get("holderIdentity") or "")
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """Return the pods of a component, without those that are ending."""
+        return [
+            p
+            for p in self._api.get("pods", namespace=NAMESPACE)
+            if (p["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == component
+            and "deletionTimestamp" not in p["metadata"]
+            and p["spec"].get("nodeName")
+        ]
+
+    def _is_ready(self) -> bool:
+        operator = self._api.get("deployments", NAME, NAMESPACE)
+        agents = self._api.get("daemonsets", f"{NAME}-agent", NAMESPACE)
+        wanted, have = operator["spec"]["replicas"], operator["status"]
+        nodes = len(self._api.get("nodes"))
+        state = agents["status"]
+        return (
+            have.get("observedGeneration") == operator["metadata"]["generation"]
+            and have.get("updatedReplicas") == have.get("readyReplicas") == wanted
+            and have.get("replicas") == wanted
+            and state.get("observedGeneration") == agents["metadata"]["generation"]
+            and state.get("updatedNumberScheduled") == state.get("numberReady") == nodes
+        )
