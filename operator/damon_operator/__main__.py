@@ -53,6 +53,8 @@ async def operate(settings: Settings) -> int:
             settings=handlers.settings(),
             clusterwide=True,
             standalone=True,
+            # Else kopf makes one up from the name of the user: in an image a bare uid has none.
+            identity=settings.identity,  # type: ignore[arg-type]  # a NewType of str, not exported
             liveness_endpoint=settings.liveness_endpoint,
             stop_flag=doors.stop,
         )

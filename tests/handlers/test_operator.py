@@ -154,3 +154,14 @@ def test_without_an_api_server_to_talk_to_it_says_so(monkeypatch, caplog):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert main(["--liveness-port", "0"]) == 2
     assert "--kubeconfig" in caplog.text
+
+
+async def test_a_uid_without_a_name_is_no_reason_not_to_start(lab, monkeypatch):
+    def nobody():
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    async with lab.operator() as running:
+        lab.api.cluster.create(lab.tuning("t"))
+        await lab.eventually(lambda: lab.planned() or running.done())
+        assert lab.planned() == {"web": 30}
