@@ -41,9 +41,12 @@ def api_fixture() -> Api:
 
 
 @pytest.fixture(name="nodes", scope="session")
-def nodes_fixture() -> dict[str, Node]:
+def nodes_fixture() -> Iterator[dict[str, Node]]:
     """Every node with a mock, by name."""
-    return machines.from_environment()
+    found = machines.from_environment()
+    yield found
+    for node in found.values():
+        node.control.close()
 
 
 @pytest.fixture(name="workers", scope="session")

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Node:
 
     def observe(self) -> Observation:
         """Return what the mock's kernel copy and its files show."""
-        return observation.read(self.dump())
+        nothing = {"since_write": sys.maxsize, "since_event": sys.maxsize}
+        return observation.read({"nr_writes": 0, **self.dump(**nothing)})
 
     def writes(self) -> int:
         """Return how many writes there were so far; `stat` commands read, and are left out."""

@@ -50,11 +50,6 @@ def pods_fixture(api: Api, release: Release, workers: tuple[Node, Node]) -> Iter
     workloads.gone(f"static-{one}")
 
 
-@pytest.fixture(name="seen", scope="module")
-def seen_fixture(api: Api) -> dict[str, object]:
-    return {}
-
-
 EXPECTED = {
     "database": (83, "protected", "priorityClass/critical", 1),
     "web": (66, "ladder", "priorityClass/standard", 2),

@@ -1,0 +1,110 @@
+"""The life of a release: upgrade, rollback, uninstall, and a fresh start."""
+
+from typing import Any
+
+from tests_kind.api import Api, Body, eventually
+from tests_kind.nodes import Node, run
+from tests_kind.release import NAME, NAMESPACE, VALUES, Release
+from tests_kind.truth import Truth, pids_of, remains
+from tests_kind.workloads import Workloads, pod
+
+
+def _threads(node: Node) -> dict[int, int]:
+    return {lane.index: lane.thread for lane in node.observe().lanes}
+
+
+def test_an_upgrade_and_a_rollback_reach_every_pod_and_leave_the_kernel_alone(
+    tuning: Body,
+    workloads: Workloads,
+    truth: Truth,
+    release: Release,
+    workers: tuple[Node, Node],
+) -> None:
+    node = workers[0]
+    workloads.start(pod("steady", node.name, priority="40"))
+    truth.holds()
+    threads = _threads(node)
+    changed: dict[str, Any] = {
+        "agent": {**VALUES["agent"], "logLevel": "debug"},
+        "operator": {"debounceMilliseconds": 200, "logLevel": "debug"},
+    }
+    release.install(**changed)
+    assert _arguments(release, "agent", "--log-level=debug")
+    assert _arguments(release, "operator", "--debounce-ms=200")
+    truth.holds()
+    assert threads.items() <= _threads(node).items()
+    release.rollback()
+    assert _arguments(release, "agent", "--log-level=info")
+    assert _arguments(release, "operator", "--debounce-ms=100")
+    truth.holds()
+    assert threads.items() <= _threads(node).items()
+
+
+def test_an_uninstall_leaves_nothing_and_a_new_installation_adopts_nothing_stale(
+    tuning: Body,
+    workloads: Workloads,
+    truth: Truth,
+    release: Release,
+    nodes: dict[str, Node],
+    workers: tuple[Node, Node],
+    api: Api,
+) -> None:
+    node = workers[0]
+    before, stays = workloads.start(
+        pod("before", node.name, priority="40"), pod("stays", node.name, priority="60")
+    )
+    truth.holds()
+    stale = pids_of(before, node.processes())
+    release.uninstall()
+    try:
+        for machine in nodes.values():
+            assert remains(machine) == []
+        assert _left(api) == {
+            "customresourcedefinition.apiextensions.k8s.io/damonnodes.damon-operator.io",
+            "customresourcedefinition.apiextensions.k8s.io/damontunings.damon-operator.io",
+        }
+        assert api.get("damonnodes") == []
+        assert [t["metadata"]["name"] for t in api.get("damontunings")] == ["default"]
+        workloads.delete("before")
+    finally:
+        release.install()
+    truth.holds()
+    carried = {pid for machine in nodes.values() for lane in machine.observe().lanes for pid in lane.pids}
+    assert not stale & carried
+    assert pids_of(stays, node.processes()) <= carried
+
+
+def _left(api: Api) -> set[str]:
+    """Return everything in the cluster that carries the release's labels, or its namespace."""
+    kinds = run(
+        ["kubectl", "api-resources", "--verbs=list", "--no-headers", "--output", "name"]
+    ).split()
+    skipped = {"events", "events.events.k8s.io", "componentstatuses"}
+    listed = ",".join(kind for kind in kinds if kind not in skipped)
+    labelled = f"app.kubernetes.io/instance={NAME}"
+
+    def gone() -> bool:
+        pods = api.get("pods", namespace=NAMESPACE)
+        return not pods
+
+    eventually("the pods have ended", gone)
+    everywhere = run(
+        ["kubectl", "get", listed, "--all-namespaces", "--selector", labelled]
+        + ["--output", "name", "--ignore-not-found"]
+    ).split()
+    inside = run(
+        ["kubectl", "get", listed, "--namespace", NAMESPACE, "--output", "name"]
+        + ["--ignore-not-found", "--field-selector", f"metadata.namespace={NAMESPACE}"]
+    ).split()
+    own = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
+    crds = {
+        name
+        for name in run(["kubectl", "get", "crds", "--output", "name"]).split()
+        if "damon-operator.io" in name
+    }
+    return set(everywhere) | (set(inside) - own) | crds
+
+
+def _arguments(release: Release, component: str, wanted: str) -> bool:
+    pods = release.pods(component)
+    return bool(pods) and all(wanted in p["spec"]["containers"][0]["args"] for p in pods)

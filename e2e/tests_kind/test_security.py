@@ -1,0 +1,191 @@
+"""What tokens and pods of the chart may do, as the API server sees it."""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from tests_kind.api import Api, Body, Refused, eventually
+from tests_kind.nodes import Node
+from tests_kind.release import NAME, NAMESPACE, Release
+from tests_kind.workloads import pod
+
+AGENT = f"{NAME}-agent"
+
+
+class Holder:
+    """Whoever holds a token, and nothing else."""
+
+    def __init__(self, api: Api, token: str) -> None:
+        self._api = api
+        self._token = token
+
+    def kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run kubectl with the token alone: a client certificate would speak first."""
+        command = ["kubectl", "--kubeconfig", os.devnull, "--server", self._api.server]
+        command += ["--certificate-authority", self._api.authority, "--token", self._token]
+        return subprocess.run([*command, *arguments], check=False, capture_output=True, text=True)
+
+    def refused(self, *arguments: str, because: str = "forbidden") -> str:
+        """Return the API server's words; AssertionError if it did what was asked."""
+        done = self.kubectl(*arguments)
+        assert done.returncode != 0, done.stdout
+        assert because in done.stderr
+        return done.stderr
+
+    def patch(self, name: str, change: Body, *, status: bool) -> tuple[str, ...]:
+        """Return the arguments that change a DamonNode."""
+        where = ("--subresource", "status") if status else ()
+        return ("patch", "damonnode", name, *where, "--type", "merge", "--patch", json.dumps(change))
+
+
+def _token(api: Api, account: str, bound_to: Body | None = None) -> str:
+    spec: Body = {"audiences": [], "expirationSeconds": 600}
+    if bound_to:
+        metadata = bound_to["metadata"]
+        spec["boundObjectRef"] = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+        }
+    where = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
+    return str(api.ask("POST", where, {"spec": spec})["status"]["token"])
+
+
+@pytest.fixture(name="plans")
+def plans_fixture(tuning: Body, workers: tuple[Node, Node], api: Api) -> None:
+    for node in workers:
+        eventually("there is a plan", lambda name=node.name: api.find("damonnodes", name))
+
+
+STATUS = {"status": {"targets": 7}}
+SPEC = {"spec": {"tuning": "mine"}}
+
+
+def test_an_agents_token_writes_the_status_of_its_own_node_and_nothing_else(
+    plans: None, release: Release, workers: tuple[Node, Node], api: Api
+) -> None:
+    own, other = workers[0].name, workers[1].name
+    agent = Holder(api, _token(api, AGENT, release.agents()[own]))
+    allowed = agent.kubectl(*agent.patch(own, STATUS, status=True))
+    assert allowed.returncode == 0, allowed.stderr
+    told = agent.refused(*agent.patch(other, STATUS, status=True), because="may not write")
+    assert own in told
+    assert other in told
+    agent.refused(*agent.patch(own, SPEC, status=False))
+    agent.refused(*agent.patch(other, SPEC, status=False))
+    agent.refused("delete", "damonnode", own)
+    agent.refused("get", "pods", "--all-namespaces")
+    agent.refused("delete", "pod", "anything", "--namespace", "shop")
+    agent.refused("run", "mine", "--image", "x", "--namespace", "shop")
+    agent.refused("get", "secrets", "--all-namespaces")
+    agent.refused("get", "secret", "any", "--namespace", NAMESPACE)
+    agent.refused("get", "nodes")
+    agent.refused("patch", "damontuning", "default", "--type", "merge", "--patch", "{}")
+
+
+def test_an_agents_token_that_is_bound_to_no_pod_writes_nothing(
+    plans: None, release: Release, workers: tuple[Node, Node], api: Api
+) -> None:
+    anybody = Holder(api, _token(api, AGENT))
+    for node in workers:
+        anybody.refused(*anybody.patch(node.name, STATUS, status=True), because="names no node")
+        anybody.refused(*anybody.patch(node.name, SPEC, status=False))
+    anybody.refused("get", "pods", "--all-namespaces")
+    anybody.refused("get", "secrets", "--all-namespaces")
+
+
+def test_the_operators_token_writes_no_status_of_a_node(
+    plans: None, release: Release, workers: tuple[Node, Node], api: Api
+) -> None:
+    operator = Holder(api, _token(api, NAME, release.pods("operator")[0]))
+    operator.refused(*operator.patch(workers[0].name, STATUS, status=True))
+    operator.refused("get", "secrets", "--all-namespaces")
+    operator.refused("delete", "pod", "anything", "--namespace", "shop")
+    operator.refused("create", "namespace", "mine")
+
+
+def test_not_even_an_administrator_writes_what_an_agent_should_have_seen(
+    plans: None, workers: tuple[Node, Node], api: Api
+) -> None:
+    with pytest.raises(Refused, match="only the agent of a node") as refusal:
+        api.patch("damonnodes", workers[0].name, STATUS, of="status")
+    assert refusal.value.code == 403
+
+
+def test_the_agent_runs_with_every_hardening_field_and_no_capability(
+    release: Release, nodes: dict[str, Node], api: Api
+) -> None:
+    agents = release.agents()
+    assert agents.keys() == nodes.keys()
+    for name, body in agents.items():
+        spec = body["spec"]
+        (container,) = spec["containers"]
+        context = container["securityContext"]
+        assert context["privileged"] is False
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["hostPID"] is True
+        assert "hostNetwork" not in spec
+        assert "hostIPC" not in spec
+        mounts = {m["name"]: m.get("readOnly", False) for m in container["volumeMounts"]}
+        assert {n for n, read_only in mounts.items() if not read_only} == {"damon", "state"}
+        # What the kernel made of it, by the node's own /proc.
+        identity = body["status"]["containerStatuses"][0]["containerID"].partition("://")[2]
+        (pid,) = nodes[name].processes()[identity]
+        status = _status(nodes[name], pid)
+        assert int(status["CapEff"], 16) == 0
+        assert int(status["CapBnd"], 16) == 0
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == "2"
+
+
+def test_the_operator_is_restricted(release: Release, nodes: dict[str, Node]) -> None:
+    for body in release.pods("operator"):
+        context = body["spec"]["containers"][0]["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["readOnlyRootFilesystem"] is True
+        assert "hostPID" not in body["spec"]
+        node = nodes[body["spec"]["nodeName"]]
+        identity = body["status"]["containerStatuses"][0]["containerID"].partition("://")[2]
+        (pid,) = node.processes()[identity]
+        status = _status(node, pid)
+        assert status["Uid"].split() == ["65532"] * 4
+        assert int(status["CapEff"], 16) == 0
+
+
+def test_the_creator_of_a_pod_cannot_raise_it_above_the_bounds(
+    tuning: Body, api: Api, workers: tuple[Node, Node], release: Release
+) -> None:
+    body = pod("raised", workers[0].name, priority="99")
+    told = _applied(body, "--dry-run=server")
+    assert told.returncode == 0
+    assert "outside 1 to 75" in told.stderr
+    values: dict[str, Any] = {"policies": {"annotations": {"action": "Deny", "max": 75}}}
+    release.install(**values)
+    try:
+        eventually("it is refused", lambda: _applied(body, "--dry-run=server").returncode != 0)
+        assert "outside 1 to 75" in _applied(body, "--dry-run=server").stderr
+        body["metadata"]["annotations"] = {"damon-operator.io/priority": "75"}
+        assert _applied(body, "--dry-run=server").returncode == 0
+    finally:
+        release.install()
+
+
+def _applied(body: Body, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["kubectl", "apply", "--filename", "-", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=json.dumps(body),
+    )
+
+
+def _status(node: Node, pid: int) -> dict[str, str]:
+    lines = (node.proc / str(pid) / "status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
