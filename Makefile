@@ -27,7 +27,7 @@ demo: setup ## Show the main job on this machine: two nodes, real processes, moc
 
 .PHONY: test
 test: setup ## Run all tests that need nothing but this machine (< 3 min)
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 .PHONY: check
 check: setup lint types imports crds-check chart-readme-check ## Everything that needs no run: format, lint, types, imports, what is generated
