@@ -38,13 +38,19 @@ class Refused(Exception):  # noqa: N818 - what the API server did, not a defect
 class Api:
     """`get("pods", "web", "shop")`; without a name, all of them as a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "") -> None:
+        """With a token, its holder and nobody else; else who KUBECONFIG says."""
         chosen = client.Configuration()
-        config.load_kube_config(client_configuration=chosen)
-        self.server: str = chosen.host
-        self.authority: str = chosen.ssl_ca_cert
+        load: Callable[..., None] = config.load_kube_config
+        load(client_configuration=chosen)
+        self.server = str(chosen.host)
+        self.authority = str(chosen.ssl_ca_cert)
+        self._who = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = urllib3.PoolManager(
-            ca_certs=chosen.ssl_ca_cert, cert_file=chosen.cert_file, key_file=chosen.key_file
+            ca_certs=chosen.ssl_ca_cert,
+            # A client certificate would speak before the token.
+            cert_file=None if token else chosen.cert_file,
+            key_file=None if token else chosen.key_file,
         )
 
     def get(self, plural: str, name: str = "", namespace: str = "") -> Any:
@@ -92,7 +98,7 @@ class Api:
             verb,
             self.server + where,
             body=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": kind, "Accept": "application/json"},
+            headers={"Content-Type": kind, "Accept": "application/json", **self._who},
             timeout=urllib3.Timeout(connect=5, read=30),
             retries=False,
         )
@@ -146,7 +152,9 @@ def path(plural: str, name: str = "", namespace: str = "") -> str:
     return "/".join(parts)
 
 
-def eventually(what: str, look: Callable[[], T | None], within_s: float = 90, pause_s: float = 0.3) -> T:
+def eventually(
+    what: str, look: Callable[[], T | None], within_s: float = 90, pause_s: float = 0.3
+) -> T:
     """Return what `look` returns as soon as that is true; AssertionError when time is up.
 
     A look may be refused or find nobody at home; only its last failure is told.

@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a cluster there is nothing to prove."""
     missing = [name for name in NEEDED if name not in os.environ]
     if missing:
-        reason = f"{', '.join(missing)} not set: eval \"$(e2e/kind/env.sh)\", or make test-kind"
+        reason = f'{", ".join(missing)} not set: eval "$(e2e/kind/env.sh)", or make test-kind'
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason=reason))

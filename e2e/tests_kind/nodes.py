@@ -87,8 +87,16 @@ class Node:
     def write(self, path: str, text: str) -> None:
         """Write a file in the node, all at once."""
         run(
-            [_engine(), "exec", "-i", self.name, "sh", "-c"]
-            + [f"cat > {shlex.quote(path)}.new && mv {shlex.quote(path)}.new {shlex.quote(path)}"],
+            [
+                _engine(),
+                "exec",
+                "-i",
+                self.name,
+                "sh",
+                "-c",
+                'cat > "$0.new" && mv "$0.new" "$0"',
+                path,
+            ],
             given=text,
         )
 
@@ -122,7 +130,7 @@ def _engine() -> str:
 def _innermost(text: str) -> str:
     # NB: every controller of cgroup v1 has a line of its own, all with the same containers.
     longest = max(text.splitlines(), key=lambda line: len(_CONTAINER.findall(line)))
-    return _CONTAINER.findall(longest)[-1]
+    return str(_CONTAINER.findall(longest)[-1])
 
 
 def _bytes(quantity: str) -> int:

@@ -22,7 +22,11 @@ AGENT_IMAGE: Final = f"{_PREFIX}/agent:{os.environ.get('IMAGE_TAG', VERSION)}"
 """Pods of the tests run from it too: where there is no registry, it is an image that is there."""
 
 VALUES: Final[dict[str, Any]] = {
-    "image": {"prefix": _PREFIX, "tag": os.environ.get("IMAGE_TAG", VERSION), "pullPolicy": "Never"},
+    "image": {
+        "prefix": _PREFIX,
+        "tag": os.environ.get("IMAGE_TAG", VERSION),
+        "pullPolicy": "Never",
+    },
     "agent": {
         "hostPaths": {
             "damon": "/var/lib/damon-mock/damon",
@@ -44,8 +48,10 @@ class Release:
         """Install or upgrade with the suite's values and further ones; wait until all is ready."""
         values = {**VALUES, **more}
         run(
-            ["helm", "upgrade", "--install", NAME, str(CHART), "--namespace", NAMESPACE]
-            + ["--create-namespace", "--values", "-", "--wait", "--timeout", "240s"],
+            [
+                *("helm", "upgrade", "--install", NAME, str(CHART), "--namespace", NAMESPACE),
+                *("--create-namespace", "--values", "-", "--wait", "--timeout", "240s"),
+            ],
             given=json.dumps(values),
         )
         self.ready()
@@ -88,7 +94,7 @@ class Release:
         wanted, have = operator["spec"]["replicas"], operator["status"]
         nodes = len(self._api.get("nodes"))
         state = agents["status"]
-        return (
+        return bool(
             have.get("observedGeneration") == operator["metadata"]["generation"]
             and have.get("updatedReplicas") == have.get("readyReplicas") == wanted
             and have.get("replicas") == wanted

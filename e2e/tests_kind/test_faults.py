@@ -141,9 +141,7 @@ def test_a_deleted_node_takes_its_plan_along_and_gets_a_new_one_when_it_returns(
     truth.holds()
     old = api.get("damonnodes", node.name)["metadata"]["uid"]
     api.delete("nodes", node.name)
-    eventually(
-        "its DamonNode goes", lambda: (api.find("damonnodes", node.name) or {}) == {}, 120
-    )
+    eventually("its DamonNode goes", lambda: (api.find("damonnodes", node.name) or {}) == {}, 120)
     node.run("systemctl restart kubelet")
     eventually("the node is back", lambda: _ready(api, node.name), 180)
     release.ready(300)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,19 +20,22 @@ PODS = 100
 AT_ONCE = 5
 
 
-class Starts(threading.Thread):
+class Starts:
     """Watches pods, and notes when the API server first says that each runs."""
 
     def __init__(self, api: Api) -> None:
-        super().__init__(name="starts", daemon=True)
         self._api = api
+        self._thread = threading.Thread(target=self._watch, name="starts", daemon=True)
         self._over = False
         self.seen: dict[str, float] = {}
         """Pod -> monotonic seconds of the first status that shows its container running."""
         self.started: dict[str, float] = {}
         """Pod -> unix seconds of the container's startedAt, whole ones."""
 
-    def run(self) -> None:
+    def begin(self) -> None:
+        self._thread.start()
+
+    def _watch(self) -> None:
         while not self._over:
             try:
                 for body in self._api.watch("pods", "shop"):
@@ -41,7 +45,7 @@ class Starts(threading.Thread):
 
     def end(self) -> None:
         self._over = True
-        self.join()
+        self._thread.join()
 
     def _note(self, body: Body) -> None:
         now = time.monotonic()
@@ -51,14 +55,16 @@ class Starts(threading.Thread):
         self.seen[name] = now
         state = body["status"]["containerStatuses"][0]["state"]["running"]
         self.started[name] = (
-            datetime.strptime(state["startedAt"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+            datetime.strptime(state["startedAt"], "%Y-%m-%dT%H:%M:%SZ")
+            .replace(tzinfo=UTC)
+            .timestamp()
         )
 
 
 @pytest.fixture(name="starts")
 def starts_fixture(api: Api) -> Iterator[Starts]:
     starts = Starts(api)
-    starts.start()
+    starts.begin()
     yield starts
     starts.end()
 
@@ -80,11 +86,12 @@ def test_a_hundred_pod_starts_are_in_the_kernel_soon_after_they_run(
     by_kubelet: dict[str, float] = {}
     for first in range(0, PODS, AT_ONCE):
         batch = workloads.start(*bodies[first : first + AT_ONCE])
-        # Looked up at once: each look brings what the mock has logged only since the batch before.
         for node in workers:
             mine = [b for b in batch if b["spec"]["nodeName"] == node.name]
             pids = {b["metadata"]["name"]: pids_of(b, node.processes()) for b in mine}
-            for name, targets in eventually("all are targets", lambda: _targets(node, pids)).items():
+            for name, targets in eventually(
+                "all are targets", partial(_targets, node, pids)
+            ).items():
                 latencies[name] = targets - starts.seen[name]
                 offset = time.time() - time.monotonic()
                 by_kubelet[name] = targets + offset - starts.started[name]
@@ -110,7 +117,9 @@ def _targets(node: Node, pids: dict[str, frozenset[int]]) -> dict[str, float] | 
     for name, wanted in pids.items():
         (pid,) = wanted
         writes = [
-            w for w in dump["writes"] if w["path"].endswith("/pid_target") and w["value"].strip() == str(pid)
+            w
+            for w in dump["writes"]
+            if w["path"].endswith("/pid_target") and w["value"].strip() == str(pid)
         ]
         if not writes:
             return None

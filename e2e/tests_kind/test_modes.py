@@ -90,7 +90,8 @@ def test_of_two_tunings_for_a_node_the_one_with_precedence_governs_it(
     assert overridden == ("True", "PartlyOverridden")
     api.patch("damontunings", "special", {"spec": {"precedence": -10}})
     eventually(
-        "precedence decides", lambda: api.get("damonnodes", node.name)["spec"]["tuning"] == "default"
+        "precedence decides",
+        lambda: api.get("damonnodes", node.name)["spec"]["tuning"] == "default",
     )
     truth.holds()
     api.delete("damontunings", "special")

@@ -14,7 +14,9 @@ MANIFESTS = "/etc/kubernetes/manifests"
 
 
 @pytest.fixture(name="pods", scope="module")
-def pods_fixture(api: Api, release: Release, workers: tuple[Node, Node]) -> Iterator[dict[str, Body]]:
+def pods_fixture(
+    api: Api, release: Release, workers: tuple[Node, Node]
+) -> Iterator[dict[str, Body]]:
     """Run all of them at once; return them by name."""
     one, two = workers[0].name, workers[1].name
     workloads = Workloads(api)
@@ -23,7 +25,12 @@ def pods_fixture(api: Api, release: Release, workers: tuple[Node, Node]) -> Iter
     workers[0].write(f"{MANIFESTS}/static.yaml", yaml.safe_dump(static))
     started = workloads.start(
         pod("database", one, class_name="critical"),
-        pod("web", one, class_name="standard", containers=[container("server"), container("log-shipper")]),
+        pod(
+            "web",
+            one,
+            class_name="standard",
+            containers=[container("server"), container("log-shipper")],
+        ),
         pod("report", one, priority="40"),
         pod("compile", one, namespace="builds"),
         pod("profiler", one, exempt="true"),
@@ -32,7 +39,12 @@ def pods_fixture(api: Api, release: Release, workers: tuple[Node, Node]) -> Iter
         pod("cart", two),
         pod("greedy", two, priority="90"),
         pod("garbage", two, priority="very high"),
-        pod("forks", two, priority="60", containers=[container("main", "sleep inf & sleep inf & wait")]),
+        pod(
+            "forks",
+            two,
+            priority="60",
+            containers=[container("main", "sleep inf & sleep inf & wait")],
+        ),
         pod(
             "staged",
             two,
@@ -78,7 +90,7 @@ def test_the_pod_has_its_priority_lane_and_mark(
 ) -> None:
     truth.holds()
     node = nodes[pods[name]["spec"]["nodeName"]]
-    priority, role, source, processes = EXPECTED[name]
+    priority, role, _, processes = EXPECTED[name]
     pids = pids_of(pods[name], node.processes())
     assert len(pids) == processes
     lanes = [lane for lane in node.observe().lanes if pids & set(lane.pids)]
@@ -94,13 +106,17 @@ def test_the_pod_has_its_priority_lane_and_mark(
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_plan_says_what_decided(name: str, pods: dict[str, Body], tuning: Body, api: Api) -> None:
+def test_the_plan_says_what_decided(
+    name: str, pods: dict[str, Body], tuning: Body, api: Api
+) -> None:
     priority, _, source, _ = EXPECTED[name]
     body = pods[name]
 
     def planned() -> tuple[int, str] | None:
         plan = api.get("damonnodes", body["spec"]["nodeName"])["spec"]["pods"]
-        found = [(p["priority"], p["source"]) for p in plan if p["name"] == body["metadata"]["name"]]
+        found = [
+            (p["priority"], p["source"]) for p in plan if p["name"] == body["metadata"]["name"]
+        ]
         return found[0] if found else None
 
     assert eventually(f"{name} is planned", planned) == (priority, source)

@@ -10,7 +10,12 @@ from tests_kind.api import Api, Body, eventually
 from tests_kind.release import CHART, NAME, NAMESPACE, ROOT, Release
 
 BAD: list[tuple[str, dict[str, Any], str, str]] = [
-    ("protection", {"protectFrom": 10, "eagerUpTo": 20}, "spec", "eagerUpTo must be below protectFrom"),
+    (
+        "protection",
+        {"protectFrom": 10, "eagerUpTo": 20},
+        "spec",
+        "eagerUpTo must be below protectFrom",
+    ),
     ("type", {"protectFrom": "high"}, "spec.protectFrom", "must be of type integer"),
     ("bound", {"protectFrom": 101}, "spec.protectFrom", "less than or equal to 100"),
     ("unquoted Off", {"mode": False}, "spec.mode", "must be of type string"),
@@ -152,8 +157,10 @@ def _tuning(spec: dict[str, Any]) -> Body:
 
 def test_the_crds_alone_can_be_applied(release: Release) -> None:
     done = subprocess.run(
-        ["kubectl", "apply", "--server-side", "--force-conflicts", "--dry-run=server"]
-        + ["--filename", str(ROOT / "crds")],
+        [
+            *("kubectl", "apply", "--server-side", "--force-conflicts", "--dry-run=server"),
+            *("--filename", str(ROOT / "crds")),
+        ],
         check=False,
         capture_output=True,
         text=True,

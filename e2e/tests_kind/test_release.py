@@ -69,18 +69,15 @@ def test_an_uninstall_leaves_nothing_and_a_new_installation_adopts_nothing_stale
     finally:
         release.install()
     truth.holds()
-    carried = {pid for machine in nodes.values() for lane in machine.observe().lanes for pid in lane.pids}
+    carried = {
+        pid for machine in nodes.values() for lane in machine.observe().lanes for pid in lane.pids
+    }
     assert not stale & carried
     assert pids_of(stays, node.processes()) <= carried
 
 
 def _left(api: Api) -> set[str]:
     """Return everything in the cluster that carries the release's labels, or its namespace."""
-    kinds = run(
-        ["kubectl", "api-resources", "--verbs=list", "--no-headers", "--output", "name"]
-    ).split()
-    skipped = {"events", "events.events.k8s.io", "componentstatuses"}
-    listed = ",".join(kind for kind in kinds if kind not in skipped)
     labelled = f"app.kubernetes.io/instance={NAME}"
 
     def gone() -> bool:
@@ -88,21 +85,28 @@ def _left(api: Api) -> set[str]:
         return not pods
 
     eventually("the pods have ended", gone)
-    everywhere = run(
-        ["kubectl", "get", listed, "--all-namespaces", "--selector", labelled]
-        + ["--output", "name", "--ignore-not-found"]
-    ).split()
-    inside = run(
-        ["kubectl", "get", listed, "--namespace", NAMESPACE, "--output", "name"]
-        + ["--ignore-not-found", "--field-selector", f"metadata.namespace={NAMESPACE}"]
-    ).split()
+    everywhere = _names(_kinds("true") + _kinds("false"), "--all-namespaces", f"-l={labelled}")
+    inside = _names(_kinds("true"), "--namespace", NAMESPACE)
     own = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
     crds = {
         name
         for name in run(["kubectl", "get", "crds", "--output", "name"]).split()
         if "damon-operator.io" in name
     }
-    return set(everywhere) | (set(inside) - own) | crds
+    return everywhere | (inside - own) | crds
+
+
+def _kinds(namespaced: str) -> list[str]:
+    """Return everything that can be listed; Events are history, not objects of the release."""
+    said = run(
+        ["kubectl", "api-resources", "--verbs=list", "--output=name", f"--namespaced={namespaced}"]
+    )
+    skipped = ("events", "events.events.k8s.io", "componentstatuses")
+    return [kind for kind in said.split() if kind not in skipped]
+
+
+def _names(kinds: list[str], *chosen: str) -> set[str]:
+    return set(run(["kubectl", "get", ",".join(kinds), *chosen, "--output=name"]).split())
 
 
 def _arguments(release: Release, component: str, wanted: str) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from tests_kind.api import Api, until_nothing
+from tests_kind.nodes import Node
+
 from damon_mock.demo import expectation, observation
 from damon_mock.demo.expectation import ExpectedPod
 from damon_mock.demo.observation import Observation
-
-from tests_kind.api import Api, until_nothing
-from tests_kind.nodes import Node
 
 Pod = Mapping[str, Any]
 

@@ -70,7 +70,9 @@ class Workloads:
         """Create pods and wait until all their containers run; return them as they are then."""
         for body in pods:
             self.create(body)
-        return [self.running(body["metadata"]["name"], body["metadata"]["namespace"]) for body in pods]
+        return [
+            self.running(body["metadata"]["name"], body["metadata"]["namespace"]) for body in pods
+        ]
 
     def create(self, body: Body) -> None:
         """Create a pod and remember to delete it."""
