@@ -125,9 +125,8 @@ def test_rights_of_hooks_exist_while_the_hook_runs_only(render):
         for o in ours:
             notes = o["metadata"]["annotations"]
             assert notes["helm.sh/hook"] == event
-            if o["kind"] != "Pod":
-                deleted = notes["helm.sh/hook-delete-policy"]
-                assert deleted == "before-hook-creation,hook-succeeded"
+            deleted = notes["helm.sh/hook-delete-policy"]
+            assert deleted == "before-hook-creation,hook-succeeded"
         runs = [o for o in ours if o["kind"] in {"Job", "Pod"}]
         others = [o for o in ours if o not in runs]
         weight = "helm.sh/hook-weight"
