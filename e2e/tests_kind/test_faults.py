@@ -145,7 +145,7 @@ def test_a_deleted_node_takes_its_plan_along_and_gets_a_new_one_when_it_returns(
     node.run("systemctl restart kubelet")
     eventually("the node is back", lambda: _ready(api, node.name), 180)
     release.ready(300)
-    # Whether the pod is collected before its node is back is a race: the kernel is right either way.
+    # Whether the pod is collected before its node is back is a race; either is right.
     truth.holds(node.name)
     workloads.start(pod("found", node.name, priority="40"))
     truth.holds()
