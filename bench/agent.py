@@ -278,7 +278,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print data instead of a table")
-    parser.add_argument("--seconds", type=float, default=20, help="how long to watch it idle")
+    parser.add_argument("--seconds", type=float, default=66, help="how long to watch it idle")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="damon-bench-") as directory:
         result = measure(Path(directory), options.seconds)

@@ -24,11 +24,15 @@ from damon_agent.kernel.sysfs import Sysfs
 from damon_agent.kernel.tree import Context, Scheme, render, targets
 from damon_contract.v1alpha1.node import NodeReason
 
-SWEEP_US: Final = 60_000_000
-"""How often all files are compared with what they should read."""
+SWEEP_US: Final = 600_000_000
+"""How often all files are compared with what they should read: thousands on a full node. What is
+written is compared at each commit anyway; this is for somebody else's pen."""
 
-STATS_US: Final = 30_000_000
-"""How often the kernel is asked for its counters."""
+SWEEP_APART_US: Final = 10_000_000
+"""Between the sweeps of two lanes, so that no tick has to do them all."""
+
+STATS_US: Final = 60_000_000
+"""How often the kernel is asked for its counters. Each lane's question wakes the agent twice."""
 
 STABLE_US: Final = 60_000_000
 """A kdamond that has run for so long starts with the shortest delay when it stops again."""
@@ -322,7 +326,7 @@ class Lane:
             self._was_on = True
             self._started_us = now_us
             self._committed_us = None
-            self._sweep_us = now_us + SWEEP_US
+            self._sweep_us = now_us + SWEEP_US + self.kdamond * SWEEP_APART_US
             self._stats_us = now_us + STATS_US
             self.counted_bytes = (0, 0)
             self.slots = slot_rules.taken(self.slots)

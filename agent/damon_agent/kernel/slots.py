@@ -9,6 +9,7 @@ changes hands is cleared by a dummy region in the same commit. What must survive
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from damon_agent.facts import Process
@@ -27,9 +28,13 @@ class Slot:
     """Whether a commit has put exactly this here, and the dummy region has been taken back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slots:
-    """The list of one kdamond, as it is in the kernel or on its way there."""
+    """The list of one kdamond, as it is in the kernel or on its way there.
+
+    It changes rarely and is asked often, by every lane about every other: what is derived from it
+    is kept.
+    """
 
     slots: tuple[Slot, ...] = ()
     leaving: tuple[Process, ...] = ()
@@ -37,12 +42,12 @@ class Slots:
     committed: bool = True
     """False from before the first sysfs write of a change until the kernel has taken it."""
 
-    @property
+    @cached_property
     def occupants(self) -> tuple[Process, ...]:
         """The processes in slots, in order."""
         return tuple(slot.process for slot in self.slots if slot.process is not None)
 
-    @property
+    @cached_property
     def carried(self) -> frozenset[Process]:
         """Every process the kernel may hold here; none of them may enter another kdamond."""
         return frozenset(self.occupants).union(self.leaving)

@@ -62,7 +62,7 @@ class DemoNode:
         return [
             f"{record['path']} <- {record['value']}"
             for record in dump["writes"]
-            # Asks for the kernel's counters every 30 s; it changes nothing.
+            # Asks for the kernel's counters now and then; it changes nothing.
             if not str(record["value"]).startswith("update_")
         ]
 
