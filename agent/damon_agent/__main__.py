@@ -130,9 +130,8 @@ def _directories(settings: Settings) -> Roots:
     """Open the directories; a real sysfs only with the credentials of a pod."""
     if settings.damon_root is None:
         raise StartError("no directory for DAMON")
-    in_cluster = settings.kubeconfig is None
     return Roots(
-        damon=DirectoryFiles(settings.damon_root, allow_sysfs=in_cluster),
+        damon=DirectoryFiles(settings.damon_root, allow_sysfs=settings.in_pod),
         # Only ever read.
         module=DirectoryFiles(settings.module_root, allow_sysfs=True),
     )

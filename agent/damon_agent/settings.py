@@ -28,6 +28,14 @@ class Settings:
     nested_pid_namespace: bool
     log_level: str
 
+    @property
+    def in_pod(self) -> bool:
+        """Whether the credentials are those Kubernetes mounts into a pod.
+
+        Only then may a real sysfs be opened: a directory named by hand proves nothing.
+        """
+        return self.kubeconfig is None and self.service_account == _SERVICE_ACCOUNT
+
 
 def parse(
     arguments: Sequence[str] | None,

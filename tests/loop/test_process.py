@@ -128,3 +128,16 @@ def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(machi
             ticker.shared.close()
         assert sum(kdamond.running for kdamond in emulator.kdamonds) == 1
         assert not [w for w in api.server.journal.writes() if w.subresource != "status"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "in_pod"),
+    [
+        pytest.param([], True, id="mounted by Kubernetes"),
+        pytest.param(["--service-account", "made-by-hand"], False, id="named by hand"),
+        pytest.param(["--kubeconfig", "config"], False, id="kubeconfig"),
+    ],
+)
+def test_only_credentials_mounted_into_a_pod_open_a_real_sysfs(arguments, in_pod):
+    needed = ["--node-name", NODE, "--damon-root", "damon", "--state-dir", "state"]
+    assert settings.parse([*needed, *arguments], {}).in_pod is in_pod
