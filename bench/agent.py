@@ -37,6 +37,23 @@ STRANGERS = 1500
 GOAL_RSS_MB = 50.0
 GOAL_CPU_PERCENT = 1.0
 GOAL_TICK_MS = 50.0
+MEMORY_STAT = "".join(
+    f"{name} {4096 * (number + 1)}\n"
+    for number, name in enumerate(
+        [
+            "anon",
+            "file",
+            *(f"something_else_{n}" for n in range(40)),
+            "workingset_refault_anon",
+            "workingset_refault_file",
+            *(f"yet_another_thing_{n}" for n in range(12)),
+        ]
+    )
+)
+"""As long as a kernel's, and of a pod of whom something has come back once."""
+MEMORY_PRESSURE = "".join(
+    f"{who} avg10=0.00 avg60=0.00 avg300=0.00 total=123456\n" for who in ("some", "full")
+)
 SOCKET_AGENT = """
 import sys
 from pathlib import Path
@@ -141,6 +158,8 @@ def build_node(root: Path, pids: list[int]) -> None:
         (cgroup / below).mkdir(parents=True)
         (cgroup / below / "cgroup.procs").write_text(f"{pid}\n")
         (cgroup / below / "memory.swap.max").write_text("max\n")
+        (cgroup / below).with_name("memory.stat").write_text(MEMORY_STAT)
+        (cgroup / below).with_name("memory.pressure").write_text(MEMORY_PRESSURE)
         put(proc, pid, f"0::/{below}", None, "sleeper")
 
 

@@ -30,3 +30,20 @@ class MemoryReading:
     """SwapTotal."""
     zone_high_bytes: int
     """Sum of the zones' high watermarks; below it kswapd reclaims on its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodMemory:
+    """A pod's memory at one moment, as its own cgroup says."""
+
+    resident_bytes: int
+    """Anonymous memory and page cache charged to it: `anon` and `file` of memory.stat."""
+    anonymous_bytes: int
+    """Anonymous memory, resident or swapped out; without what is swapped where nothing ever came
+    back."""
+    refaults: int | None
+    """Anonymous pages that were evicted and came back since the cgroup was made
+    (workingset_refault_anon of memory.stat)."""
+    pressure_bp: int | None
+    """Share of the last 10 s in which some process waited for memory, in 1/10,000 (`some avg10` of
+    memory.pressure)."""

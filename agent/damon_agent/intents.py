@@ -3,6 +3,10 @@
 Durations and sizes stay as people write them up to here: this is the kernel's door.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
+
+from damon_agent.brake import Limits
 from damon_agent.facts import MemoryReading, Process
 from damon_agent.kernel.intent import Intent, Member
 from damon_agent.node.resolver import Resolution
@@ -52,3 +56,38 @@ def members(pods: tuple[PlannedPod, ...], resolution: Resolution) -> tuple[Membe
                 if owner is None or pod.priority > owner.priority:
                     owners[process] = pod
     return tuple(Member(process, pod.uid, pod.priority) for process, pod in owners.items())
+
+
+def limits(spec: DamonNodeSpec) -> Limits | None:
+    """Return what the brake goes by; None where no pod is to be spared."""
+    brake = spec.settings.brake
+    if spec.mode != "Enforce" or not brake.enabled:
+        return None
+    return Limits(
+        pressure_permille=brake.pressure_permille,
+        refaults_permille=brake.refaults_permille,
+        spare_us=microseconds(brake.spare_for),
+        spare_at_most_us=microseconds(brake.spare_for_at_most),
+    )
+
+
+def spare(members: tuple[Member, ...], spared: Collection[str]) -> tuple[Member, ...]:
+    """Return the members, with those of the pods `spared` (by uid) marked."""
+    if not spared:
+        return members
+    return tuple(
+        replace(member, spared=True) if member.pod_uid in spared else member for member in members
+    )
+
+
+def homes(spec: DamonNodeSpec, resolution: Resolution) -> dict[str, tuple[str, ...]]:
+    """Return the cgroup directories of the containers of each pod that may be reclaimed."""
+    return {
+        pod.uid: tuple(
+            resolution.homes[container.id]
+            for container in pod.containers
+            if container.id in resolution.homes
+        )
+        for pod in spec.pods
+        if pod.priority < spec.settings.protect_from
+    }

@@ -17,6 +17,7 @@ from damon_agent.node.exits import Exits
 from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.resolver import Resolution, Resolver
 from damon_agent.plans.plan import Latest, Plan
+from damon_agent.sparing import Sparing
 from damon_contract import quantities
 from damon_contract.v1alpha1.node import DamonNodeStatus, NodeReason
 from damon_contract.v1alpha1.tuning import Safety
@@ -71,6 +72,7 @@ class Loop:
         self._bell = bell
         self._release = release
         self._looks = Looks()
+        self._sparing = Sparing(clock)
         self._resolution = _NOTHING
         self._members: tuple[Member, ...] = ()
         self._resolved_for: Plan | None = None
@@ -132,11 +134,11 @@ class Loop:
         expired = now_us >= expires_us
         in_force = None if expired else latest.plan
         self._look(in_force, now_us)
-        self._intent = (
-            None
-            if in_force is None
-            else intents.intent(in_force.spec, self._members, self._memory.read(now_us))
-        )
+        self._intent = None
+        self._sparing.look(in_force.spec if in_force else None, self._resolution, now_us)
+        if in_force is not None:
+            members = intents.spare(self._members, self._sparing.spared.keys())
+            self._intent = intents.intent(in_force.spec, members, self._memory.read(now_us))
         self._report = self._driver.step(self._intent, now_us)
         self._tell(latest, expired=expired)
         return min(
@@ -180,6 +182,8 @@ class Loop:
                 intent=self._intent,
                 resolution=self._resolution,
                 report=self._report,
+                spared=self._sparing.spared,
+                unseen=self._sparing.unseen,
                 failure=failure,
             ),
             previous=self._status.conditions,

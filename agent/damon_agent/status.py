@@ -1,8 +1,9 @@
 """What the agent says about its node. Pure: facts in, `DamonNodeStatus` out."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Literal
 
 from damon_agent.kernel import ladder
@@ -12,6 +13,8 @@ from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
+    MAX_SPARED_SHOWN,
+    BrakeStatus,
     DamonNodeStatus,
     Kernel,
     Lane,
@@ -20,6 +23,7 @@ from damon_contract.v1alpha1.node import (
     NodeReason,
     PlannedContainer,
     PodStatus,
+    Spared,
 )
 
 _UNAVAILABLE: Final = frozenset(
@@ -49,6 +53,10 @@ class Observation:
     resolution: Resolution
     report: Report | None
     """None before the driver's first step."""
+    spared: Mapping[str, Spared] = field(default_factory=dict)
+    """By uid: pods that the brake keeps from being reclaimed."""
+    unseen: int | None = None
+    """Pods the brake can't see; None: there is no brake now."""
     failure: Fault | None = None
     """Why the tick did not come to its end."""
 
@@ -71,6 +79,11 @@ def build(
         lanes=tuple(_lane(lane) for lane in report.lanes) if report else (),
         pods=_pods(plan, seen) if plan else (),
         targets=sum(lane.targets for lane in report.lanes) if report else 0,
+        brake=(
+            None
+            if seen.unseen is None
+            else BrakeStatus(spared=len(seen.spared), unseen=seen.unseen)
+        ),
     )
 
 
@@ -148,11 +161,17 @@ def _applied(seen: Observation, faults: Sequence[Fault]) -> Verdict:
 
 def _summary(plan: Plan, seen: Observation) -> str:
     running = {member.pod_uid for member in seen.intent.members} if seen.intent else set()
-    text = f"{len(running)} of {len(plan.spec.pods)} planned pods have processes"
-    if seen.intent is not None and not seen.intent.memory.swap_total_bytes:
-        return f"{text}; the node has no swap, so anonymous memory would not be given up"
     held = sum(not _swappable(pod.containers, seen) for pod in plan.spec.pods)
-    return f"{text}; {held} may not swap (memory.swap.max 0)" if held else text
+    swap = f"{held} may not swap (memory.swap.max 0)" if held else ""
+    if seen.intent is not None and not seen.intent.memory.swap_total_bytes:
+        swap = "the node has no swap, so anonymous memory would not be given up"
+    parts = [
+        f"{len(running)} of {len(plan.spec.pods)} planned pods have processes",
+        swap,
+        f"{len(seen.spared)} are spared for a while (status.pods[].spared)" if seen.spared else "",
+        f"the brake can't see {seen.unseen} (no memory.stat of cgroup v2)" if seen.unseen else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _ready(applied: Verdict, faults: Sequence[Fault]) -> Verdict:
@@ -223,6 +242,10 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
     counts = Counter(member.pod_uid for member in seen.intent.members) if seen.intent else Counter()
     has_swap = seen.intent is None or seen.intent.memory.swap_total_bytes > 0
     placed = seen.report.placed if seen.report else {}
+    spared = {
+        pod.uid: seen.spared[pod.uid]
+        for pod in islice((p for p in plan.spec.pods if p.uid in seen.spared), MAX_SPARED_SHOWN)
+    }
     return tuple(
         PodStatus(
             uid=pod.uid,
@@ -230,6 +253,7 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
             kdamond=placed.get(pod.uid),
             processes=counts[pod.uid],
             swappable=has_swap and _swappable(pod.containers, seen),
+            spared=spared.get(pod.uid),
         )
         for pod in plan.spec.pods
     )

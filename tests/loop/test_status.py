@@ -12,7 +12,7 @@ from damon_agent.kernel.report import Fault, LaneReport, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
 from damon_agent.plans.reporter import wire
-from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, NodeReason
+from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, NodeReason, Spared
 
 NOW = "2026-11-23T07:00:00Z"
 MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28)
@@ -102,7 +102,16 @@ def lane(kdamond):
 
 def test_the_largest_plan_with_the_worst_faults_stays_below_64_kib():
     faults = [Fault(reason, "x" * 5000) for reason in NodeReason]
-    built = build(seen(plan(MAX_PODS), faults=faults, lanes=[lane(n) for n in range(8)]))
+    held = plan(MAX_PODS)
+    built = build(
+        seen(
+            held,
+            faults=faults,
+            lanes=[lane(n) for n in range(8)],
+            spared={pod.uid: Spared(until=NOW, cause="Pressure") for pod in held.spec.pods},
+            unseen=MAX_PODS,
+        )
+    )
     assert len(json.dumps(wire(built), separators=(",", ":"))) < 64 * 1024
 
 

@@ -1,5 +1,7 @@
 """Who gives up memory when, and which number says so."""
 
+from dataclasses import replace
+
 import pytest
 
 
@@ -103,3 +105,19 @@ def test_without_an_agent_the_order_of_reclaim_stays(node):
     node.emulator.advance(60_000_000)
     node.check()
     assert set(node.reclaimed()) == {low}
+
+
+def test_a_spared_pod_is_only_watched_in_the_slot_it_has(node):
+    eager, other = node.spawn(), node.spawn()
+    node.memory.set_free_permille(950)
+    intent = node.intent([(eager, 10), (other, 10)])
+    node.settle(intent)
+    slots = node.slots()
+    members = tuple(replace(m, spared=m.process == eager) for m in intent.members)
+    report = node.settle(replace(intent, members=members))
+    node.keep_running(replace(intent, members=members), 60_000_000)
+    assert set(node.reclaimed()) == {other}
+    assert node.slots() == slots
+    assert [lane.role for lane in report.lanes] == ["Eager", "Protected"]
+    node.keep_running(intent, 60_000_000)
+    assert set(node.reclaimed()) == {eager, other}

@@ -17,6 +17,8 @@ class Member:
     """metadata.uid of the pod."""
     priority: int
     """1..100 in the Kubernetes sense: higher = more important = reclaimed later."""
+    spared: bool = False
+    """Whether the brake keeps it from being reclaimed: it is only watched for now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ scanned. A process forked inside a container raises no event anywhere, so this r
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from damon_agent.facts import Process
@@ -29,6 +29,8 @@ class Resolution:
     """Live processes by container id, by pid; a process is in one container only."""
     unswappable: frozenset[str]
     """Containers that must not swap: only clean file pages can be taken from them."""
+    homes: Mapping[str, str] = field(default_factory=dict)
+    """The cgroup directory of each container that has one in a mounted tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Resolver:
         return Resolution(
             processes=processes,
             unswappable=frozenset(c for c, home in self._homes.items() if not home.swappable),
+            homes={container: home.directory for container, home in self._homes.items()},
         )
 
     def _identify(self, pid: int, container: str) -> Process | None:

@@ -9,6 +9,9 @@ from damon_contract.quantities import Permille, Priority
 from damon_contract.v1alpha1.model import Conditions, Model
 from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
 
+MAX_SPARED_SHOWN = 100
+"""Most pods that say why they are spared: a status stays below 64 KiB."""
+
 MAX_PODS = 512
 """Most pods in one plan; kubelets default to 110, large nodes run 250."""
 
@@ -157,7 +160,7 @@ class Lane(Model):
     mark_permille: Permille | None = None
     """Available memory, in per mille of capacity, below which it works; Ladder only."""
     pods: int
-    """Pods in it."""
+    """Pods in it, spared ones included: they are in a Protected lane."""
     targets: int
     """Live processes in it."""
     state: Literal["on", "off"]
@@ -171,6 +174,15 @@ class Lane(Model):
     pages that were already out): see memory.stat of the pod for the truth."""
 
 
+class Spared(Model):
+    """Why a pod is watched and not reclaimed for a while."""
+
+    until: Annotated[str, Field(max_length=20, json_schema_extra={"format": "date-time"})]
+    """When it may be forgiven, if it is well by then."""
+    cause: Literal["Pressure", "Refaults"]
+    """Pressure: its processes waited for memory; Refaults: what was swapped out came back."""
+
+
 class PodStatus(Model):
     """What the agent found of one planned pod."""
 
@@ -182,8 +194,21 @@ class PodStatus(Model):
     """Index of its lane's kdamond; absent while it has no process."""
     processes: int
     """Its live processes that are targets."""
-    swappable: bool = True
-    """False: memory.swap.max is 0 or the node has no swap, so anonymous memory cannot go."""
+    swappable: Annotated[bool, Field(exclude_if=bool)] = True
+    """False: memory.swap.max is 0 or the node has no swap, so anonymous memory cannot go. Left out
+    where it can."""
+    spared: Spared | None = None
+    """Present while the brake keeps it from being reclaimed; on 100 pods at most, `brake.spared`
+    counts all."""
+
+
+class BrakeStatus(Model):
+    """How many of the pods that may be reclaimed are in which state."""
+
+    spared: int
+    """Kept from being reclaimed for a while."""
+    unseen: int
+    """Never spared, because neither memory.pressure nor memory.stat of cgroup v2 can be read."""
 
 
 class DamonNodeStatus(Model):
@@ -212,3 +237,5 @@ class DamonNodeStatus(Model):
     """The planned pods, in the plan's order."""
     targets: int = 0
     """Live target processes in all lanes."""
+    brake: BrakeStatus | None = None
+    """What the brake sees; absent unless it is enabled and the mode is Enforce."""

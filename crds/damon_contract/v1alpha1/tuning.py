@@ -244,6 +244,54 @@ class Watermarks(Model):
         return self
 
 
+class Brake(Model):
+    """When a pod is spared: DAMON does not see the faults it causes, the agent looks for them.
+
+    Only in mode Enforce. A spared pod is watched and not reclaimed; it is forgiven when the time is
+    over and it is well below both limits.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "duration(self.spareFor) <= duration(self.spareForAtMost)",
+                    "message": "spareFor must not be above spareForAtMost",
+                },
+                {
+                    "rule": "duration(self.spareFor) >= duration('10s') "
+                    "&& duration(self.spareForAtMost) <= duration('24h')",
+                    "message": "spareFor is at least 10s, spareForAtMost at most 24h",
+                },
+            ]
+        }
+    )
+
+    enabled: bool = True
+    """Whether pods are ever spared."""
+    pressure_permille: Permille = 10
+    """Share of the last 10 seconds in which some process of the pod waited for memory (`some
+    avg10` of its memory.pressure); above it the pod is spared. 1000: never for that."""
+    refaults_permille: Permille = 10
+    """Share of its anonymous pages that came back from swap within a minute; above it the pod is
+    spared."""
+    spare_for: Duration = "1m"
+    """How long a pod is spared the first time; each repetition doubles it."""
+    spare_for_at_most: Duration = "16m"
+    """Longest time a pod is spared; a pod that is not spared for so long counts one repetition
+    less."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        spare_us = quantities.microseconds(self.spare_for)
+        at_most_us = quantities.microseconds(self.spare_for_at_most)
+        if spare_us > at_most_us:
+            raise ValueError("spareFor must not be above spareForAtMost")
+        if spare_us < 10_000_000 or at_most_us > 24 * 3_600_000_000:
+            raise ValueError("spareFor is at least 10s, spareForAtMost at most 24h")
+        return self
+
+
 class Safety(Model):
     """When to stop by itself."""
 
@@ -264,6 +312,8 @@ class Settings(Model):
     """What happens to cold memory."""
     watermarks: Annotated[Watermarks, Field(default_factory=Watermarks)]
     """The ladder."""
+    brake: Annotated[Brake, Field(default_factory=Brake)]
+    """When a pod is spared."""
     safety: Annotated[Safety, Field(default_factory=Safety)]
     """When to stop by itself."""
 

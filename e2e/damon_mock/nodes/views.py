@@ -11,6 +11,12 @@ from damon_mock.nodes.runtime import Runtime, stat_text
 _KTHREAD_FLAGS: Final = 0x0020_8040
 """PF_KTHREAD | PF_NOFREEZE | PF_FORKNOEXEC, as kthreadd has them."""
 
+_MEMORY_STAT: Final = f"anon {64 << 20}\nfile {16 << 20}\nworkingset_refault_anon 0\npgmajfault 0\n"
+_MEMORY_PRESSURE: Final = "".join(
+    f"{who} avg10=0.00 avg60=0.00 avg300=0.00 total=0\n" for who in ("some", "full")
+)
+"""Of a cgroup that is well; a test writes others over them."""
+
 
 def replace(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, nothing between."""
@@ -80,6 +86,8 @@ class CgroupView:
                 (missing / "memory.swap.max").write_text("max\n")
                 (missing / "cgroup.events").write_text("populated 0\nfrozen 0\n")
                 (missing / "cgroup.procs").write_text("")
+                (missing / "memory.stat").write_text(_MEMORY_STAT)
+                (missing / "memory.pressure").write_text(_MEMORY_PRESSURE)
         (directory / "memory.swap.max").write_text(f"{swap_max}\n")
 
     def fill(self, cgroup: str, pids: Collection[int]) -> None:

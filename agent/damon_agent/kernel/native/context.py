@@ -12,6 +12,7 @@ from typing import Final
 
 from damon_agent.facts import Process
 from damon_agent.kernel import ladder, policy
+from damon_agent.kernel.assignment import standings, unique
 from damon_agent.kernel.classes import SENTINELS, Layout
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.ladder import Ladder
@@ -42,7 +43,7 @@ class Rungs:
     ladder: Ladder
     shift_permille: int
     priorities: Mapping[Process, int]
-    """The priority of each planned process, 1..100, higher = more important."""
+    """The priority each planned process is treated by, 1..100, higher = more important."""
 
     def kernel_mark(self, priority: int) -> int | None:
         """Return the mark to compare free memory with; None without watermarks.
@@ -56,11 +57,14 @@ class Rungs:
 
 
 def rungs(intent: Intent, shift_permille: int) -> Rungs:
-    """Return the rungs for an intent; a process in two pods counts as the more important one."""
-    priorities: dict[Process, int] = {}
-    for member in intent.members:
-        priorities[member.process] = max(member.priority, priorities.get(member.process, 0))
-    return Rungs(intent, ladder.build(intent, priorities.values()), shift_permille, priorities)
+    """Return the rungs for an intent; a process in two pods counts as the more important one.
+
+    A spared one keeps its slot, whatever its class: its scheme is that of a protected one.
+    """
+    members = unique(intent).values()
+    planned = [member.priority for member in members]
+    priorities = standings(intent, members)
+    return Rungs(intent, ladder.build(intent, planned), shift_permille, priorities)
 
 
 def arming(layout: Layout) -> Context:

@@ -1,0 +1,113 @@
+"""What a pod's own cgroup says of its memory: cgroup v2, two small files per pod.
+
+Formats: https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.stat, memory.pressure).
+memory.stat of v1 has other names and no share of time is kept there: such pods can't be seen.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from damon_agent.errors import MalformedError, UnreadableError
+from damon_agent.facts import PodMemory
+
+_POD: Final = re.compile(r"pod[0-9a-f]{8}[0-9a-f_-]{24,28}(\.slice)?")
+"""A pod's directory, with the uid as the API has it, with underscores, or, of a static pod, the
+digest of its manifest."""
+_ABSENT: Final = frozenset(
+    {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.EOPNOTSUPP, errno.EINVAL}
+)
+"""The container has ended, the kernel has no such file, or pressure is not measured (psi=0)."""
+_PAGE_BYTES: Final = 4096
+_READ_BYTES: Final = 16384
+
+
+def read(homes: Mapping[str, Collection[str]]) -> dict[str, PodMemory | None]:
+    """Return the memory of pods; None where it can't be seen.
+
+    `homes`: for each pod the cgroup directories of its containers. Raise UnreadableError,
+    MalformedError.
+    """
+    return {pod: _pod(cgroups(directories)) for pod, directories in homes.items()}
+
+
+def cgroups(homes: Collection[str]) -> tuple[str, ...]:
+    """Return the directories that together are a pod: its own, else those of its containers."""
+    parents = {home.rpartition("/")[0] for home in homes}
+    if len(parents) == 1:
+        (parent,) = parents
+        if _POD.search(parent.rpartition("/")[2]):
+            return (parent,)
+    return tuple(homes)
+
+
+def _pod(directories: Collection[str]) -> PodMemory | None:
+    seen = [memory for directory in directories if (memory := _cgroup(directory)) is not None]
+    if not seen:
+        return None
+    refaults = [memory.refaults for memory in seen if memory.refaults is not None]
+    pressures = [memory.pressure_bp for memory in seen if memory.pressure_bp is not None]
+    return PodMemory(
+        resident_bytes=sum(memory.resident_bytes for memory in seen),
+        anonymous_bytes=sum(memory.anonymous_bytes for memory in seen),
+        refaults=sum(refaults) if refaults else None,
+        pressure_bp=max(pressures, default=None),
+    )
+
+
+def _cgroup(directory: str) -> PodMemory | None:
+    text = _read(f"{directory}/memory.stat")
+    if text is None:
+        return None
+    stat = b"\n" + text
+    anon = _counter(stat, b"anon", directory)
+    file = _counter(stat, b"file", directory)
+    if anon is None or file is None:
+        return None
+    refaults = _counter(stat, b"workingset_refault_anon", directory)
+    # A third file only for those of whom something has come back: most never have.
+    swapped = _read(f"{directory}/memory.swap.current") if refaults else None
+    return PodMemory(
+        resident_bytes=anon + file,
+        anonymous_bytes=anon + int(swapped or 0),
+        refaults=refaults,
+        pressure_bp=_pressure_bp(directory),
+    )
+
+
+def _counter(stat: bytes, name: bytes, directory: str) -> int | None:
+    """Return one line of memory.stat; None where it has none of that name."""
+    _, found, rest = stat.partition(b"\n" + name + b" ")
+    if not found:
+        return None
+    value = rest.partition(b"\n")[0]
+    if not value.isdigit():
+        raise MalformedError(f"{directory}/memory.stat", f"{name.decode()} {value!r}")
+    return int(value)
+
+
+def _pressure_bp(directory: str) -> int | None:
+    text = _read(f"{directory}/memory.pressure")
+    if text is None:
+        return None
+    value = text.partition(b"avg10=")[2].partition(b" ")[0]
+    percent, _, hundredths = value.partition(b".")
+    if not (percent.isdigit() and hundredths.isdigit() and len(hundredths) == 2):
+        raise MalformedError(f"{directory}/memory.pressure", text.decode(errors="replace"))
+    return int(percent + hundredths)
+
+
+def _read(path: str) -> bytes | None:
+    """Read a file that one read(2) returns whole; None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _READ_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise UnreadableError(path, error) from error

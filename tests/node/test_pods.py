@@ -1,0 +1,94 @@
+"""What a pod's cgroup says: whole, absent, or of another version, and never a guess."""
+
+import pytest
+
+from damon_agent.errors import MalformedError, UnreadableError
+from damon_agent.facts import PodMemory
+from damon_agent.node import pods
+
+POD = "kubepods-burstable-pod6ba7b810_9dad_11d1_80b4_00c04fd430c8.slice"
+MIB = 1 << 20
+V1 = "cache 1\nrss 2\ninactive_anon 3\nworkingset_refault_anon 4\ntotal_pgmajfault 5\n"
+
+
+def stat(anon=8, file=4, refaults=0):
+    return (
+        f"anon {anon * MIB}\nfile {file * MIB}\nkernel 77\ninactive_anon 1\n"
+        f"workingset_refault_anon {refaults}\nworkingset_refault_file 99\npgmajfault 5\n"
+    )
+
+
+def pressure(avg10="0.00"):
+    return f"some avg10={avg10} avg60=9.99 avg300=9.99 total=1\nfull avg10=9.99 avg60=0 total=0\n"
+
+
+def cgroup(directory, *, swapped=None, pressure=None, stat=None):
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {"memory.stat": stat, "memory.pressure": pressure, "memory.swap.current": swapped}
+    for name, text in files.items():
+        if text is not None:
+            (directory / name).write_text(text)
+    return str(directory)
+
+
+def test_a_pod_is_read_from_its_own_cgroup(tmp_path):
+    cgroup(tmp_path / POD, stat=stat(), pressure=pressure("1.25"))
+    homes = [cgroup(tmp_path / POD / name) for name in ("one.scope", "two.scope")]
+    assert pods.read({"u": homes}) == {"u": PodMemory(12 * MIB, 8 * MIB, 0, 125)}
+
+
+def test_without_a_directory_of_its_own_a_pod_is_the_sum_of_its_containers(tmp_path):
+    one = cgroup(tmp_path / "docker/one", stat=stat(anon=1, refaults=3), pressure=pressure("0.50"))
+    two = cgroup(tmp_path / "docker/two", stat=stat(anon=2, refaults=4), pressure=pressure("12.00"))
+    assert pods.read({"u": [one, two]}) == {"u": PodMemory(11 * MIB, 3 * MIB, 7, 1200)}
+
+
+@pytest.mark.parametrize(
+    ("parent", "own"),
+    [
+        (POD, True),
+        ("pod6ba7b810-9dad-11d1-80b4-00c04fd430c8", True),
+        ("kubepods-pod0123456789abcdef0123456789abcdef.slice", True),
+        ("kubepods-burstable.slice", False),
+        ("docker", False),
+    ],
+)
+def test_a_directory_is_a_pods_own_by_its_name(tmp_path, parent, own):
+    homes = [f"{tmp_path}/{parent}/a", f"{tmp_path}/{parent}/b"]
+    assert pods.cgroups(homes) == ((f"{tmp_path}/{parent}",) if own else tuple(homes))
+
+
+def test_what_is_swapped_counts_where_something_has_come_back(tmp_path):
+    never = cgroup(tmp_path / "a", stat=stat(refaults=0), swapped=f"{MIB}\n")
+    once = cgroup(tmp_path / "b", stat=stat(refaults=1), swapped=f"{MIB}\n")
+    seen = pods.read({"never": [never], "once": [once]})
+    assert seen["never"].anonymous_bytes == 8 * MIB
+    assert seen["once"].anonymous_bytes == 9 * MIB
+
+
+def test_without_pressure_files_refaults_are_read_all_the_same(tmp_path):
+    assert pods.read({"u": [cgroup(tmp_path / "a", stat=stat(refaults=1))]}) == {
+        "u": PodMemory(12 * MIB, 8 * MIB, 1, None)
+    }
+
+
+@pytest.mark.parametrize("text", [None, "", V1])
+def test_cgroup_v1_and_what_is_not_there_cannot_be_seen(tmp_path, text):
+    home = cgroup(tmp_path / "a", stat=text, pressure=pressure("99.00"))
+    assert pods.read({"u": [home], "nobody": []}) == {"u": None, "nobody": None}
+
+
+def test_nonsense_is_an_error_that_names_the_file(tmp_path):
+    home = cgroup(tmp_path / "a", stat="anon many\nfile 1\n")
+    with pytest.raises(MalformedError, match=r"a/memory\.stat"):
+        pods.read({"u": [home]})
+    home = cgroup(tmp_path / "b", stat=stat(), pressure="some avg10=often avg60=0.00\n")
+    with pytest.raises(MalformedError, match=r"b/memory\.pressure"):
+        pods.read({"u": [home]})
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
+    home = cgroup(tmp_path / "a")
+    (tmp_path / "a/memory.stat").mkdir()
+    with pytest.raises(UnreadableError, match=r"a/memory\.stat"):
+        pods.read({"u": [home]})
