@@ -132,8 +132,11 @@ def _directories(settings: Settings) -> Roots:
         raise StartError("no directory for DAMON")
     return Roots(
         damon=DirectoryFiles(settings.damon_root, allow_sysfs=settings.in_pod),
-        # Only ever read.
-        module=DirectoryFiles(settings.module_root, allow_sysfs=True),
+        module=DirectoryFiles(
+            settings.module_root,
+            # Only read, unless DAMON_STAT may be switched off.
+            allow_sysfs=settings.in_pod or not settings.disable_damon_stat,
+        ),
     )
 
 
@@ -144,7 +147,13 @@ def _driver(settings: Settings, roots: Roots, procfs: Procfs, exits: Exits, bell
     store = RecordStore(settings.state_dir, procfs.boot_id())
     if settings.driver == "lanes":
         return LanesDriver(
-            damon, module, commands=commands, store=store, alive=exits.is_alive, comm=procfs.comm
+            damon,
+            module,
+            commands=commands,
+            store=store,
+            alive=exits.is_alive,
+            comm=procfs.comm,
+            stops_damon_stat=settings.disable_damon_stat,
         )
     # Late: almost no node needs its code.
     from damon_agent.kernel.native.driver import NativeDriver  # noqa: PLC0415

@@ -23,6 +23,7 @@ class Settings:
     cgroup_root: Path | None
     state_dir: Path
     driver: Literal["lanes", "native"]
+    disable_damon_stat: bool
     kubeconfig: Path | None
     service_account: Path
     nested_pid_namespace: bool
@@ -86,7 +87,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--module-root",
         type=Path,
         default=path("MODULE_ROOT") or Path("/sys/module"),
-        help="directory of the kernel modules' parameters; only read (default: %(default)s)",
+        help="directory of the kernel modules' parameters; only read, but for "
+        "--disable-damon-stat (default: %(default)s)",
     )
     parser.add_argument(
         "--proc-root",
@@ -114,6 +116,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default="lanes",
         help="how plans get into the kernel: lanes works everywhere, native needs a kernel with "
         "target_priority (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--disable-damon-stat",
+        action="store_true",
+        default=environment.get("DISABLE_DAMON_STAT") == "true",
+        help="switch DAMON_STAT off while there is a plan for this node, and on again afterwards: "
+        "beside it nothing else can use DAMON, and kernels since 6.17 may start it at boot "
+        "(default: whether DISABLE_DAMON_STAT is true); not with --driver native",
     )
     parser.add_argument(
         "--kubeconfig",

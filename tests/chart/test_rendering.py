@@ -36,6 +36,7 @@ MATRIX = [
         (
             'agent.driver="native"',
             "agent.nestedPidNamespace=true",
+            "agent.disableDamonStat=true",
             'agent.hostPaths.module="/var/lib/mock/module"',
             'agent.hostPaths.damonMount="Wide"',
             'agent.appArmorProfile={"type":"Localhost","localhostProfile":"damon"}',

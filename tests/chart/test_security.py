@@ -97,6 +97,29 @@ def test_a_mock_is_mounted_instead_of_the_kernels(render):
     assert not [path for path, *_ in found.values() if path.startswith("/sys/kernel")]
 
 
+def test_damon_stats_parameters_alone_become_writable_when_it_may_be_switched_off(render):
+    agent = render("agent.disableDamonStat=true").agent
+    assert mounts(agent) == {
+        **mounts(render().agent),
+        "/host/module": ("/sys/module", "Directory", False),
+        "/host/module/damon_stat/parameters": (
+            "/sys/module/damon_stat/parameters",
+            "Directory",
+            True,
+        ),
+    }
+    arguments = only_container(agent)["args"]
+    assert "--disable-damon-stat" in arguments
+    assert "--module-root=/host/module" in arguments
+
+
+def test_where_some_kernels_have_no_damon_stat_a_wide_mount_does_without_its_directory(render):
+    agent = render("agent.disableDamonStat=true", 'agent.hostPaths.damonMount="Wide"').agent
+    found = mounts(agent)
+    assert found["/host/module"] == ("/sys/module", "Directory", True)
+    assert "/host/module/damon_stat/parameters" not in found
+
+
 def test_the_usual_agent_insists_on_the_pids_of_the_machine(render):
     arguments = only_container(render().agent)["args"]
     assert "--nested-pid-namespace" not in arguments

@@ -71,6 +71,7 @@ class Node:
         self.state_dir = state_dir
         self.boot_id = "this-boot"
         self.steps = 0
+        self.stops_damon_stat = False
         self._store: RecordStore | None = None
         self.restart()
 
@@ -89,6 +90,7 @@ class Node:
             commands=self.commands,
             store=self._store,
             alive=self.is_alive,
+            stops_damon_stat=self.stops_damon_stat,
         )
 
     def is_alive(self, process: Process) -> bool:

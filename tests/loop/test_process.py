@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from damon_agent import __main__ as program
 from damon_agent import settings
+from damon_agent.kernel.errors import RealSysfs
 from damon_contract import names
 from damon_mock.damon.emulator import Emulator
 from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker
@@ -141,3 +143,16 @@ def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(machi
 def test_only_credentials_mounted_into_a_pod_open_a_real_sysfs(arguments, in_pod):
     needed = ["--node-name", NODE, "--damon-root", "damon", "--state-dir", "state"]
     assert settings.parse([*needed, *arguments], {}).in_pod is in_pod
+
+
+@pytest.mark.parametrize("said", ["by argument", "by environment"])
+def test_the_modules_of_a_real_machine_are_written_to_by_a_pod_only(tmp_path, said):
+    arguments = ["--node-name", NODE, "--state-dir", "state", "--module-root", "/sys/module"]
+    arguments += ["--damon-root", str(tmp_path), "--kubeconfig", "config"]
+    asked = ["--disable-damon-stat"] if said == "by argument" else []
+    environment = {} if asked else {"DISABLE_DAMON_STAT": "true"}
+    assert program._directories(settings.parse(arguments, {}))
+    told = settings.parse([*arguments, *asked], environment)
+    assert told.disable_damon_stat
+    with pytest.raises(RealSysfs):
+        program._directories(told)

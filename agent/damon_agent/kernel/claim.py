@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from damon_agent.kernel.errors import AlreadyRunning, KernelError, Missing
+from damon_agent.kernel.exclusive import resume_damon_stat, stop_damon_stat
 from damon_agent.kernel.features import (
     CONTEXT,
     COUNTS,
@@ -25,37 +26,26 @@ from damon_contract.v1alpha1.node import NodeReason
 
 NR_KDAMONDS: Final = "admin/kdamonds/nr_kdamonds"
 
-EXCLUSIVE_USERS: Final = {
-    "damon_stat": NodeReason.DAMON_STAT_ENABLED,
-    "damon_reclaim": NodeReason.DAMON_BUSY,
-    "damon_lru_sort": NodeReason.DAMON_BUSY,
-}
-"""Kernel modules that run DAMON exclusively while their parameter `enabled` is Y."""
-
 
 def kdamond_path(kdamond: int) -> str:
     """Return the directory of a kdamond."""
     return f"admin/kdamonds/{kdamond}"
 
 
-def refuse_exclusive_users(module: Sysfs) -> None:
-    """Raise Withheld if a kernel module has DAMON for itself; every `on` would fail EBUSY."""
-    for name, reason in EXCLUSIVE_USERS.items():
-        if module.found(f"{name}/parameters/enabled") == "Y":
-            raise Withheld(
-                reason,
-                f"the kernel module {name} uses DAMON exclusively; to let the operator work, write "
-                f"N to /sys/module/{name}/parameters/enabled, or boot with {name}.enabled=N",
-            )
-
-
 class Claim:
     """The kdamonds of this node, from the first write to the last."""
 
     def __init__(
-        self, damon: Sysfs, store: RecordStore, *, driver: Literal["lanes", "native"], kdamonds: int
+        self,
+        damon: Sysfs,
+        module: Sysfs,
+        store: RecordStore,
+        *,
+        driver: Literal["lanes", "native"],
+        kdamonds: int,
     ) -> None:
         self._damon = damon
+        self._module = module
         self._store = store
         self._driver = driver
         self._wanted = kdamonds
@@ -104,6 +94,7 @@ class Claim:
                 "kdamonds are gone: allocating new ones would crash this kernel; reboot the node",
             )
         if record is not None:
+            self._resume_damon_stat(record)
             self._store.remove()
         return None
 
@@ -127,6 +118,18 @@ class Claim:
             raise
         self._own(new)
         return new
+
+    def stop_damon_stat(self) -> None:
+        """Switch DAMON_STAT off if it is on, and remember to switch it on again.
+
+        To be asked when no kdamond of ours runs; raise Withheld, KernelError, StateUnwritable.
+        """
+        record = self._record
+        # An RFC kernel whose tuner has run survives no second start of anything of DAMON.
+        if record is not None and not record.armed:
+            stop_damon_stat(
+                self._module, lambda: self.keep(replace(record, stopped_damon_stat=True))
+            )
 
     def note(self, kdamond: int, slots: Slots, shift_permille: int | None = None) -> None:
         """Record the list of a kdamond, before the writes it covers; raise StateUnwritable."""
@@ -155,10 +158,17 @@ class Claim:
         record = self._record
         if record is not None and record.armed:
             return
+        if record is not None:
+            self._resume_damon_stat(record)
         if record is not None and self._count() == record.nr_kdamonds:
             self._damon.write(NR_KDAMONDS, str(record.nr_kdamonds_found))
         self._record = None
         self._store.remove()
+
+    def _resume_damon_stat(self, record: Record) -> None:
+        """Do it before the record goes: whoever is killed in between does it again."""
+        if record.stopped_damon_stat:
+            resume_damon_stat(self._module)
 
     def _own(self, record: Record) -> None:
         self._record = record

@@ -13,9 +13,10 @@ from damon_agent.kernel import ladder as rungs
 from damon_agent.kernel import policy
 from damon_agent.kernel.assignment import Assignment, assign
 from damon_agent.kernel.backoff import Backoff
-from damon_agent.kernel.claim import Claim, kdamond_path, probe, refuse_exclusive_users
+from damon_agent.kernel.claim import Claim, kdamond_path, probe
 from damon_agent.kernel.commands import Commands, state_path
 from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
+from damon_agent.kernel.exclusive import refuse_exclusive_users
 from damon_agent.kernel.features import Features
 from damon_agent.kernel.intent import Intent, Member
 from damon_agent.kernel.lane import LOCKED_US, Lane, Wanted
@@ -47,10 +48,12 @@ class LanesDriver:
         alive: Callable[[Process], bool],
         comm: Callable[[int], str | None] = lambda _pid: "kdamond",
         kdamonds: int = KDAMONDS,
+        stops_damon_stat: bool = False,
     ) -> None:
         """`alive` is asked right before a pid is written and again before it is committed.
 
         `comm` names a thread; it is asked only after the native driver had armed an RFC kernel.
+        `stops_damon_stat`: DAMON_STAT may be switched off while there is a plan.
         """
         self._damon = damon
         self._module = module
@@ -58,7 +61,8 @@ class LanesDriver:
         self._alive = alive
         self._comm = comm
         self._most = kdamonds
-        self._claim = Claim(damon, store, driver="lanes", kdamonds=kdamonds)
+        self._stops_damon_stat = stops_damon_stat
+        self._claim = Claim(damon, module, store, driver="lanes", kdamonds=kdamonds)
         self._features = Features()
         self._lanes: tuple[Lane, ...] = ()
         self._epoch = 0
@@ -100,9 +104,13 @@ class LanesDriver:
 
     def _own(self) -> None:
         """Make sure that the kdamonds are ours, and that there is a lane for each."""
-        if not any(lane.state == "on" for lane in self._lanes):
-            refuse_exclusive_users(self._module)
+        idle = not any(lane.state == "on" for lane in self._lanes)
+        if idle:
+            stops = self._stops_damon_stat and not self._armed
+            refuse_exclusive_users(self._module, stops_damon_stat=stops)
         record = self._claim.take()
+        if idle and self._stops_damon_stat:
+            self._claim.stop_damon_stat()
         if self._lanes and self._epoch == self._claim.epoch:
             return
         self._lanes = ()
@@ -152,7 +160,9 @@ class LanesDriver:
         """Switch everything off and give it back; what is somebody else's is no concern then."""
         try:
             record = self._claim.adopt()
-        except Withheld:
+        except Withheld as withheld:
+            if withheld.fault.reason is NodeReason.DAMON_STAT_OFF:
+                raise
             record = None
         if record is None:
             self._lanes = ()

@@ -42,6 +42,8 @@ class Record:
     """How far the native driver has come: a damon_agent.kernel.native.phase.Phase."""
     target_priorities: tuple[int, ...] = ()
     """The number each slot of the native driver's kdamond started with, and has in the kernel."""
+    stopped_damon_stat: bool = False
+    """Whether we have switched DAMON_STAT off, or are about to: it is to be switched on again."""
 
 
 class RecordStore:
@@ -127,6 +129,7 @@ def dump(record: Record) -> str:
             "shiftPermille": record.shift_permille,
             "phase": record.phase,
             "targetPriorities": record.target_priorities,
+            "stoppedDamonStat": record.stopped_damon_stat,
             "kdamonds": [
                 {
                     "committed": slots.committed,
@@ -162,6 +165,7 @@ def parse(text: str) -> Record | None:
             shift_permille=None if shift is None else int(shift),
             phase=str(value.get("phase", "")),
             target_priorities=tuple(int(n) for n in value.get("targetPriorities", ())),
+            stopped_damon_stat=bool(value.get("stoppedDamonStat", False)),
             kdamonds=tuple(
                 Slots(
                     slots=tuple(

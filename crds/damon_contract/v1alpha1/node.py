@@ -48,6 +48,7 @@ class NodeReason(StrEnum):
     PERMISSION_DENIED = "PermissionDenied"
     DAMON_BUSY = "DamonBusy"
     DAMON_STAT_ENABLED = "DamonStatEnabled"
+    DAMON_STAT_OFF = "DamonStatOff"
     SYSFS_LOCKED = "SysfsLocked"
     COMMIT_HUNG = "CommitHung"
     COMMIT_FAILED = "CommitFailed"

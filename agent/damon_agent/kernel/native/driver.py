@@ -14,10 +14,11 @@ from typing import Final
 from damon_agent.facts import Process
 from damon_agent.kernel import classes
 from damon_agent.kernel.backoff import Backoff
-from damon_agent.kernel.claim import Claim, probe, refuse_exclusive_users
+from damon_agent.kernel.claim import Claim, probe
 from damon_agent.kernel.classes import Layout
 from damon_agent.kernel.commands import Commands, Keyword
 from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
+from damon_agent.kernel.exclusive import refuse_exclusive_users
 from damon_agent.kernel.features import CONTEXT, Features
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.native import report as reporting
@@ -61,7 +62,7 @@ class NativeDriver:
         self._alive = alive
         self._host_pid_namespace = host_pid_namespace
         self._slots_per_class = slots_per_class
-        self._claim = Claim(damon, store, driver="native", kdamonds=1)
+        self._claim = Claim(damon, module, store, driver="native", kdamonds=1)
         self._kdamond = NativeKdamond(damon, commands, comm)
         self._arming = Arming(self._claim, self._kdamond)
         self._running: Running | None = None
