@@ -80,6 +80,7 @@ lock: ## Resolve all dependencies anew: for the checkout, and for each image
 	@echo hatchling | $(COMPILE) --constraints requirements.lock --output-file requirements-build.lock -
 
 include e2e/kind/kind.mk
+include e2e/vm/vm.mk
 include helm/chart.mk
 
 .PHONY: clean
