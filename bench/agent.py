@@ -12,11 +12,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +56,8 @@ MEMORY_STAT = "".join(
 MEMORY_PRESSURE = "".join(
     f"{who} avg10=0.00 avg60=0.00 avg300=0.00 total=123456\n" for who in ("some", "full")
 )
+SCRAPE_S = 15.0
+"""Between two looks at the metrics."""
 SOCKET_AGENT = """
 import sys
 from pathlib import Path
@@ -70,6 +74,7 @@ class Result:
 
     transport: str
     credentials: str
+    scrapes: int
     settle_s: float
     rss_mb: float
     rss_peak_mb: float
@@ -187,7 +192,7 @@ def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]
             running.wait(30)
 
 
-def measure(root: Path, seconds: float) -> Result:
+def measure(root: Path, seconds: float, metrics_port: int) -> Result:
     """Start everything, wait until the plan is in the kernel, then watch the agent idle."""
     mounted = fuse.missing() is None
     (root / "mount").mkdir()
@@ -196,6 +201,7 @@ def measure(root: Path, seconds: float) -> Result:
     mock += ["--control", str(root / "control"), "--proc-root", str(root / "proc")]
     arguments = ["--node-name", NODE, "--log-level", "debug", "--proc-root", str(root / "proc")]
     arguments += ["--cgroup-root", str(root / "cgroup"), "--state-dir", str(root / "state")]
+    arguments += ["--metrics-port", str(metrics_port), "--metrics-address", "127.0.0.1"]
     agent = [sys.executable, "-m", "damon_agent"]
     if mounted:
         arguments += ["--damon-root", str(root / "mount/damon")]
@@ -215,7 +221,8 @@ def measure(root: Path, seconds: float) -> Result:
                 wait_for(lambda: is_applied(api), root, 180)
                 settle_s = time.monotonic() - started
                 time.sleep(15)
-                return idle(api, running.pid, root, settle_s, seconds, mounted=mounted)
+                watch = Watch(running.pid, root, settle_s, seconds, metrics_port)
+                return idle(api, watch, mounted=mounted)
 
 
 def credentials(api: ApiThread, root: Path) -> list[str]:
@@ -247,16 +254,38 @@ def is_applied(api: ApiThread) -> bool:
     return ready.get("Applied") == "True" and status.get("targets") == PODS * CONTAINERS
 
 
-def idle(
-    api: ApiThread, pid: int, root: Path, settle_s: float, seconds: float, *, mounted: bool
-) -> Result:
+@dataclass(frozen=True)
+class Watch:
+    """What is watched, and for how long."""
+
+    pid: int
+    root: Path
+    settle_s: float
+    seconds: float
+    metrics_port: int
+
+    def wait(self) -> int:
+        """Let the time pass; scrape as Prometheus does, if there is something to scrape."""
+        url, scrapes = f"http://127.0.0.1:{self.metrics_port}/metrics", 0
+        deadline = time.monotonic() + self.seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self.metrics_port:
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    answer.read()
+                scrapes += 1
+            time.sleep(min(left, SCRAPE_S))
+        return scrapes
+
+
+def idle(api: ApiThread, watch: Watch, *, mounted: bool) -> Result:
     """Watch the process for a while."""
+    pid, root, settle_s = watch.pid, watch.root, watch.settle_s
     control = Control(root / "control")
     log_before = len((root / "agent.log").read_text())
     patches_before = len(api.server.journal.writes("damonnodes"))
     writes_before = len(control.do("dump")["writes"])
     cpu_before, began = cpu_s(pid), time.monotonic()
-    time.sleep(seconds)
+    scrapes = watch.wait()
     cpu, passed = cpu_s(pid) - cpu_before, time.monotonic() - began
     ticks = [
         int(found) / 1000
@@ -271,6 +300,7 @@ def idle(
     }
     return Result(
         transport="FUSE" if mounted else "unix socket (its code is in the agent's memory)",
+        scrapes=scrapes,
         credentials="service account, TLS" if api.server.authority else "kubeconfig, no TLS",
         settle_s=round(settle_s, 1),
         rss_mb=round(memory["VmRSS"], 1),
@@ -287,6 +317,13 @@ def idle(
     )
 
 
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def cpu_s(pid: int) -> float:
     """Return user and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -298,9 +335,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print data instead of a table")
     parser.add_argument("--seconds", type=float, default=66, help="how long to watch it idle")
+    parser.add_argument("--metrics", action="store_true", help="serve metrics, and scrape them")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="damon-bench-") as directory:
-        result = measure(Path(directory), options.seconds)
+        result = measure(Path(directory), options.seconds, free_port() if options.metrics else 0)
     goals = {
         "rss_mb": GOAL_RSS_MB,
         "cpu_percent": GOAL_CPU_PERCENT,

@@ -93,6 +93,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
     bell = Bell([exits.fileno()])
     api = connect(settings.kubeconfig, settings.service_account, settings.node_name)
     roots = files or _directories(settings)
+    commands = ThreadCommands(Sysfs(roots.damon), wake=bell.ring)
     with _plans(api, settings, clock, bell) as plans:
         loop = Loop(
             plans=plans,
@@ -103,18 +104,19 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             ),
             memory=MemoryMeter(procfs),
             exits=exits,
-            driver=_driver(settings, roots, procfs, exits, bell),
+            driver=_driver(settings, roots, procfs, exits, commands),
             clock=clock,
             bell=bell,
             release=os.uname().release,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
-        # What is imported by now stays for ever: no collection needs to look at it again.
-        gc.collect()
-        gc.freeze()
-        _LOGGER.info("agent of node %s, driver %s", settings.node_name, settings.driver)
-        loop.run()
+        with _metrics(settings, loop, plans, commands, clock):
+            # What is imported by now stays for ever: no collection needs to look at it again.
+            gc.collect()
+            gc.freeze()
+            _LOGGER.info("agent of node %s, driver %s", settings.node_name, settings.driver)
+            loop.run()
     _LOGGER.info("stopping; what is in the kernel stays there")
 
 
@@ -140,10 +142,11 @@ def _directories(settings: Settings) -> Roots:
     )
 
 
-def _driver(settings: Settings, roots: Roots, procfs: Procfs, exits: Exits, bell: Bell) -> Driver:
+def _driver(
+    settings: Settings, roots: Roots, procfs: Procfs, exits: Exits, commands: ThreadCommands
+) -> Driver:
     damon = Sysfs(roots.damon)
     module = Sysfs(roots.module)
-    commands = ThreadCommands(damon, wake=bell.ring)
     store = RecordStore(settings.state_dir, procfs.boot_id())
     if settings.driver == "lanes":
         return LanesDriver(
@@ -167,6 +170,38 @@ def _driver(settings: Settings, roots: Roots, procfs: Procfs, exits: Exits, bell
         comm=procfs.comm,
         host_pid_namespace=procfs.is_host_pid_namespace(),
     )
+
+
+@contextmanager
+def _metrics(
+    settings: Settings, loop: Loop, plans: ApiPlans, commands: ThreadCommands, clock: SystemClock
+) -> Iterator[None]:
+    """Serve metrics while the block runs, if there is a port for them."""
+    if not settings.metrics_port:
+        yield
+        return
+    # Late: without a port, neither this nor what it stands on is in memory.
+    from damon_agent import metrics  # noqa: PLC0415
+
+    def look() -> metrics.Seen:
+        return metrics.Seen(
+            now_us=clock.now_us(),
+            status=loop.status,
+            latest=plans.latest(),
+            ticks=loop.ticks,
+            commands=commands.outcomes,
+            commands_under_way=commands.under_way,
+            statuses_written=plans.reporter.written,
+            statuses_failed=plans.reporter.failed,
+        )
+
+    server = metrics.Server(settings.metrics_port, settings.metrics_address, look)
+    server.start()
+    _LOGGER.info("metrics on port %d", server.port)
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ What woke it does not matter: a new plan, an exit, a finished command or the tim
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from damon_agent import intents, status
@@ -34,6 +35,18 @@ _STOP_US: Final = 100_000
 _FIRST_RETRY_US: Final = 1_000_000
 _LONGEST_RETRY_US: Final = 30_000_000
 _NOTHING: Final = Resolution(processes={}, unswappable=frozenset())
+
+
+@dataclass(slots=True)
+class Ticks:
+    """What the loop has done so far; only the loop writes it."""
+
+    ended: int = 0
+    failed: int = 0
+    spent_us: int = 0
+    """Time in all of them together."""
+    exits: int = 0
+    """Targets that were seen to exit."""
 
 
 class Plans(Protocol):
@@ -79,6 +92,7 @@ class Loop:
         self._report: Report | None = None
         self._intent: Intent | None = None
         self._status = DamonNodeStatus()
+        self.ticks = Ticks()
         self._retry_us = _FIRST_RETRY_US
         self._not_before_us = 0
         """After a failed tick: when to try again, whoever rings."""
@@ -90,6 +104,8 @@ class Loop:
             started_us = self._clock.now_us()
             next_us = self.guarded_tick()
             ended_us = self._clock.now_us()
+            self.ticks.ended += 1
+            self.ticks.spent_us += ended_us - started_us
             _LOGGER.debug("tick took %d us", ended_us - started_us)
             self._bell.wait(next_us - ended_us)
             self._sleep_until(max(started_us + _LEAST_GAP_US, self._not_before_us))
@@ -98,6 +114,11 @@ class Loop:
         """Let no ring shorten a pause, but `stop`."""
         while not self._stopping and (left_us := moment_us - self._clock.now_us()) > 0:
             time.sleep(min(left_us, _STOP_US) / 1_000_000)
+
+    @property
+    def status(self) -> DamonNodeStatus:
+        """What the last tick has seen, whether or not it is worth a write; empty without a plan."""
+        return self._status
 
     def stop(self) -> None:
         """End `run` after the current tick; may be called by a signal handler."""
@@ -156,6 +177,7 @@ class Loop:
             self._exits.watch(())
             return
         exited = self._exits.exited()
+        self.ticks.exits += exited
         if plan is not self._resolved_for:
             self._looks.now(now_us)
         elif exited:
@@ -195,6 +217,7 @@ class Loop:
     def _failed(self, failure: Fault) -> int:
         """Report a failed tick with what earlier ones have seen; return when to try again."""
         now_us = self._clock.now_us()
+        self.ticks.failed += 1
         try:
             self._tell(self._plans.latest(), expired=False, failure=failure)
         except Exception:

@@ -27,6 +27,10 @@ class Settings:
     kubeconfig: Path | None
     service_account: Path
     nested_pid_namespace: bool
+    metrics_port: int
+    """0: no metrics."""
+    metrics_address: str
+    """Empty: all addresses."""
     log_level: str
 
     @property
@@ -144,9 +148,29 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "would take the pids for those of other processes",
     )
     parser.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        default=environment.get("METRICS_PORT") or 0,
+        help="port that answers GET /metrics, in plain HTTP; 0: none (default: METRICS_PORT, or 0)",
+    )
+    parser.add_argument(
+        "--metrics-address",
+        metavar="ADDRESS",
+        default=environment.get("METRICS_ADDRESS", ""),
+        help="address to listen on for it (default: METRICS_ADDRESS, or all)",
+    )
+    parser.add_argument(
         "--log-level",
         choices=_LEVELS,
         default="info",
         help="least severe messages to log (default: %(default)s)",
     )
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0..65535")
+    return port

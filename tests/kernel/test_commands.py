@@ -2,7 +2,7 @@
 
 import threading
 
-from damon_agent.kernel.commands import InlineCommands, Keyword, ThreadCommands
+from damon_agent.kernel.commands import InlineCommands, Keyword, Outcome, ThreadCommands
 from damon_agent.kernel.errors import Busy, Rejected
 from damon_agent.kernel.sysfs import Sysfs
 from damon_mock.damon import (
@@ -85,3 +85,27 @@ def test_a_refused_command_carries_its_error():
     assert isinstance(commands.start(0, Keyword.ON, 0).error, Busy)
     assert commands.start(0, Keyword.OFF, 0).error is None
     assert isinstance(commands.start(0, Keyword.COMMIT, 0).error, Rejected)
+
+
+def test_commands_are_counted_while_they_last_and_by_what_became_of_them():
+    gate, ended = Gate(), threading.Semaphore(0)
+    commands = ThreadCommands(Sysfs(gate), ended.release)
+    commands.start(3, Keyword.COMMIT, 0)
+    assert (commands.under_way, commands.outcomes) == (1, {})
+    gate.opened.set()
+    assert ended.acquire(timeout=PATIENCE_S)
+    assert (commands.under_way, commands.outcomes) == (0, {(Keyword.COMMIT, Outcome.ACCEPTED): 1})
+
+    emulator = Emulator("7.2", SimulatedProcesses())
+    files = VirtualFiles(SharedEmulator(emulator), "damon")
+    running(emulator, files)
+    commands = ThreadCommands(Sysfs(files), ended.release)
+    for keyword in (Keyword.ON, Keyword.OFF, Keyword.OFF):
+        commands.start(0, keyword, 0)
+        assert ended.acquire(timeout=PATIENCE_S)
+    assert commands.under_way == 0
+    assert commands.outcomes == {
+        (Keyword.ON, Outcome.BUSY): 1,
+        (Keyword.OFF, Outcome.ACCEPTED): 1,
+        (Keyword.OFF, Outcome.REFUSED): 1,
+    }

@@ -6,12 +6,13 @@ command runs on a thread of its own, and a later step of the driver collects wha
 """
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from damon_agent.kernel.errors import KernelError
+from damon_agent.kernel.errors import Busy, KernelError
 from damon_agent.kernel.sysfs import Sysfs
 
 
@@ -23,6 +24,16 @@ class Keyword(StrEnum):
     COMMIT = "commit"
     UPDATE_SCHEMES_STATS = "update_schemes_stats"
     UPDATE_SCHEMES_EFFECTIVE_QUOTAS = "update_schemes_effective_quotas"
+
+
+class Outcome(StrEnum):
+    """What the write of a command came to."""
+
+    ACCEPTED = "accepted"
+    BUSY = "busy"
+    """EBUSY: it is tried again in milliseconds."""
+    REFUSED = "refused"
+    """Any other error."""
 
 
 @dataclass(slots=True)
@@ -81,10 +92,26 @@ class ThreadCommands:
     def __init__(self, sysfs: Sysfs, wake: Callable[[], None] = lambda: None) -> None:
         self._sysfs = sysfs
         self._wake = wake
+        self._lock = threading.Lock()
+        self._outcomes = Counter[tuple[Keyword, Outcome]]()
+        self._under_way = 0
+
+    @property
+    def outcomes(self) -> Mapping[tuple[Keyword, Outcome], int]:
+        """How many commands came to what so far; safe from any thread."""
+        with self._lock:
+            return dict(self._outcomes)
+
+    @property
+    def under_way(self) -> int:
+        """How many the kernel has not answered yet."""
+        return self._under_way
 
     def start(self, kdamond: int, keyword: Keyword, deadline_us: int) -> Command:
         """See `Commands`."""
         command = Command(kdamond, keyword, deadline_us)
+        with self._lock:
+            self._under_way += 1
         # Daemonic: a write that never returns must not keep the agent from exiting. It keeps the
         # lock of the state directory all the same, because the kernel waits for it.
         threading.Thread(
@@ -93,5 +120,16 @@ class ThreadCommands:
         return command
 
     def _run(self, command: Command) -> None:
-        _carry_out(self._sysfs, command)
+        try:
+            _carry_out(self._sysfs, command)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._outcomes[command.keyword, _outcome(command)] += 1
         self._wake()
+
+
+def _outcome(command: Command) -> Outcome:
+    if command.done and command.error is None:
+        return Outcome.ACCEPTED
+    return Outcome.BUSY if isinstance(command.error, Busy) else Outcome.REFUSED

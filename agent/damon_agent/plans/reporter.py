@@ -31,6 +31,10 @@ class Reporter:
         """Not before this moment, after a failure."""
         self._last_us: int | None = None
         self._complaint = ""
+        self.written = 0
+        """Statuses the API server has taken so far."""
+        self.failed = 0
+        """Writes it has not."""
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
     def report(self, uid: str, status: DamonNodeStatus) -> None:
@@ -75,6 +79,7 @@ class Reporter:
         try:
             self._api.patch_status(wire(wanted[1]))
         except ApiError as error:
+            self.failed += 1
             self._next_us = now_us + int(self._backoff.failed() * 1_000_000)
             self._complain(error)
             if isinstance(error, RefusedError) and error.status == _NOT_FOUND:
@@ -83,6 +88,7 @@ class Reporter:
             self._backoff.succeeded()
             self._complaint = ""
             self._written = wanted
+            self.written += 1
 
     def _run(self) -> None:
         while self._wait():

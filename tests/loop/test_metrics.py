@@ -1,0 +1,163 @@
+"""An agent's metrics as Prometheus gets them: over HTTP, from the whole program."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from damon_agent import settings
+from damon_contract import names
+from damon_mock.damon.emulator import Emulator
+from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker
+from damon_mock.damon.processes import HostProcesses
+from damon_mock.damon.remote import answer
+from damon_mock.damon.wire import Server
+from damon_mock.kube.threads import ApiThread
+
+CRDS = Path(__file__).parents[2] / "crds"
+NODE = "worker-1"
+CONTAINERS = ("a1" * 32, "b2" * 32)
+PROGRAM = """
+import sys
+from damon_mock.__main__ import main
+code = main(sys.argv[1:])
+print("prometheus_client" in sys.modules)
+sys.exit(code)
+"""
+
+
+@pytest.fixture(name="port")
+def port_fixture():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(machine, pod, tmp_path, *arguments):
+    """Run an agent whose plan is in the kernel; yield both it and its status."""
+    machine.close()
+    for pid, container in enumerate(CONTAINERS, 10):
+        machine.start(pid, machine.container(container))
+    emulator = Emulator("7.2", HostProcesses(machine.proc))
+    spec = {"tuning": "t", "mode": "Enforce", "settings": {}, "hash": "h"}
+    pods = [
+        pod(n, c, priority=p) for n, (c, p) in enumerate(zip(CONTAINERS, (30, 90), strict=True))
+    ]
+    manifest = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.NODE_KIND,
+        "metadata": {"name": NODE},
+        "spec": {**spec, "pods": pods},
+    }
+    command = ["agent", "--socket", tmp_path / "damon", "--", "--node-name", NODE]
+    command += ["--state-dir", tmp_path / "state", "--proc-root", machine.proc]
+    command += ["--cgroup-root", machine.cgroup, "--kubeconfig", tmp_path / "kubeconfig"]
+    with ApiThread() as api, Ticker(SharedEmulator(emulator)) as ticker:
+        files = RealtimeFiles(ticker)
+        api.call(api.server.cluster.install, CRDS)
+        api.call(api.server.cluster.create, manifest)
+        api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
+
+        def status():
+            return api.call(api.server.cluster.get, "damonnodes", NODE).get("status", {})
+
+        def is_ready():
+            said = {c["type"]: c["status"] for c in status().get("conditions", ())}
+            return said.get("Ready") == "True"
+
+        with (
+            Server(tmp_path / "damon", lambda question: answer(files, question)),
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, *map(str, [*command, *arguments])],
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as process,
+        ):
+            try:
+                wait_for(is_ready)
+                yield process, status
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+        ticker.shared.close()
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 60
+    while not (found := holds()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Return the samples; labels are part of the name, by the alphabet."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
+        text = response.read().decode()
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_what_is_told_is_what_the_status_says(machine, pod, tmp_path, port, listening):
+    with running(machine, pod, tmp_path, "--metrics-port", port) as (process, status):
+        wait_for(lambda: scrape(port)["damon_agent_status_writes_total accepted"])
+        told = scrape(port)
+        said = status()
+        with socket.create_connection(("127.0.0.1", port)) as silent:
+            assert listening(process.pid) == {port}
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0, "a client that says nothing keeps nobody from ending"
+            silent.close()
+        assert process.stdout.read().strip() == "True"
+    assert told["damon_agent_targets"] == said["targets"] == 2
+    assert told["damon_agent_planned_pods"] == told["damon_agent_placed_pods"] == 2
+    assert told["damon_agent_condition Ready"] == 1
+    assert told["damon_agent_condition_reason Applied Ready"] == 1
+    for lane in said["lanes"]:
+        (priority,) = lane["priorities"]
+        which = f"{lane['kdamond']} {priority} {lane['role']}"
+        assert told[f"damon_agent_lane_targets {which}"] == lane["targets"] == 1
+        assert told.get(f"damon_agent_lane_mark_permille {which}") == lane.get("markPermille")
+    assert told["damon_agent_commands_total on accepted"] == 2
+    assert told["damon_agent_tick_seconds_count"] >= 1
+    assert 0 <= told["damon_agent_plan_age_seconds"] < told["damon_agent_plan_max_age_seconds"]
+
+
+def test_without_a_port_there_is_no_socket_and_no_import(machine, pod, tmp_path, listening):
+    with running(machine, pod, tmp_path) as (process, _):
+        assert listening(process.pid) == set()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stdout.read().strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "port"),
+    [
+        ([], {}, 0),
+        ([], {"METRICS_PORT": "9000"}, 9000),
+        (["--metrics-port", "9001"], {"METRICS_PORT": "9000"}, 9001),
+        (["--metrics-port", "0"], {"METRICS_PORT": "9000"}, 0),
+    ],
+)
+def test_the_port_is_a_setting_and_off_by_default(arguments, environment, port):
+    needed = ["--node-name", "n", "--damon-root", "d", "--state-dir", "s"]
+    assert settings.parse([*needed, *arguments], environment).metrics_port == port
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_what_is_no_port_is_refused(port, capsys):
+    with pytest.raises(SystemExit):
+        settings.parse(["--metrics-port", port], {})
+    assert "--metrics-port" in capsys.readouterr().err

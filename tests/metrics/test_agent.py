@@ -1,0 +1,290 @@
+"""What an agent tells, within which bounds, and to whom it does not listen."""
+
+import socket
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damon_agent.errors import StartError
+from damon_agent.kernel.commands import Keyword, Outcome
+from damon_agent.loop import Ticks
+from damon_agent.metrics import Seen, Server, families
+from damon_agent.plans.plan import Latest, Plan
+from damon_contract.v1alpha1.model import Condition
+from damon_contract.v1alpha1.node import (
+    DamonNodeSpec,
+    DamonNodeStatus,
+    Kernel,
+    Lane,
+    Memory,
+    NodeCondition,
+    NodeReason,
+    PodStatus,
+)
+
+S = 1_000_000
+LABELS = {
+    *("type", "reason", "release", "driver", "kdamond", "priority", "role", "keyword", "outcome"),
+}
+BESIDES_LANES = 39
+PER_LANE = 6
+
+
+def condition(kind: str, status: str = "True", reason: str = "Applied") -> Condition:
+    when = "2026-01-01T00:00:00Z"
+    return Condition(type=kind, status=status, reason=reason, message="", last_transition_time=when)
+
+
+def lane(kdamond: int, *priorities: int, mark: int | None = None, **more) -> Lane:
+    role = "Ladder" if mark is not None else "Protected"
+    fields = {"pods": 1, "targets": 2, "state": "on", "active": False, **more}
+    return Lane(kdamond=kdamond, priorities=priorities, role=role, mark_permille=mark, **fields)
+
+
+def pod(number: int, kdamond: int | None = 0, *, swappable: bool = True) -> PodStatus:
+    uid = f"uid-of-pod-{number}"
+    return PodStatus(uid=uid, priority=50, kdamond=kdamond, processes=1, swappable=swappable)
+
+
+STATUS = DamonNodeStatus(
+    conditions=(
+        condition("Ready", "False", "NoSwap"),
+        condition("Applied"),
+        condition("DamonAvailable", "True", "Available"),
+        condition("Degraded", "True", "NoSwap"),
+    ),
+    kernel=Kernel(release="6.12.0", driver="lanes"),
+    memory=Memory(
+        capacity_bytes=8000,
+        available_bytes=2001,
+        swap_total_bytes=0,
+        floor_permille=1,
+        ceiling_permille=600,
+    ),
+    lanes=(
+        lane(3, 34, 35, mark=600, active=True, targets=5, tried_bytes=70, applied_bytes=60),
+        lane(0, 83),
+    ),
+    pods=(pod(1), pod(2, swappable=False), pod(3, None)),
+    targets=7,
+)
+
+
+def seen(status: DamonNodeStatus = STATUS, **fields) -> Seen:
+    spec = {"tuning": "t", "mode": "Enforce", "hash": "h"}
+    spec["settings"] = {"safety": {"maxPlanAge": "15m"}}
+    plan = Plan("uid", 1, DamonNodeSpec.model_validate(spec))
+    values = {
+        "now_us": 100 * S,
+        "status": status,
+        "latest": Latest(known=True, plan=plan, contact_us=40 * S),
+        "ticks": Ticks(ended=4, failed=1, spent_us=S // 2, exits=3),
+        "commands": {(Keyword.COMMIT, Outcome.ACCEPTED): 5},
+        "commands_under_way": 1,
+        "statuses_written": 6,
+        "statuses_failed": 2,
+    }
+    return Seen(**{**values, **fields})
+
+
+def test_a_node_is_told_in_the_words_of_its_status(page):
+    told = page(families(seen()))
+    agent = "damon_agent_"
+    assert told.value(f"{agent}condition", type="Ready") == 0
+    assert told.value(f"{agent}condition", type="Degraded") == 1
+    assert told.value(f"{agent}condition_reason", type="Ready", reason="NoSwap") == 1
+    assert told.value(f"{agent}kernel_info", release="6.12.0", driver="lanes") == 1
+    assert told.value(f"{agent}memory_capacity_bytes") == 8000
+    assert told.value(f"{agent}memory_available_permille") == 250
+    assert told.value(f"{agent}targets") == 7
+    assert told.value(f"{agent}planned_pods") == 3
+    assert told.value(f"{agent}placed_pods") == 2
+    assert told.value(f"{agent}unswappable_pods") == 1
+
+
+def test_a_lane_goes_by_its_kdamond_and_its_most_important_priority(page):
+    told = page(families(seen()))
+    which = {"kdamond": "3", "priority": "35", "role": "Ladder"}
+    for name, value in {
+        "mark_permille": 600,
+        "active": 1,
+        "pods": 1,
+        "targets": 5,
+        "tried_bytes_total": 70,
+        "applied_bytes_total": 60,
+    }.items():
+        assert told.value(f"damon_agent_lane_{name}", **which) == value
+    protected = {"kdamond": "0", "priority": "83", "role": "Protected"}
+    assert told.value("damon_agent_lane_mark_permille", **protected) is None
+    assert told.value("damon_agent_lane_active", **protected) == 0
+
+
+def test_what_the_agent_did_is_counted(page):
+    told = page(families(seen()))
+    agent = "damon_agent_"
+    assert told.value(f"{agent}tick_seconds_count") == 4
+    assert told.value(f"{agent}tick_seconds_sum") == 0.5
+    assert told.value(f"{agent}tick_failures_total") == 1
+    assert told.value(f"{agent}exits_total") == 3
+    assert told.value(f"{agent}commands_total", keyword="commit", outcome="accepted") == 5
+    assert told.value(f"{agent}commands_total", keyword="commit", outcome="refused") == 0
+    assert told.value(f"{agent}commands_under_way") == 1
+    assert told.value(f"{agent}status_writes_total", outcome="accepted") == 6
+    assert told.value(f"{agent}status_writes_total", outcome="failed") == 2
+    assert told.value(f"{agent}plan_age_seconds") == 60
+    assert told.value(f"{agent}plan_max_age_seconds") == 900
+
+
+def test_without_a_plan_there_is_none_whose_age_could_be_told(page):
+    told = page(families(seen(DamonNodeStatus(), latest=Latest(known=True))))
+    assert told.value("damon_agent_targets") == 0
+    assert told.value("damon_agent_plan_age_seconds") is None
+    assert told.value("damon_agent_memory_capacity_bytes") is None
+
+
+@st.composite
+def statuses(draw):
+    """Any status a driver can make: at most 8 lanes (`lanes`) or 64 (`native`), 512 pods."""
+    kdamonds = draw(st.sampled_from([8, 1]))
+    numbers = draw(st.lists(st.integers(1, 100), unique=True, max_size=8 if kdamonds > 1 else 64))
+    verdicts = st.sampled_from(["True", "False", "Unknown"])
+    reasons = st.sampled_from(NodeReason)
+    return DamonNodeStatus(
+        conditions=tuple(condition(c, draw(verdicts), draw(reasons)) for c in NodeCondition),
+        kernel=STATUS.kernel,
+        memory=STATUS.memory,
+        lanes=tuple(
+            lane(index % kdamonds, number, mark=draw(st.none() | st.integers(0, 1000)))
+            for index, number in enumerate(numbers)
+        ),
+        pods=tuple(pod(n) for n in range(draw(st.integers(0, 512)))),
+    )
+
+
+@given(statuses())
+def test_however_many_pods_there_are_the_number_of_series_has_its_bound(page, status):
+    told = page(families(seen(status)))
+    keys = [(s.name, *sorted(s.labels.items())) for s in told.samples]
+    assert len(keys) == len(set(keys)), "Prometheus refuses a page with a series twice"
+    assert len(keys) <= BESIDES_LANES + PER_LANE * len(status.lanes)
+    assert told.labels().keys() <= LABELS
+    assert not [v for values in told.labels().values() for v in values if "uid-of-pod" in v]
+
+
+# The server
+
+
+@pytest.fixture(name="server")
+def server_fixture():
+    server = Server(0, "127.0.0.1", seen)
+    server.start()
+    yield server
+    if not server._ended.is_set():
+        server.stop()
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
+
+
+def answer(client: socket.socket) -> bytes:
+    """Return what comes until the server hangs up."""
+    parts = []
+    try:
+        while part := client.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def test_what_is_served_is_what_the_parser_of_prometheus_reads(server, scrape):
+    assert scrape(server.port).value("damon_agent_targets") == 7
+    newer = "application/openmetrics-text;version=1.0.0;q=0.1,text/plain;version=1.0.0;q=0.9"
+    with connect(server) as client:
+        client.sendall(f"GET /metrics HTTP/1.1\r\nHost: n\r\nAccept: {newer}\r\n\r\n".encode())
+        said = answer(client)
+    assert b"application/openmetrics-text" in said
+    assert said.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET /metr", id="half a request"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 40, id="TLS"),
+        pytest.param(b"\r\n\r\n", id="an empty line"),
+        pytest.param(b"POST /metrics HTTP/1.1\r\nContent-Length: 99\r\n\r\n", id="another verb"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000, id="headers without end"),
+        pytest.param(b"GET /" + b"a" * 100_000, id="a path without end"),
+    ],
+)
+@pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
+def test_a_bad_client_is_cut_off_and_the_next_one_served(server, scrape, said, leaves):
+    threads = threading.active_count()
+    client = connect(server)
+    try:
+        client.sendall(said)
+        if leaves:
+            client.close()
+        assert scrape(server.port).value("damon_agent_targets") == 7
+        if not leaves:
+            assert b"damon_agent" not in answer(client)
+    except (BrokenPipeError, ConnectionResetError):
+        assert len(said) > 16384, "hung up in the middle of too much"
+        assert scrape(server.port).value("damon_agent_targets") == 7
+    finally:
+        client.close()
+    assert threading.active_count() == threads
+
+
+def test_nobody_gets_a_second_answer_on_a_connection(server):
+    with connect(server) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nConnection: keep-alive\r\n\r\n" * 2)
+        assert answer(client).count(b"# TYPE damon_agent_targets ") == 1
+
+
+def test_a_defect_of_ours_does_not_end_the_thread(scrape, caplog):
+    looks = [ZeroDivisionError("a bug"), seen()]
+
+    def look():
+        found = looks.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    server = Server(0, "127.0.0.1", look)
+    server.start()
+    with pytest.raises(OSError, match=r"closed|reset"):
+        scrape(server.port)
+    assert scrape(server.port).value("damon_agent_targets") == 7
+    assert "a bug" in caplog.text
+    server.stop()
+
+
+def test_after_a_stop_nobody_listens_and_no_thread_is_left(server):
+    silent = connect(server)
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        connect(server)
+    silent.close()
+    server._thread.join(60)
+    assert not server._thread.is_alive()
+
+
+def test_a_port_that_is_taken_is_named(server):
+    with pytest.raises(StartError, match=f"--metrics-port {server.port}: .*in use"):
+        Server(server.port, "127.0.0.1", seen)
+
+
+def test_without_an_address_it_listens_on_all(scrape):
+    server = Server(0, "", seen)
+    server.start()
+    assert scrape(server.port).value("damon_agent_targets") == 7
+    if socket.has_dualstack_ipv6():
+        with socket.create_connection(("::1", server.port), timeout=60):
+            pass
+    server.stop()
