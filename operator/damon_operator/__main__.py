@@ -5,7 +5,8 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,6 +14,7 @@ import kopf
 
 from damon_operator import handlers, logs
 from damon_operator.cluster import Cluster, ConfigException, connect
+from damon_operator.errors import StartError
 from damon_operator.leader import Elector
 from damon_operator.reconcile import Service
 from damon_operator.settings import Settings, parse
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(operate(settings))
     except ConfigException as error:
         _log.error("no API server: give --kubeconfig or run in a cluster error=%s", error)
+        return 2
+    except StartError as error:
+        _log.error("%s", error)
         return 2
 
 
@@ -48,17 +53,32 @@ async def operate(settings: Settings) -> int:
             stalled=service.stalled,
             credentials=cluster.credentials,
         )
-        await kopf.operator(
-            registry=handlers.registry(doors),
-            settings=handlers.settings(),
-            clusterwide=True,
-            standalone=True,
-            # Else kopf makes one up from the name of the user: in an image a bare uid has none.
-            identity=settings.identity,  # type: ignore[arg-type]  # a NewType of str, not exported
-            liveness_endpoint=settings.liveness_endpoint,
-            stop_flag=doors.stop,
-        )
+        async with _metrics(settings, service):
+            await kopf.operator(
+                registry=handlers.registry(doors),
+                settings=handlers.settings(),
+                clusterwide=True,
+                standalone=True,
+                # Else kopf makes one up from the user's name: in an image a bare uid has none.
+                identity=settings.identity,  # type: ignore[arg-type]  # a NewType of str, not exported
+                liveness_endpoint=settings.liveness_endpoint,
+                stop_flag=doors.stop,
+            )
     return 1 if doors.failure else 0
+
+
+@asynccontextmanager
+async def _metrics(settings: Settings, service: Service) -> AsyncIterator[None]:
+    """Serve metrics while the block runs, if there is a port for them."""
+    if not settings.metrics_port:
+        yield
+        return
+    # Late: without a port, neither this nor what it stands on is in memory.
+    from damon_operator import metrics  # noqa: PLC0415
+
+    async with metrics.served(settings.metrics_port, settings.metrics_address, service) as port:
+        _log.info("metrics port=%d", port)
+        yield
 
 
 def _work(settings: Settings, cluster: Cluster, service: Service) -> Callable[[], Awaitable[None]]:

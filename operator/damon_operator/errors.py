@@ -63,5 +63,9 @@ class BadObject(Exception):
         self.why = why
 
 
+class StartError(Exception):
+    """The operator cannot run like this; the message says what to change."""
+
+
 class LeaseLost(Exception):
     """This process no longer is, or no longer knows whether it is, the one that works."""

@@ -58,6 +58,10 @@ class Reflector(Generic[F]):
     """When the task last made a step, successful or not; one that stands still has died."""
     relists: int = 0
     """Complete lists so far."""
+    watches: int = 0
+    """Watches opened so far."""
+    failures: int = 0
+    """Lists and watches that failed so far."""
 
     async def run(self) -> None:
         """List, then watch, for ever; list again whenever the place to go on from is lost."""
@@ -107,6 +111,7 @@ class Reflector(Generic[F]):
     async def _watch(self, version: str) -> str:
         """Follow events until the server ends the stream; return the version to go on from."""
         start, taken = self.clock(), 0
+        self.watches += 1
         try:
             async with aclosing(
                 self.source.watch(self.resource, version=version, idle_s=self.pace.idle_s)
@@ -181,6 +186,7 @@ class Reflector(Generic[F]):
 
     async def _pause(self, what: str, failures: int, error: ApiError) -> None:
         self.heard = self.clock()
+        self.failures += 1
         asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
         delay_s = self.backoff.delay_s(failures, asked)
         _log.warning(

@@ -41,6 +41,10 @@ class Settings:
     identity: str
     liveness_port: int
     log_level: str
+    metrics_port: int = 0
+    """0: no metrics."""
+    metrics_address: str = ""
+    """Empty: all addresses."""
     tempo: Tempo = field(default_factory=Tempo)
 
     @property
@@ -105,6 +109,21 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         "with 500 otherwise; 0: none (default: %(default)s)",
     )
     parser.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        default=environment.get("METRICS_PORT") or 0,
+        help="port that answers GET /metrics, in plain HTTP; 0: none; by default the environment "
+        "variable METRICS_PORT, else 0",
+    )
+    parser.add_argument(
+        "--metrics-address",
+        metavar="ADDRESS",
+        default=environment.get("METRICS_ADDRESS", ""),
+        help="address to listen on for it; by default the environment variable METRICS_ADDRESS, "
+        "else all",
+    )
+    parser.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
         default="info",
@@ -119,6 +138,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         identity=read.identity,
         liveness_port=read.liveness_port,
         log_level=read.log_level,
+        metrics_port=read.metrics_port,
+        metrics_address=read.metrics_address,
         tempo=Tempo(debounce_s=read.debounce_ms / 1000),
     )
 
@@ -128,3 +149,10 @@ def _positive(text: str) -> int:
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0..65535")
+    return port

@@ -1,7 +1,7 @@
 """Sums over the nodes of a tuning, kept up to date node by node instead of counted anew."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -78,6 +78,10 @@ class Tallies:
     def of(self, tuning: str) -> Tally:
         """Return the tally of a tuning."""
         return self._of.get(tuning, Tally())
+
+    def all(self) -> Collection[Tally]:
+        """Return every tally; each governed node counts as governed in exactly one of them."""
+        return self._of.values()
 
     def put(self, node: str, row: Row | None) -> frozenset[str]:
         """Replace a node's row (None: the node is gone); return the tunings that may differ."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,6 +36,16 @@ _TURN = 16
 
 
 @dataclass
+class Planning:
+    """What was planned so far."""
+
+    plans: int = 0
+    failures: int = 0
+    """Plans that could not be said."""
+    spent_s: float = 0.0
+
+
+@dataclass
 class Service:
     """Keeps a DamonNode per governed node, and the status of every DamonTuning."""
 
@@ -51,17 +61,23 @@ class Service:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     world: World = field(init=False)
     streams: tuple[Reflector[Any], ...] = field(init=False)
+    writer: Writer = field(init=False)
+    planning: Planning = field(default_factory=Planning)
+    running: bool = False
+    """Whether this replica is the one that works."""
+    tuning_lists: int = 0
+    """Complete lists of the DamonTunings so far."""
+    tuning_failures: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _report: asyncio.Event = field(default_factory=asyncio.Event)
     _look: asyncio.Event = field(default_factory=asyncio.Event)
     _listed: asyncio.Event = field(default_factory=asyncio.Event)
     _listed_at: float = float("-inf")
-    _running: bool = False
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(self.random, self.tempo.retry_first_s, self.tempo.retry_most_s)
         self.world = World(self._changed.set)
-        self._writer = Writer(self.world, self.port, self._backoff, self.sleep)
+        self.writer = Writer(self.world, self.port, self._backoff, self.sleep)
         self._announcer = Announcer(self.port, self._backoff, self.sleep, self.now, self.instance)
         world = self.world
         self.streams = (
@@ -76,7 +92,7 @@ class Service:
         self._listed_at = self.clock()
         for stream in self.streams:
             stream.heard = self._listed_at
-        self._running = True
+        self.running = True
         try:
             async with asyncio.TaskGroup() as group:
                 for stream in self.streams:
@@ -85,12 +101,12 @@ class Service:
                     self._follow_tunings,
                     self._plan,
                     self._report_statuses,
-                    self._writer.run,
+                    self.writer.run,
                     self._announcer.run,
                 ):
                     group.create_task(part())
         finally:
-            self._running = False
+            self.running = False
 
     def look(self) -> None:
         """Say that some DamonTuning changed: they are all listed again, which is the truth."""
@@ -98,12 +114,15 @@ class Service:
 
     def stalled(self) -> tuple[str, ...]:
         """Return the streams that have made no step for too long; none before the start."""
-        if not self._running:
+        if not self.running:
             return ()
-        limit = self.clock() - self.tempo.stalled_s
+        return tuple(name for name, s in self.silence_s().items() if s > self.tempo.stalled_s)
+
+    def silence_s(self) -> Mapping[str, float]:
+        """Return the seconds since each stream last made a step, successful or not."""
         heard = {stream.resource.name: stream.heard for stream in self.streams}
         heard[resources.DAMON_TUNINGS.name] = self._listed_at
-        return tuple(name for name, at in heard.items() if at < limit)
+        return {name: self.clock() - at for name, at in heard.items()}
 
     async def _follow_tunings(self) -> None:
         """List the DamonTunings whenever somebody says so, and every now and then anyway."""
@@ -113,9 +132,11 @@ class Service:
             try:
                 self.world.set_tunings(await self._list_tunings())
                 failures, delay_s = 0, self.tempo.tunings_s
+                self.tuning_lists += 1
                 self._listed.set()
             except ApiError as error:
                 failures += 1
+                self.tuning_failures += 1
                 asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
                 delay_s = self._backoff.delay_s(failures, asked)
                 hint = "; is the CRD installed?" if isinstance(error, NotFound) else ""
@@ -171,18 +192,23 @@ class Service:
                 self._report.set()
 
     def _plan_node(self, name: str) -> None:
+        started = self.clock()
+        self.planning.plans += 1
         try:
             planned = self.world.replan(name)
         except ValueError as error:
+            self.planning.failures += 1
             # A fact no schema foresaw; this node keeps its plan, the others go on.
             _log.error("plan failed node=%s error=%s", name, error)
             return
+        finally:
+            self.planning.spent_s += self.clock() - started
         self._announcer.tell(name, planned.notes)
         self._push(name)
 
     def _push(self, name: str) -> None:
         if self.world.is_due(name):
-            self._writer.push(name)
+            self.writer.push(name)
 
     async def _report_statuses(self) -> None:
         failures = 0

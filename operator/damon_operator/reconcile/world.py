@@ -4,7 +4,7 @@ No I/O and no tasks: streams and answers go in through methods, the service asks
 work is in proportion to what changed, never to the size of the cluster.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -212,6 +212,10 @@ class World:
     def tally(self, tuning: str) -> Tally:
         """Return what the nodes of a tuning add up to."""
         return self._tallies.of(tuning)
+
+    def tallies(self) -> Collection[Tally]:
+        """Return the tallies of all tunings."""
+        return self._tallies.all()
 
     def is_due(self, name: str) -> bool:
         """Return whether the node's DamonNode is not what its plan wants."""

@@ -27,12 +27,23 @@ class Writer:
     backoff: Backoff
     sleep: Callable[[float], Awaitable[None]]
     workers: int = 8
+    applied: int = 0
+    """Plans the API server has taken so far."""
+    deleted: int = 0
+    """DamonNodes taken away so far."""
+    failed: int = 0
+    """Attempts that came to nothing."""
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _queued: set[str] = field(default_factory=set)
     _busy: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)
     _failures: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """How many nodes wait for a write, those in the back-off included."""
+        return len(self._queued | self._busy | self._waiting.keys())
 
     def push(self, node: str) -> None:
         """Have a node looked at; one that failed keeps its place in the back-off."""
@@ -74,6 +85,7 @@ class Writer:
             case Apply() as action:
                 answer = await self.port.apply_node(damon_node(action))
                 self.world.accepted(node, read_written(answer, None))
+                self.applied += 1
                 _log.info(
                     "applied node=%s tuning=%s mode=%s pods=%d hash=%s",
                     node, action.spec.tuning, action.spec.mode, len(action.spec.pods),
@@ -85,11 +97,13 @@ class Writer:
                 except NotFound:
                     _log.debug("already gone node=%s", node)
                 self.world.deleted(node, uid)
+                self.deleted += 1
                 _log.info("deleted node=%s", node)
             case None:
                 pass
 
     def _retry(self, node: str, error: Exception) -> None:
+        self.failed += 1
         failures = self._failures[node] = self._failures.get(node, 0) + 1
         asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
         delay_s = self.backoff.delay_s(failures, asked)

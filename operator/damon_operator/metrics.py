@@ -1,0 +1,190 @@
+"""What Prometheus gets to see of the operator, and the door it gets it through.
+
+Everything is read when it is asked for, from what the service holds anyway. This module alone knows
+Prometheus, and is imported only if there is a port to listen on: docs/adr/0010-metrics.md.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from prometheus_client.aiohttp import make_aiohttp_handler
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import CollectorRegistry
+
+from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.tuning import PodCounts
+from damon_operator import resources
+from damon_operator.errors import StartError
+from damon_operator.planner.tally import NO_REPORT, PLAN_PENDING, WRITE_FAILED
+from damon_operator.reconcile import Service
+
+_CONNECTIONS: Final = 32
+"""Open at once; whoever comes beyond that is turned away."""
+_CONNECTION_S: Final = 10.0
+"""Life of a connection, whatever its client does. Prometheus gives up after 10 s by default."""
+_REASONS: Final = (
+    *(reason.value for reason in NodeReason),
+    *(NO_REPORT, PLAN_PENDING, WRITE_FAILED),
+)
+_OTHER: Final = "Other"
+"""Stands for reasons that only agents of another version know."""
+
+
+def families(service: Service) -> Iterator[Metric]:
+    """Yield the metrics; of a replica that waits for the lease only that it does.
+
+    Their number has a bound, whatever is in the cluster: no label is the name of a node or a pod.
+    """
+    yield _value("leader", "Whether this replica is the one that works", service.running)
+    if service.running:
+        yield from _nodes(service)
+        yield from _work(service)
+        yield from _streams(service)
+
+
+def _nodes(service: Service) -> Iterator[Metric]:
+    tallies = service.world.tallies()
+    for state, about in (
+        ("governed", "Nodes governed by a DamonTuning"),
+        ("applied", "Governed nodes that have applied their plan"),
+        ("degraded", "Governed nodes on which something is held back"),
+        ("unsupported", "Governed nodes whose kernel has no DAMON for us"),
+        ("unreported", "Governed nodes whose agent has never reported"),
+    ):
+        number = sum(getattr(tally, state) for tally in tallies)
+        yield _value(f"{state}_nodes", about, number)
+    held = Counter[str]()
+    pods = Counter[str]()
+    for tally in tallies:
+        pods.update(tally.pods)
+        for reason, nodes in tally.reasons.items():
+            held[reason if reason in _REASONS else _OTHER] += len(nodes)
+    reasons = _gauge("held_back_nodes", "Governed nodes by what holds them back", "reason")
+    for reason, number in sorted(held.items()):
+        reasons.add_metric([reason], number)
+    yield reasons
+    steps = _gauge("pods", "Pods of governed nodes, as status.pods of the tunings", "step")
+    for step in PodCounts.model_fields:
+        steps.add_metric([step], pods[step])
+    yield steps
+
+
+def _work(service: Service) -> Iterator[Metric]:
+    planning, writer = service.planning, service.writer
+    yield SummaryMetricFamily(
+        "damon_operator_plan_seconds",
+        "Plans computed, and the time it took",
+        count_value=planning.plans,
+        sum_value=planning.spent_s,
+    )
+    yield _total("plan_failures", "Plans that could not be computed", planning.failures)
+    writes = _counter("plan_writes", "Writes of DamonNodes, by outcome", "outcome")
+    for outcome in ("applied", "deleted", "failed"):
+        writes.add_metric([outcome], getattr(writer, outcome))
+    yield writes
+    yield _value("waiting_nodes", "Nodes whose DamonNode waits to be written", writer.waiting)
+
+
+def _streams(service: Service) -> Iterator[Metric]:
+    held = _gauge("stream_objects", "Objects in memory", "resource")
+    lists = _counter("stream_lists", "Complete lists", "resource")
+    watches = _counter("stream_watches", "Watches opened", "resource")
+    failures = _counter("stream_failures", "Lists and watches that failed", "resource")
+    for stream in service.streams:
+        name = stream.resource.name
+        held.add_metric([name], len(stream.facts))
+        lists.add_metric([name], stream.relists)
+        watches.add_metric([name], stream.watches)
+        failures.add_metric([name], stream.failures)
+    tunings = resources.DAMON_TUNINGS.name
+    held.add_metric([tunings], len(service.world.tunings))
+    lists.add_metric([tunings], service.tuning_lists)
+    failures.add_metric([tunings], service.tuning_failures)
+    silence = _gauge("stream_silence_seconds", "Time since a stream last made a step", "resource")
+    for name, seconds in service.silence_s().items():
+        silence.add_metric([name], seconds)
+    yield from (held, lists, watches, failures, silence)
+
+
+def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"damon_operator_{name}", about, labels=labels)
+
+
+def _counter(name: str, about: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"damon_operator_{name}", about, labels=labels)
+
+
+def _value(name: str, about: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"damon_operator_{name}", about, value=value)
+
+
+def _total(name: str, about: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"damon_operator_{name}", about, value=value)
+
+
+@asynccontextmanager
+async def served(port: int, address: str, service: Service) -> AsyncIterator[int]:
+    """Answer GET /metrics while the block runs; yield the port. Raise StartError if that cannot be.
+
+    In the event loop, as the service is: what is told is of one moment.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Collector(service))
+    application = web.Application()
+    application.router.add_get("/metrics", make_aiohttp_handler(registry))
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        listening = await _listening(runner.server, port, address)
+        try:
+            yield int(listening.sockets[0].getsockname()[1])
+        finally:
+            listening.close()
+    finally:
+        await runner.cleanup()
+
+
+async def _listening(server: web.Server, port: int, address: str) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(_bounded(server), address or None, port)
+    except OSError as error:
+        where = f"--metrics-address {address!r} --metrics-port {port}"
+        raise StartError(f"{where}: {error.strerror}; choose others, or port 0") from error
+
+
+def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
+    """Return what takes connections: a few at once, and none for long."""
+    loop = asyncio.get_running_loop()
+
+    def take() -> asyncio.Protocol:
+        if len(server.connections) >= _CONNECTIONS:
+            return _TurnedAway()
+        connection = server()
+        loop.call_later(_CONNECTION_S, connection.force_close)
+        return connection
+
+    return take
+
+
+class _TurnedAway(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[explicit-override]  # typing.override is of 3.12
+        transport.close()
+
+
+class _Collector:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        return families(self._service)

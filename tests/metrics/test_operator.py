@@ -1,0 +1,142 @@
+"""What the operator tells, and within which bounds."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.tuning import PodCounts
+from damon_operator.metrics import families
+from damon_operator.planner.tally import NO_REPORT, PLAN_PENDING, WRITE_FAILED, Row
+from damon_operator.reconcile import Service
+from damon_operator.settings import Tempo
+
+LABELS = {"reason", "step", "outcome", "resource"}
+STATES = ("governed", "applied", "degraded", "unsupported", "unreported")
+FIXED = 1 + len(STATES) + len(PodCounts.model_fields) + 2 + 1 + 3 + 1
+"""Leader, nodes, pods, plan seconds, failures, writes, waiting."""
+STREAMS = 5 * 5 - 1
+"""Five collections; kopf watches the DamonTunings."""
+REASONS = len(NodeReason) + 3 + 1
+
+
+class Clock:
+    def __init__(self):
+        self.s = 1000.0
+
+    def __call__(self):
+        return self.s
+
+
+@pytest.fixture(name="clock")
+def clock_fixture():
+    return Clock()
+
+
+def make(clock=None):
+    service = Service(
+        port=None,
+        tempo=Tempo(),
+        instance="lab",
+        clock=clock or Clock(),
+        now=lambda: datetime.now(UTC),
+        random=lambda: 0.5,
+    )
+    service.running = True
+    for stream in service.streams:
+        stream.heard = service.clock()
+    service._listed_at = service.clock()
+    return service
+
+
+def row(node, tuning="t", *reasons, **fields):
+    flags = dict.fromkeys(("applied", "degraded", "unsupported", "unreported"), False)
+    values = {"matching": (tuning,), "pods": {"annotation": 2, "default": 1}, **flags, **fields}
+    return Row(node=node, reasons=reasons, **values)
+
+
+def test_a_replica_that_waits_tells_only_that(page):
+    service = make()
+    service.running = False
+    told = page(families(service))
+    assert [(s.name, s.value) for s in told.samples] == [("damon_operator_leader", 0)]
+    service.running = True
+    assert page(families(service)).value("damon_operator_leader") == 1
+
+
+def test_nodes_and_pods_are_summed_over_the_tunings_that_govern_them(page):
+    service = make()
+    tallies = service.world._tallies
+    tallies.put("n1", row("n1", applied=True))
+    tallies.put("n2", row("n2", "t", "NoSwap", applied=True, degraded=True))
+    tallies.put("n3", row("n3", "other", "NoSwap", NO_REPORT, unreported=True))
+    overridden = row("n4")._replace(matching=("other", "t"), unsupported=True)
+    tallies.put("n4", overridden)
+    told = page(families(service))
+    numbers = [told.value(f"damon_operator_{state}_nodes") for state in STATES]
+    assert numbers == [4, 2, 1, 1, 1]
+    assert told.value("damon_operator_held_back_nodes", reason="NoSwap") == 2
+    assert told.value("damon_operator_held_back_nodes", reason="NoReport") == 1
+    assert told.value("damon_operator_pods", step="annotation") == 8
+    assert told.value("damon_operator_pods", step="exempt") == 0
+
+
+def test_reasons_of_another_version_are_told_together(page):
+    service = make()
+    service.world._tallies.put("n1", row("n1", "t", "FromTheFuture", "AnotherOne"))
+    service.world._tallies.put("n2", row("n2", "t", "NoSwap"))
+    told = page(families(service))
+    assert told.labels()["reason"] == {"NoSwap", "Other"}
+    assert told.value("damon_operator_held_back_nodes", reason="Other") == 2
+
+
+def test_what_was_done_is_counted(page):
+    service = make()
+    service.planning.plans, service.planning.failures, service.planning.spent_s = 4, 1, 0.25
+    service.writer.applied, service.writer.deleted, service.writer.failed = 3, 2, 1
+    service.writer.push("n1")
+    service.writer.push("n1")
+    told = page(families(service))
+    operator = "damon_operator_"
+    assert told.value(f"{operator}plan_seconds_count") == 4
+    assert told.value(f"{operator}plan_seconds_sum") == 0.25
+    assert told.value(f"{operator}plan_failures_total") == 1
+    for outcome, number in {"applied": 3, "deleted": 2, "failed": 1}.items():
+        assert told.value(f"{operator}plan_writes_total", outcome=outcome) == number
+    assert told.value(f"{operator}waiting_nodes") == 1
+
+
+def test_every_stream_has_its_own_silence(page, clock):
+    service = make(clock)
+    clock.s += 7
+    service.streams[3].heard = clock.s
+    told = page(families(service))
+    silence = "damon_operator_stream_silence_seconds"
+    assert told.value(silence, resource="nodes") == 7
+    assert told.value(silence, resource="pods") == 0
+    assert told.value(silence, resource="damontunings") == 7
+
+
+NAMES = st.text("abcdefgh-.", min_size=3, max_size=20).map("named-{}".format)
+OURS = st.sampled_from([*(r.value for r in NodeReason), NO_REPORT, PLAN_PENDING, WRITE_FAILED])
+
+
+@given(
+    st.lists(
+        st.tuples(NAMES, NAMES, st.lists(OURS | st.text(max_size=9), max_size=4)),
+        max_size=60,
+    )
+)
+def test_however_large_the_cluster_the_number_of_series_has_its_bound(page, rows):
+    service = make()
+    for node, tuning, reasons in rows:
+        service.world._tallies.put(node, row(node, tuning, *dict.fromkeys(reasons)))
+    told = page(families(service))
+    keys = [(s.name, *sorted(s.labels.items())) for s in told.samples]
+    assert len(keys) == len(set(keys)), "Prometheus refuses a page with a series twice"
+    assert len(keys) <= FIXED + STREAMS + REASONS
+    assert told.labels().keys() <= LABELS
+    assert not [v for values in told.labels().values() for v in values if v.startswith("named-")]
+    assert told.value("damon_operator_governed_nodes") == len({node for node, _, _ in rows})
