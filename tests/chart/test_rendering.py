@@ -71,6 +71,19 @@ MATRIX = [
         ),
         id="everything optional on",
     ),
+    pytest.param(
+        (
+            "metrics.enabled=true",
+            "metrics.port=9000",
+            'metrics.from=[{"namespaceSelector":{}}]',
+            "metrics.assumeMonitoringApi=true",
+            'metrics.serviceMonitor={"enabled":true,"labels":{"release":"p"},"interval":"15s"}',
+            'metrics.podMonitor={"enabled":true,"labels":{"release":"p"},"interval":"1m"}',
+            'fullnameOverride="other"',
+        ),
+        id="metrics, everything",
+    ),
+    pytest.param(("metrics.enabled=true", "networkPolicy.enabled=false"), id="metrics, plain"),
     pytest.param(('global={"imageRegistry":"x"}',), id="as a subchart"),
 ]
 
@@ -229,6 +242,9 @@ def test_notes_say_what_is_risky(helm, run):
     assert "WARNING" not in notes()
     assert "WARNING: uninstall.enabled=false" in notes("uninstall.enabled=false")
     assert "WARNING: policies.damonNodes" in notes("policies.damonNodes.enabled=false")
+    monitored = ("metrics.enabled=true", "metrics.podMonitor.enabled=true")
+    assert "WARNING: monitoring.coreos.com/v1 is not served" in notes(*monitored)
+    assert "WARNING" not in notes(*monitored, "metrics.assumeMonitoringApi=true")
 
 
 def test_the_hook_runs_a_module_that_is_there(render):

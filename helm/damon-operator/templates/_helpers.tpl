@@ -73,3 +73,15 @@ helm.sh/hook: {{ index . 0 }}
 helm.sh/hook-weight: {{ index . 1 | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
+
+{{- define "damon.metricsPort" -}}
+{{- if eq (int .Values.metrics.port) (int .Values.operator.livenessPort) }}
+{{- fail (printf "metrics.port and operator.livenessPort are both %d: the operator cannot listen twice" (int .Values.metrics.port)) }}
+{{- end }}
+{{- int .Values.metrics.port }}
+{{- end }}
+
+{{/* "true" where a Prometheus Operator is, or is said to be; else empty. */}}
+{{- define "damon.monitoringApi" -}}
+{{- if or .Values.metrics.assumeMonitoringApi (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1") }}true{{ end }}
+{{- end }}
