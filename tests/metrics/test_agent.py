@@ -1,7 +1,9 @@
 """What an agent tells, within which bounds, and to whom it does not listen."""
 
+import re
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -142,6 +144,12 @@ def test_without_a_plan_there_is_none_whose_age_could_be_told(page):
     assert told.value("damon_agent_targets") == 0
     assert told.value("damon_agent_plan_age_seconds") is None
     assert told.value("damon_agent_memory_capacity_bytes") is None
+
+
+def test_each_metric_is_explained_and_none_that_does_not_exist(page):
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    told = {sample.name for sample in page(families(seen())).samples}
+    assert set(re.findall(r"damon_agent_\w+", text)) == told
 
 
 @st.composite

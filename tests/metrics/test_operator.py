@@ -1,6 +1,8 @@
 """What the operator tells, and within which bounds."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -117,6 +119,14 @@ def test_every_stream_has_its_own_silence(page, clock):
     assert told.value(silence, resource="nodes") == 7
     assert told.value(silence, resource="pods") == 0
     assert told.value(silence, resource="damontunings") == 7
+
+
+def test_each_metric_is_explained_and_none_that_does_not_exist(page):
+    service = make()
+    service.world._tallies.put("n1", row("n1", "t", "NoSwap"))
+    text = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    told = {sample.name for sample in page(families(service)).samples}
+    assert set(re.findall(r"damon_operator_\w+", text)) == told
 
 
 NAMES = st.text("abcdefgh-.", min_size=3, max_size=20).map("named-{}".format)
