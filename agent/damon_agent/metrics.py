@@ -94,6 +94,9 @@ def _node(status: DamonNodeStatus) -> Iterator[Metric]:
     yield _value("placed_pods", "Pods of the plan with a process in a lane", placed)
     held = sum(not pod.swappable for pod in status.pods)
     yield _value("unswappable_pods", "Pods of the plan whose anonymous memory cannot go", held)
+    if (brake := status.brake) is not None:
+        yield _value("spared_pods", "Pods the brake keeps from being reclaimed", brake.spared)
+        yield _value("unseen_pods", "Pods the brake can see nothing of", brake.unseen)
 
 
 def _lanes(status: DamonNodeStatus) -> Iterator[Metric]:

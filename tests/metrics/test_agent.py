@@ -16,6 +16,7 @@ from damon_agent.metrics import Seen, Server, families
 from damon_agent.plans.plan import Latest, Plan
 from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import (
+    BrakeStatus,
     DamonNodeSpec,
     DamonNodeStatus,
     Kernel,
@@ -30,7 +31,7 @@ S = 1_000_000
 LABELS = {
     *("type", "reason", "release", "driver", "kdamond", "priority", "role", "keyword", "outcome"),
 }
-BESIDES_LANES = 39
+BESIDES_LANES = 41
 PER_LANE = 6
 
 
@@ -71,6 +72,7 @@ STATUS = DamonNodeStatus(
     ),
     pods=(pod(1), pod(2, swappable=False), pod(3, None)),
     targets=7,
+    brake=BrakeStatus(spared=2, unseen=1),
 )
 
 
@@ -104,6 +106,8 @@ def test_a_node_is_told_in_the_words_of_its_status(page):
     assert told.value(f"{agent}planned_pods") == 3
     assert told.value(f"{agent}placed_pods") == 2
     assert told.value(f"{agent}unswappable_pods") == 1
+    assert told.value(f"{agent}spared_pods") == 2
+    assert told.value(f"{agent}unseen_pods") == 1
 
 
 def test_a_lane_goes_by_its_kdamond_and_its_most_important_priority(page):
@@ -144,6 +148,7 @@ def test_without_a_plan_there_is_none_whose_age_could_be_told(page):
     assert told.value("damon_agent_targets") == 0
     assert told.value("damon_agent_plan_age_seconds") is None
     assert told.value("damon_agent_memory_capacity_bytes") is None
+    assert told.value("damon_agent_spared_pods") is None
 
 
 def test_each_metric_is_explained_and_none_that_does_not_exist(page):
@@ -163,6 +168,7 @@ def statuses(draw):
         conditions=tuple(condition(c, draw(verdicts), draw(reasons)) for c in NodeCondition),
         kernel=STATUS.kernel,
         memory=STATUS.memory,
+        brake=STATUS.brake,
         lanes=tuple(
             lane(index % kdamonds, number, mark=draw(st.none() | st.integers(0, 1000)))
             for index, number in enumerate(numbers)
