@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Sequence
 
 from . import agent
+from .conformance import command as conform
 from .damon import command as sysfs
 from .demo import command as demo
 from .kube import command as api
 
-_COMMANDS = (demo, sysfs, api, agent)
+_COMMANDS = (demo, sysfs, conform, api, agent)
 """Modules with `add(subparsers)`, which sets `run(arguments) -> int` as the default `run`."""
 
 

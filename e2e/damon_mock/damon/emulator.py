@@ -95,6 +95,11 @@ class Emulator:
         """Of what the kernel died; everything fails with EIO then."""
         return self._kernel.panicked
 
+    @property
+    def broken(self) -> bool:
+        """Whether only a reboot helps: the kernel died, or a writer with the global lock held."""
+        return self.panicked is not None or self._kernel.wedged
+
     def reboot(self) -> None:
         """Start the machine anew: empty tree, nothing armed, modules off. Logs and time go on."""
         self._boot(self.now_us)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final, Literal
 
-NAMES: Final = ("6.1", "6.12", "6.18", "7.2", "rfc")
+NAMES: Final = ("6.1", "6.12", "6.18", "7.2", "7.3", "rfc")
 """`rfc` is 7.0 plus the never merged `target_priority` patches."""
 
 FilterRule = Literal["none", "reject", "allow"]

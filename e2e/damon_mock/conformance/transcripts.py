@@ -1,0 +1,99 @@
+"""What came of a script: step by step, comparable and storable."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+Result = str | list[str]
+
+
+@dataclass(frozen=True)
+class CaseTranscript:
+    """The results of one case, or why it was not played.
+
+    source: "recorded" on a real kernel, "described" in the documentation of kernels, or "played" on
+    the emulator.
+    """
+
+    title: str
+    source: str
+    steps: tuple[tuple[str, Result], ...] = ()
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The results of one script. kernel: the exact release."""
+
+    script: str
+    kernel: str
+    cases: tuple[CaseTranscript, ...]
+
+
+def to_text(transcript: Transcript) -> str:
+    """Return JSON with one step a line, so that a difference is a line."""
+    cases = [_case_text(case) for case in transcript.cases]
+    head = [f'  "{name}": {json.dumps(getattr(transcript, name))}' for name in ("script", "kernel")]
+    body = ",\n".join(cases)
+    return "{\n" + ",\n".join(head) + ',\n  "cases": [\n' + body + "\n  ]\n}\n"
+
+
+def _case_text(case: CaseTranscript) -> str:
+    fields: dict[str, Any] = {"title": case.title, "source": case.source}
+    if case.skipped is not None:
+        return f"    {json.dumps({**fields, 'skipped': case.skipped})}"
+    head = json.dumps(fields)[:-1]
+    if not case.steps:
+        return f'    {head}, "steps": []}}'
+    steps = ",\n".join(f"      {json.dumps(step)}" for step in case.steps)
+    return f'    {head}, "steps": [\n{steps}\n    ]}}'
+
+
+def from_text(text: str) -> Transcript:
+    """Read what `to_text` wrote; ValueError, KeyError."""
+    data = json.loads(text)
+    cases = tuple(
+        CaseTranscript(
+            title=case["title"],
+            source=case["source"],
+            steps=tuple((step, result) for step, result in case.get("steps", ())),
+            skipped=case.get("skipped"),
+        )
+        for case in data["cases"]
+    )
+    return Transcript(data["script"], data["kernel"], cases)
+
+
+def difference(golden: Transcript, played: Transcript, *, recorded_only: bool = False) -> str:
+    """Return how the played differs from the golden, as a unified diff; empty if it does not.
+
+    recorded_only: leave out the cases that no real kernel may play.
+    """
+    left_out = {case.title for case in golden.cases if recorded_only and case.source != "recorded"}
+    return "\n".join(
+        difflib.unified_diff(
+            _lines(golden, left_out),
+            _lines(played, left_out),
+            f"golden ({golden.kernel})",
+            f"played ({played.kernel})",
+            lineterm="",
+            n=4,
+        )
+    )
+
+
+def _lines(transcript: Transcript, left_out: set[str]) -> list[str]:
+    lines: list[str] = []
+    for case in transcript.cases:
+        if case.title in left_out:
+            continue
+        lines.append(f"== {case.title}")
+        if case.skipped is not None:
+            lines.append(f"skipped: {case.skipped}")
+        for step, result in case.steps:
+            if isinstance(result, str):
+                lines.append(f"{step} -> {result}")
+            else:
+                lines += [f"{step} ->", *(f"    {entry}" for entry in result)]
+    return lines

@@ -1,0 +1,170 @@
+"""A real tree of files as a place of play: that of a kernel in a guest, or of a mounted mock."""
+
+import os
+import platform
+import re
+import time
+from pathlib import Path
+from typing import Final
+
+from .children import Inhabitant, Process, with_pid
+from .machine import MachineError, Writing
+from .opened import OpenedTree
+
+_MIB: Final = 1024 * 1024
+_LEAST_SQUEEZE_MIB: Final = 4
+
+
+class _ToldWriting:
+    """A write that another process has made."""
+
+    def __init__(self, result: str) -> None:
+        self._result = result
+
+    def result(self, within_us: int) -> str:
+        """See `Writing`."""
+        del within_us
+        return self._result
+
+
+class TreeMachine:
+    """The machine this runs on. RealKernelError where its DAMON is not to be touched.
+
+    root: the directory that holds `admin`. modules: as /sys/module; None if there is none.
+    """
+
+    def __init__(self, root: Path, modules: Path | None = None) -> None:
+        self._tree = OpenedTree(root / "admin" / "kdamonds")
+        self._modules = None if modules is None else OpenedTree(modules)
+        self.real = self._tree.real
+        self.kernel = platform.release() if self.real else "a mock"
+        self.capabilities = self._capabilities()
+        self._processes: dict[str, Process] = {}
+        self._inhabitants: dict[str, Inhabitant] = {}
+        self._namespaces: dict[str, Process] = {}
+        self._squeezer: Process | None = None
+
+    def _capabilities(self) -> frozenset[str]:
+        found = set() if self._modules is None else {"modules"}
+        if self.real:
+            found |= {"memory", "pid_reuse", "sessions"}
+            if hasattr(os, "unshare"):
+                found.add("namespaces")
+            if _meminfo()["SwapTotal"]:
+                found.add("swap")
+        return frozenset(found)
+
+    def read(self, path: str) -> bytes:
+        """See `Machine`."""
+        tree, below = self._placed(path)
+        return tree.read(below)
+
+    def entries(self, path: str) -> list[str]:
+        """See `Machine`."""
+        tree, below = self._placed(path)
+        return tree.entries(below)
+
+    def mode(self, path: str) -> int | None:
+        """See `Machine`."""
+        tree, below = self._placed(path)
+        return tree.mode(below)
+
+    def begin(self, path: str, data: bytes, namespace: str | None = None) -> Writing:
+        """See `Machine`."""
+        tree, below = self._placed(path)
+        if namespace is None:
+            return tree.begin(below, data)
+        question = f"write {tree.descriptor} {below} {data.hex()}"
+        return _ToldWriting(self._namespaces[namespace].ask(question))
+
+    def sleep(self, us: int) -> None:
+        """See `Machine`."""
+        time.sleep(us / 1_000_000)
+
+    def now_us(self) -> int:
+        """See `Machine`."""
+        return time.monotonic_ns() // 1000
+
+    def free_permille(self) -> int:
+        """See `Machine`."""
+        fields = _meminfo()
+        return fields["MemFree"] * 1000 // fields["MemTotal"]
+
+    def squeeze(self, permille: int) -> None:
+        """See `Machine`."""
+        if self._squeezer is None:
+            self._squeezer = Process()
+        total_mib = _meminfo()["MemTotal"] // 1024
+        while (excess := self.free_permille() - permille) > 0:
+            size_mib = max(_LEAST_SQUEEZE_MIB, excess * total_mib // 1000)
+            self._squeezer.ask(f"touch {size_mib * _MIB} once")
+
+    def release(self) -> None:
+        """See `Machine`."""
+        if self._squeezer is not None:
+            self._squeezer.close()
+            self._squeezer = None
+
+    def start(self, name: str, namespace: str | None, pid: int | None) -> dict[str, int]:
+        """See `Machine`."""
+        if namespace is not None:
+            inhabitant = Inhabitant(self._namespaces[namespace])
+            self._inhabitants[name] = inhabitant
+            return {"pid": inhabitant.pid, "inner": inhabitant.inner}
+        process = Process() if pid is None else with_pid(pid)
+        self._processes[name] = process
+        process.ask("touch 0 once")  # it runs, and its memory is as it will be
+        return {"pid": process.pid}
+
+    def end(self, name: str, how: str) -> None:
+        """See `Machine`."""
+        if name in self._inhabitants:
+            self._inhabitants.pop(name).kill()
+            return
+        process = self._processes[name]
+        if how in {"exit", "kill"}:
+            process.exit()
+        if how in {"reap", "kill"}:
+            process.reap()
+        if how == "abandon":
+            process.abandon()
+
+    def touch(self, name: str, size_bytes: int, *, steadily: bool) -> None:
+        """See `Machine`."""
+        self._processes[name].ask(f"touch {size_bytes} {'steadily' if steadily else 'once'}")
+
+    def swapped_mib(self, name: str) -> int:
+        """See `Machine`."""
+        status = Path(f"/proc/{self._processes[name].pid}/status").read_text("utf-8")
+        found = re.search(r"^VmSwap:\s+(\d+) kB$", status, re.MULTILINE)
+        return 0 if found is None else int(found[1]) // 1024
+
+    def make_namespace(self, name: str) -> None:
+        """See `Machine`."""
+        if not self.real:
+            raise MachineError("a mock does not see namespaces")
+        self._namespaces[name] = Process("alone", keep=(self._tree.descriptor,))
+
+    def clear(self) -> None:
+        """See `Machine`."""
+        for process in (*self._processes.values(), *self._namespaces.values()):
+            process.close()
+        self._processes.clear()
+        self._inhabitants.clear()
+        self._namespaces.clear()
+        self.release()
+
+    def _placed(self, path: str) -> tuple[OpenedTree, str]:
+        head, _, rest = path.partition("/")
+        if head != "module":
+            return self._tree, path
+        if self._modules is None:
+            raise FileNotFoundError(path)
+        return self._modules, rest
+
+
+def _meminfo() -> dict[str, int]:
+    """Return /proc/meminfo in KiB."""
+    lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return {name: int(value.split()[0]) for name, _, value in pairs}
