@@ -40,11 +40,11 @@ class Commands:
     def turn_on(self, kdamond: Kdamond, writer: Writer, *, exclusive_runs: bool) -> None:
         """Obey `on`; EBUSY too while an exclusive user of DAMON runs."""
         kernel = self._kernel
-        if kdamond.running or kdamond.request is not None:
-            raise failure(errno.EBUSY)
         found = kdamond.directory.descend("contexts").numbered
         if len(found) != 1:
             raise failure(errno.EINVAL)
+        if kdamond.running or kdamond.request is not None:
+            raise failure(errno.EBUSY)
         kdamond.free()
         wanted = described.take(found[0], kernel.profile, kernel.lookup(writer.namespace))
         if exclusive_runs:

@@ -70,7 +70,7 @@ def take(context: Directory, profile: Profile, lookup: Lookup) -> ContextInput:
     operations = context.text("operations")
     attrs = _attrs(context.descend("monitoring_attrs"), profile)
     targets = context.descend("targets").numbered
-    if operations == "paddr" and len(targets) != 1:
+    if operations == "paddr" and len(targets) > 1:
         raise failure(errno.EINVAL)
     return ContextInput(
         operations=operations,

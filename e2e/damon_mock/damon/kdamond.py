@@ -186,18 +186,27 @@ class Kdamond:
             return True
         if not serving.is_moment(self.kernel.profile, request, moment):
             return True
-        if request.walk_left is not None:
-            if moment == "inactive":
-                serving.cancel(request)
-            return True
-        if request.is_walk and self.kernel.profile.synchronous and moment != "inactive":
-            request.walk_left = {id(scheme) for scheme in context.schemes}
-            self._walk_on(context)
-            return True
-        if request.is_walk and self.kernel.profile.synchronous:
-            serving.cancel(request)
-            return True
+        if request.is_walk:
+            return self._serve_walk(context, request, moment)
         return self._execute(context, request)
+
+    def _serve_walk(self, context: Context, request: Request, moment: Moment) -> bool:
+        """Begin to collect tried regions, or end it because all schemes sleep.
+
+        Since 6.16 a walk that finds all asleep is cancelled; before, it shows what it has at the
+        second look.
+        """
+        begins = request.walk_left is None
+        if moment == "inactive" and self.kernel.profile.synchronous:
+            serving.cancel(request)
+        elif begins:
+            request.walk_left = {id(scheme) for scheme in context.schemes}
+            for scheme in context.schemes:
+                scheme.tried = []
+            self._walk_on(context)
+        elif moment == "inactive":
+            return self._execute(context, request)
+        return True
 
     def _execute(self, context: Context, request: Request) -> bool:
         try:

@@ -19,7 +19,7 @@ def is_moment(profile: Profile, request: Request, moment: Moment) -> bool:
         return moment in {"sampled", "inactive"}
     if moment == "inactive":
         return request.keyword != "commit" or not profile.commit_hangs_when_inactive
-    if request.keyword == "commit" or request.is_walk or profile.updates_at_aggregation:
+    if request.keyword == "commit" or profile.updates_at_aggregation:
         return moment == "aggregated"
     return moment == "sampled"
 
