@@ -51,12 +51,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare", type=Path, metavar="DIR", help="compare with the goldens in this directory"
     )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="with --profile: write the goldens of that profile into this directory, from "
+        "--recorded or, without it, as the emulator describes the kernel",
+    )
+    parser.add_argument(
+        "--recorded",
+        type=Path,
+        metavar="FILE",
+        help="what --output wrote on a real kernel; cases it must not play are described",
+    )
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help="names, or files *.txt")
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Play; 1 if a golden differs, 2 if it cannot be played here."""
     try:
+        if parsed.record is not None:
+            _record(parsed)
+            return 0
         machine = _machine(parsed)
         scripts = [goldens.script(name) for name in parsed.scripts or goldens.names()]
         differing = _play(scripts, machine, parsed)
@@ -79,6 +95,18 @@ def _machine(parsed: argparse.Namespace) -> Machine:
     if parsed.root is None:
         raise MachineError("say where: --profile NAME or --root DIR")
     return TreeMachine(Path(parsed.root), parsed.modules)
+
+
+def _record(parsed: argparse.Namespace) -> None:
+    if parsed.profile is None:
+        raise MachineError("--record needs --profile")
+    if parsed.recorded is None:
+        for name in parsed.scripts or goldens.names():
+            goldens.save(parsed.record, goldens.described(parsed.profile, name))
+        return
+    for recorded in transcripts.all_from_text(parsed.recorded.read_text("utf-8")):
+        if not parsed.scripts or recorded.script in parsed.scripts:
+            goldens.save(parsed.record, goldens.completed(recorded, parsed.profile))
 
 
 def _play(scripts: list[Script], machine: Machine, parsed: argparse.Namespace) -> bool:

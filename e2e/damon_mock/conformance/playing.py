@@ -1,5 +1,6 @@
 """Playing scripts on a machine: each step gives a line of the transcript."""
 
+import re
 from collections.abc import Iterable
 from functools import singledispatchmethod
 from typing import Final
@@ -13,6 +14,9 @@ from .transcripts import CaseTranscript, Result, Transcript
 
 PATIENCE_US: Final = 60_000_000
 """How long a step that is expected to succeed may take; it only ends what has failed."""
+
+_ACTS: Final = re.compile(r"/(state|nr_[a-z]+)$")
+"""Files that do more than hold a value."""
 
 _GLANCE_US: Final = 20_000
 _MOST: Final = str(2**64 - 1)
@@ -147,8 +151,7 @@ class _Player:
     def _(self, step: lang.TryEvery) -> Result:
         lines = []
         for path, mode in sorted(self._walk(full(step.path))):
-            name = path.rpartition("/")[2]
-            if mode & 0o200 and name != "state" and not name.startswith("nr_"):
+            if mode & 0o200 and not _ACTS.search(path):
                 tried = [self._tried(path, value) for value in step.values]
                 lines.append(f"{path}: {', '.join(tried)}")
         return lines

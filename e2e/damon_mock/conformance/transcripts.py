@@ -46,13 +46,28 @@ def _case_text(case: CaseTranscript) -> str:
     head = json.dumps(fields)[:-1]
     if not case.steps:
         return f'    {head}, "steps": []}}'
-    steps = ",\n".join(f"      {json.dumps(step)}" for step in case.steps)
+    steps = ",\n".join(_step_text(step, result) for step, result in case.steps)
     return f'    {head}, "steps": [\n{steps}\n    ]}}'
+
+
+def _step_text(step: str, result: Result) -> str:
+    if isinstance(result, str) or not result:
+        return f"      {json.dumps([step, result])}"
+    entries = ",\n".join(f"        {json.dumps(entry)}" for entry in result)
+    return f"      [{json.dumps(step)}, [\n{entries}\n      ]]"
 
 
 def from_text(text: str) -> Transcript:
     """Read what `to_text` wrote; ValueError, KeyError."""
-    data = json.loads(text)
+    return _transcript(json.loads(text))
+
+
+def all_from_text(text: str) -> list[Transcript]:
+    """Read a list of what `to_text` wrote; ValueError, KeyError."""
+    return [_transcript(data) for data in json.loads(text)]
+
+
+def _transcript(data: dict[str, Any]) -> Transcript:
     cases = tuple(
         CaseTranscript(
             title=case["title"],

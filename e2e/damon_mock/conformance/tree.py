@@ -34,8 +34,13 @@ class TreeMachine:
     """
 
     def __init__(self, root: Path, modules: Path | None = None) -> None:
+        self._modules: OpenedTree | None = None
         self._tree = OpenedTree(root / "admin" / "kdamonds")
-        self._modules = None if modules is None else OpenedTree(modules)
+        try:
+            self._modules = None if modules is None else OpenedTree(modules)
+        except BaseException:
+            self.close()
+            raise
         self.real = self._tree.real
         self.kernel = platform.release() if self.real else "a mock"
         self.capabilities = self._capabilities()
@@ -153,6 +158,12 @@ class TreeMachine:
         self._inhabitants.clear()
         self._namespaces.clear()
         self.release()
+
+    def close(self) -> None:
+        """Let go of the directories."""
+        for tree in (self._tree, self._modules):
+            if tree is not None:
+                tree.close()
 
     def _placed(self, path: str) -> tuple[OpenedTree, str]:
         head, _, rest = path.partition("/")

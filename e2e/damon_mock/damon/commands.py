@@ -47,6 +47,8 @@ class Commands:
             raise failure(errno.EBUSY)
         kdamond.free()
         wanted = described.take(found[0], kernel.profile, kernel.lookup(writer.namespace))
+        if kernel.profile.obsolete_refused_at_on and any(t.obsolete for t in wanted.targets):
+            raise failure(errno.EINVAL)
         if exclusive_runs:
             raise failure(errno.EBUSY)
         kdamond.start(contexts.made(wanted, kernel.profile, kernel.now_us))
@@ -102,6 +104,8 @@ class Commands:
         if kdamond.context is None:
             raise failure(errno.EINVAL)
         if not kdamond.running:
+            if self._kernel.profile.off_when_stopped_accepted:
+                return
             raise failure(errno.EPERM)
         if kdamond.crashed:
             self._kernel.oops("use after free: off of a thread that is gone", kdamond.index)

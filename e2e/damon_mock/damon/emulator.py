@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from . import parse
 from .commands import Commands
@@ -17,6 +18,10 @@ from .processes import Identity, ProcessTable
 from .profiles import Profile, load
 from .requests import Pending
 from .tree import Directory
+
+
+_MOST: Final = {"nr_contexts": 1, "nr_probes": 4}
+"""Counts that have a limit (DAMON_MAX_PROBES for the second)."""
 
 
 @dataclass(frozen=True)
@@ -324,7 +329,9 @@ class Emulator:
         else:
             if kind == "text" and self._commands.locked:
                 raise failure(errno.EBUSY)
-            directory.values[name] = parse.stored(kind, data, self.profile.words)
+            directory.values[name] = parse.stored(
+                kind, data, self.profile.words, enable_is_true=self.profile.enable_is_true
+            )
         return None
 
     def _command(
@@ -343,7 +350,7 @@ class Emulator:
         number = parse.count(parse.text_of(data))
         if self._commands.locked:
             raise failure(errno.EBUSY)
-        if name == "nr_contexts" and number > 1:
+        if number > _MOST.get(name, number):
             raise failure(errno.EINVAL)
         if name != "nr_kdamonds":
             directory.make(number, writer.name)

@@ -45,7 +45,7 @@ class Modules:
         name, parameter = self._parameter(path)
         if parameter != "enabled":
             raise failure(errno.EACCES)
-        wanted = boolean(data)
+        wanted = boolean(data, enable_is_true=self._profile.enable_is_true)
         if wanted and kdamond_runs:
             if self._profile.module_enable_fails_silently:
                 return

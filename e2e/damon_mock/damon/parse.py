@@ -65,13 +65,18 @@ def integer(data: bytes) -> int:
     return _unsigned(data, _INT_MAX)
 
 
-def boolean(data: bytes) -> bool:
-    """Parse as `kstrtobool()`: only the first letter counts, two for "on" and "off"."""
+def boolean(data: bytes, *, enable_is_true: bool = False) -> bool:
+    """Parse as `kstrtobool()`: only the first letter counts, two for "on" and "off".
+
+    enable_is_true: newer kernels know the words enable and disable, by their first letters.
+    """
     lowered = data[:2].lower()
     if lowered[:1] in {b"y", b"t", b"1"} or lowered == b"on":
         return True
     if lowered[:1] in {b"n", b"f", b"0"} or lowered == b"of":
         return False
+    if enable_is_true and lowered[:1] in {b"e", b"d"}:
+        return lowered[:1] == b"e"
     raise failure(errno.EINVAL)
 
 
@@ -120,6 +125,7 @@ def _numbers() -> Mapping[str, Callable[[bytes], int]]:
         "ulong": ulong,
         "ulong-einval": _invalid_if_any(ulong),
         "uint": uint,
+        "uint-einval": _invalid_if_any(uint),
         "int": integer,
         "int-einval": _invalid_if_any(integer),
         "nonzero": _nonzero,
@@ -130,7 +136,13 @@ def _numbers() -> Mapping[str, Callable[[bytes], int]]:
 _NUMBERS: Final = _numbers()
 
 
-def stored(kind: str, data: bytes, words: Mapping[str, frozenset[str]]) -> str:
+def stored(
+    kind: str,
+    data: bytes,
+    words: Mapping[str, frozenset[str]],
+    *,
+    enable_is_true: bool = False,
+) -> str:
     """Return the value a scalar file of this kind holds after `data` was written to it.
 
     `kind` is one of the number kinds above, "bool", "text" or "word:<set of `words`>".
@@ -139,7 +151,7 @@ def stored(kind: str, data: bytes, words: Mapping[str, frozenset[str]]) -> str:
     if kind in _NUMBERS:
         return str(_NUMBERS[kind](data))
     if kind == "bool":
-        return "Y" if boolean(data) else "N"
+        return "Y" if boolean(data, enable_is_true=enable_is_true) else "N"
     if kind == "text":
         return data.decode("latin-1")
     return word(data, words[kind.removeprefix("word:")])

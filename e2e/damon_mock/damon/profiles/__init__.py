@@ -65,6 +65,9 @@ class Profile:
         held (6.17.13, 6.18.15).
     walk_dangles: `update_schemes_tried_*` when stopped leaves every later one EBUSY (6.17, 6.18).
     stopped_errno: what kdamond-bound keywords give after the kdamond has run and stopped.
+    off_when_stopped_accepted: `off` of a kdamond that has run and stopped is no error (7.3).
+    obsolete_refused_at_on: `on` with an obsolete target is EINVAL; before it ignored the mark (7.3).
+    enable_is_true: flags may be written as words that start with e or d, too (…).
     filter_rule: no filters; reject only; allow or reject.
     tuner: the priority patches' in-kernel tuner.
     modules: exclusive users of DAMON that exist as modules.
@@ -90,6 +93,9 @@ class Profile:
     oops_without_context: bool = False
     walk_dangles: bool = False
     stopped_errno: int = errno.EINVAL
+    off_when_stopped_accepted: bool = False
+    obsolete_refused_at_on: bool = False
+    enable_is_true: bool = False
     filter_rule: FilterRule = "none"
     tuner: bool = False
     modules: tuple[str, ...] = ()
