@@ -12,7 +12,7 @@ from .processes import Processes
 from .scope import Scope, full
 from .transcripts import CaseTranscript, Result, Transcript
 
-PATIENCE_US: Final = 60_000_000
+PATIENCE_US: Final = 300_000_000
 """How long a step that is expected to succeed may take; it only ends what has failed."""
 
 _ACTS: Final = re.compile(r"/(state|nr_[a-z]+)$")

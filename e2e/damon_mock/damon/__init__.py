@@ -27,7 +27,7 @@ kernel runs. Usage in a test::
 - Real time: `with Ticker(SharedEmulator(emulator)) as ticker: RealtimeFiles(ticker, "damon")`.
 
 Not modelled: splitting and merging of regions by access (each process has three regions), quota
-goals, time quotas beyond the first guess, scores, `pause`, probes, migration.
+goals, time quotas beyond the first guess, scores, probes, migration.
 """
 
 from .emulator import Emulator, Inherited

@@ -19,7 +19,7 @@ class Context:
     """A running (or stopped, but not yet freed) context.
 
     passed_samples: samples since `on`; the next_* are counted in them. last_update_us: for kernels
-    that renew ranges by wall time. freed: the memory was given back; whoever still looks at it
+    that renew ranges by wall time. paused: it only answers keywords (7.2). freed: the memory was given back; whoever still looks at it
     (the priority patches do) uses freed memory.
     """
 
@@ -31,6 +31,7 @@ class Context:
     next_aggregation: int = 0
     next_update: int = 0
     last_update_us: int = 0
+    paused: bool = False
     freed: bool = False
 
     def apply_samples(self, scheme: Scheme) -> int:
@@ -48,7 +49,7 @@ def made(wanted: ContextInput, profile: Profile, now_us: int) -> Context:
     if profile.tuner:
         for target, described in zip(targets, wanted.targets, strict=True):
             target.priority = described.priority
-    context = Context(wanted.operations, wanted.attrs, targets)
+    context = Context(wanted.operations, wanted.attrs, targets, paused=wanted.paused)
     restart_timers(context)
     for wished in wanted.schemes:
         scheme = Scheme.made(wished, now_us, 0)
@@ -72,6 +73,7 @@ def commit(context: Context, wanted: ContextInput, profile: Profile, now_us: int
     if any(obsolete[len(context.targets) :]):
         raise failure(errno.EINVAL)
     context.operations = wanted.operations
+    context.paused = wanted.paused
     _commit_schemes(context, wanted, profile, now_us)
     _commit_targets(context, wanted)
     _commit_attrs(context, wanted.attrs, profile)

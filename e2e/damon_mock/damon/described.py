@@ -55,6 +55,7 @@ class ContextInput:
     attrs: Attrs
     targets: tuple[TargetInput, ...]
     schemes: tuple[SchemeInput, ...]
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def take(context: Directory, profile: Profile, lookup: Lookup) -> ContextInput:
         attrs=attrs,
         targets=tuple(_target(t, operations, profile, lookup) for t in targets),
         schemes=tuple(_scheme(s, profile, lookup) for s in context.descend("schemes").numbered),
+        paused=context.flag("pause"),
     )
 
 

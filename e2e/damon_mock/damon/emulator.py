@@ -19,7 +19,6 @@ from .profiles import Profile, load
 from .requests import Pending
 from .tree import Directory
 
-
 _MOST: Final = {"nr_contexts": 1, "nr_probes": 4}
 """Counts that have a limit (DAMON_MAX_PROBES for the second)."""
 

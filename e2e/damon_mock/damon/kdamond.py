@@ -134,6 +134,8 @@ class Kdamond:
 
     def _inactive_us(self, context: Context) -> int:
         """Let every scheme look at its watermarks; return how long to sleep, 0 for not at all."""
+        if context.paused:
+            return max(1, context.attrs.sample_us)
         free_permille = self.kernel.memory.free_permille()
         shortest: int | None = None
         for scheme in context.schemes:

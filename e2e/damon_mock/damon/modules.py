@@ -41,12 +41,13 @@ class Modules:
         return "99" if self.enabled[name] else "-1"
 
     def write(self, path: tuple[str, ...], data: bytes, *, kdamond_runs: bool) -> None:
-        """Switch one on or off; EBUSY while a sysfs kdamond runs (silently nothing on 6.1)."""
+        """Switch one on or off; EBUSY while anybody else runs (silently nothing on 6.1)."""
         name, parameter = self._parameter(path)
         if parameter != "enabled":
             raise failure(errno.EACCES)
         wanted = boolean(data, enable_is_true=self._profile.enable_is_true)
-        if wanted and kdamond_runs:
+        others_run = any(on for other, on in self.enabled.items() if other != name)
+        if wanted and (kdamond_runs or others_run):
             if self._profile.module_enable_fails_silently:
                 return
             raise failure(errno.EBUSY)

@@ -66,7 +66,8 @@ class Profile:
     walk_dangles: `update_schemes_tried_*` when stopped leaves every later one EBUSY (6.17, 6.18).
     stopped_errno: what kdamond-bound keywords give after the kdamond has run and stopped.
     off_when_stopped_accepted: `off` of a kdamond that has run and stopped is no error (7.3).
-    obsolete_refused_at_on: `on` with an obsolete target is EINVAL; before it ignored the mark (7.3).
+    obsolete_refused_at_on: `on` with an obsolete target is EINVAL (7.3); before, the mark was
+        ignored.
     enable_is_true: flags may be written as words that start with e or d, too (…).
     filter_rule: no filters; reject only; allow or reject.
     tuner: the priority patches' in-kernel tuner.
