@@ -1,0 +1,63 @@
+"""Playing conformance scripts in a virtual machine, and recording what a kernel says.
+
+`python e2e/tests_kernel/kernels_say.py 6.12 newest` writes the goldens of these kernels anew.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import damon_mock
+from damon_mock.conformance import goldens, transcripts
+from damon_mock.conformance.transcripts import Transcript
+
+ROOT: Final = Path(__file__).parents[2]
+GOLDENS: Final = ROOT / "tests" / "conformance" / "goldens"
+_PLACE: Final = "/opt/conformance"
+_OUTPUT: Final = "/tmp/transcripts.json"  # noqa: S108 - of a machine that ends with the test
+_LONGEST_S: Final = 3600.0
+_PACKAGE: Final = Path(damon_mock.__file__).parent
+
+sys.path.insert(0, str(ROOT / "e2e"))  # `vm` is beside this directory, and no package of ours
+
+from vm import archive  # noqa: E402
+from vm.archive import Kernel  # noqa: E402
+from vm.machine import Machine  # noqa: E402
+from vm.overlay import Overlay  # noqa: E402
+
+
+def profile_of(kernel: Kernel) -> str:
+    """Return 6.12 for 6.12.117+deb12-amd64."""
+    return ".".join(kernel.release.split(".")[:2])
+
+
+def play(kernel: Kernel) -> list[Transcript]:
+    """Boot it, play all scripts on its DAMON, and return what it said."""
+    overlay = Overlay(
+        directories={
+            f"{_PLACE}/damon_mock/{room}": _PACKAGE / room for room in ("conformance", "damon")
+        },
+        files={f"{_PLACE}/damon_mock/__init__.py": b""},
+    )
+    with Machine(kernel=kernel, overlay=overlay).boot() as guest:
+        guest.run(
+            *("python3", "-m", "damon_mock.conformance", "--root", "/sys/kernel/mm/damon"),
+            *("--modules", "/sys/module", "--output", _OUTPUT),
+            env={"PYTHONPATH": _PLACE},
+            timeout_s=_LONGEST_S,
+        )
+        return transcripts.all_from_text(guest.get(_OUTPUT).decode())
+
+
+def record(wanted: str) -> None:
+    """Write the goldens of a kernel."""
+    kernel = archive.kernel(wanted)
+    profile = profile_of(kernel)
+    for recorded in play(kernel):
+        goldens.save(GOLDENS / profile, goldens.completed(recorded, profile))
+    print(f"{kernel.release}: {GOLDENS / profile}")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        record(name)
