@@ -14,7 +14,7 @@ from damon_mock.conformance.transcripts import Transcript
 ROOT: Final = Path(__file__).parents[2]
 GOLDENS: Final = ROOT / "tests" / "conformance" / "goldens"
 _PLACE: Final = "/opt/conformance"
-_OUTPUT: Final = "/tmp/transcripts.json"  # noqa: S108 - of a machine that ends with the test
+_OUTPUT: Final = "/tmp/transcripts.json"
 _LONGEST_S: Final = 3600.0
 _PACKAGE: Final = Path(damon_mock.__file__).parent
 
@@ -55,7 +55,7 @@ def record(wanted: str) -> None:
     profile = profile_of(kernel)
     for recorded in play(kernel):
         goldens.save(GOLDENS / profile, goldens.completed(recorded, profile))
-    print(f"{kernel.release}: {GOLDENS / profile}")
+    print(f"{kernel.release}: {GOLDENS / profile}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

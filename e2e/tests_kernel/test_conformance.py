@@ -19,7 +19,7 @@ KERNELS = os.environ.get("VM_KERNELS", "6.12 newest").split()
 
 
 @pytest.fixture(scope="module", params=KERNELS)
-def said(request):
+def said(request: pytest.FixtureRequest) -> tuple[Path, dict[str, transcripts.Transcript]]:
     kernel = kernels_say.archive.kernel(request.param)
     directory = kernels_say.GOLDENS / kernels_say.profile_of(kernel)
     assert directory.is_dir(), (
@@ -30,7 +30,9 @@ def said(request):
 
 
 @pytest.mark.parametrize("name", goldens.names())
-def test_a_kernel_says_what_was_recorded(said, name):
+def test_a_kernel_says_what_was_recorded(
+    said: tuple[Path, dict[str, transcripts.Transcript]], name: str
+) -> None:
     directory, played = said
     golden = goldens.load(directory, name)
     difference = transcripts.difference(golden, played[name], recorded_only=True)

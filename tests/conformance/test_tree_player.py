@@ -1,5 +1,6 @@
 """The player of real trees, on a mounted mock: the same transcripts as in the same process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from damon_mock.conformance.emulated import EmulatedMachine
 from damon_mock.conformance.parsing import parse
 from damon_mock.conformance.tree import TreeMachine
 from damon_mock.damon import Emulator, HostProcesses, SharedEmulator, Ticker, fuse
+
+LONGEST = "Every scalar file"
+"""Two thousand writes, which say nothing of the player."""
 
 
 @pytest.fixture
@@ -41,7 +45,9 @@ def both(script, mounted):
 @pytest.mark.fuse
 @pytest.mark.parametrize("name", ["counts", "modules", "parsing", "processes", "tree"])
 def test_a_mount_gives_the_same_transcript(name, mounted):
-    played, emulated = both(goldens.script(name), mounted)
+    script = goldens.script(name)
+    cases = tuple(case for case in script.cases if case.title != LONGEST)
+    played, emulated = both(replace(script, cases=cases), mounted)
     assert transcripts.difference(emulated, played) == ""
 
 

@@ -14,25 +14,14 @@ from damon_mock.damon import (
     Usage,
     Writer,
 )
+from damon_mock.damon.profiles import Profile
 
 from .features import CAPABILITIES
-from .machine import error_name
+from .machine import Done, error_name
 
 _STEP_US: Final = 10_000
 _OWN_BYTES: Final = 8 * MIB
 """What a process that does nothing has."""
-
-
-class _Done:
-    """A write that has returned."""
-
-    def __init__(self, result: str) -> None:
-        self._result = result
-
-    def result(self, within_us: int) -> str:
-        """See `Writing`."""
-        del within_us
-        return self._result
 
 
 class _Waiting:
@@ -71,8 +60,8 @@ class EmulatedMachine:
     real = False
     capabilities = frozenset(CAPABILITIES)
 
-    def __init__(self, profile: str) -> None:
-        self.kernel = f"emulator {profile}"
+    def __init__(self, profile: str | Profile) -> None:
+        self.kernel = f"emulator {profile if isinstance(profile, str) else profile.name}"
         self._processes = SimulatedProcesses()
         self._memory = SimulatedMemory()
         self._memory.set_free_permille(800)
@@ -93,16 +82,16 @@ class EmulatedMachine:
         """See `Machine`."""
         return self.emulator.mode(_placed(path))
 
-    def begin(self, path: str, data: bytes, namespace: str | None = None) -> _Done | _Waiting:
+    def begin(self, path: str, data: bytes, namespace: str | None = None) -> Done | _Waiting:
         """See `Machine`."""
         writer = Writer("script", self._namespaces[namespace].name if namespace else "init")
         try:
             pending = self.emulator.write(_placed(path), data, writer)
         except OSError as error:
-            return _Done(error_name(error))
+            return Done(error_name(error))
         except Killed:
-            return _Done("killed")
-        return _Done("ok") if pending is None else _Waiting(self.emulator, pending)
+            return Done("killed")
+        return Done("ok") if pending is None else _Waiting(self.emulator, pending)
 
     def sleep(self, us: int) -> None:
         """See `Machine`."""

@@ -16,6 +16,18 @@ class Writing(Protocol):
         ...
 
 
+class Done:
+    """A write that has returned."""
+
+    def __init__(self, result: str) -> None:
+        self._result = result
+
+    def result(self, within_us: int) -> str:
+        """See `Writing`."""
+        del within_us
+        return self._result
+
+
 class Machine(Protocol):
     """The place of play. Paths are below kdamonds/, or start with "module/". Errors are OSError."""
 

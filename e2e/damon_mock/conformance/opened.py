@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from . import guard
-from .machine import error_name
+from .machine import Done, error_name
 
 _SHORTEST_S: Final = 0.000_001
 
@@ -60,9 +60,19 @@ class OpenedTree:
         finally:
             os.close(descriptor)
 
-    def begin(self, path: str, data: bytes) -> "ThreadWriting":
-        """Start a write in a thread: a kernel may never return from it."""
-        return ThreadWriting(self, path, data)
+    def begin(self, path: str, data: bytes) -> "ThreadWriting | Done":
+        """Start a write: to `state` in a thread, since a kernel may never return from it."""
+        if path.rpartition("/")[2] == "state":
+            return ThreadWriting(self, path, data)
+        return Done(self.attempt(path, data))
+
+    def attempt(self, path: str, data: bytes) -> str:
+        """Write once; return "ok" or the name of an errno."""
+        try:
+            self.write(path, data)
+        except OSError as error:
+            return error_name(error)
+        return "ok"
 
     def close(self) -> None:
         """Close the directory."""
@@ -81,12 +91,7 @@ class ThreadWriting:
         self._thread.start()
 
     def _run(self, tree: OpenedTree, path: str, data: bytes) -> None:
-        try:
-            tree.write(path, data)
-        except OSError as error:
-            self._result = error_name(error)
-        else:
-            self._result = "ok"
+        self._result = tree.attempt(path, data)
 
     def result(self, within_us: int) -> str | None:
         """See `Writing`."""

@@ -8,23 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from .children import Inhabitant, Process, with_pid
-from .machine import MachineError, Writing
+from .machine import Done, MachineError, Writing
 from .opened import OpenedTree
 
 _MIB: Final = 1024 * 1024
 _LEAST_SQUEEZE_MIB: Final = 4
-
-
-class _ToldWriting:
-    """A write that another process has made."""
-
-    def __init__(self, result: str) -> None:
-        self._result = result
-
-    def result(self, within_us: int) -> str:
-        """See `Writing`."""
-        del within_us
-        return self._result
 
 
 class TreeMachine:
@@ -80,7 +68,7 @@ class TreeMachine:
         if namespace is None:
             return tree.begin(below, data)
         question = f"write {tree.descriptor} {below} {data.hex()}"
-        return _ToldWriting(self._namespaces[namespace].ask(question))
+        return Done(self._namespaces[namespace].ask(question))
 
     def sleep(self, us: int) -> None:
         """See `Machine`."""

@@ -19,8 +19,8 @@ class Context:
     """A running (or stopped, but not yet freed) context.
 
     passed_samples: samples since `on`; the next_* are counted in them. last_update_us: for kernels
-    that renew ranges by wall time. paused: it only answers keywords (7.2). freed: the memory was given back; whoever still looks at it
-    (the priority patches do) uses freed memory.
+    that renew ranges by wall time. paused: it only answers keywords (7.2). freed: the memory was
+    given back; whoever still looks at it (the priority patches do) uses freed memory.
     """
 
     operations: str
