@@ -97,7 +97,7 @@ EXPECTED = {
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(["6.1", "6.12", "6.18", "7.2", "rfc"]),
+    st.sampled_from(["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]),
     st.lists(ACTS, min_size=20, max_size=60),
 )
 def test_any_sequence_of_acts_gives_errnos_and_a_tree_that_can_be_read(profile, acts):

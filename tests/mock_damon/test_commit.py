@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "rfc"]
+EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 SILENT = {"6.1", "6.12"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from damon_mock.damon import Writer
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "rfc"]
+EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 
 
 @pytest.fixture(params=EVERYWHERE)

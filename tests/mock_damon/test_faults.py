@@ -15,7 +15,7 @@ from damon_mock.damon import (
     Writer,
 )
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "rfc"]
+EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 
 
 @pytest.fixture(params=EVERYWHERE)

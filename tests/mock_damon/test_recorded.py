@@ -114,3 +114,21 @@ def test_a_paused_context_answers_and_does_nothing_else(machine):
     machine.emulator.advance(5_000_000)
     machine.command("update_schemes_stats")
     assert int(machine.get("schemes/0/stats/nr_tried")) > int(tried)
+
+
+def test_7_3_refuses_on_with_an_obsolete_target(make_machine):
+    for profile, expected in (("7.2", 0), ("7.3", errno.EINVAL)):
+        machine = make_machine(profile)
+        machine.prepare(machine.processes.spawn())
+        machine.set("targets/0/obsolete_target", "Y")
+        assert machine.command_errno("on") == expected
+
+
+def test_newer_kernels_know_the_words_enable_and_disable(make_machine):
+    for profile, expected in (("6.12", errno.EINVAL), ("7.3", 0)):
+        machine = make_machine(profile)
+        machine.prepare(machine.processes.spawn())
+        machine.set("schemes/0/filters/nr_filters", 1)
+        path = "0/contexts/0/schemes/0/filters/0/matching"
+        assert machine.errno_of(path, "enabled") == expected
+        assert machine.errno_of(path, "disabled") == expected

@@ -4,7 +4,7 @@ import pytest
 
 from damon_mock.damon import KTHREADD, MIB, Usage
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "rfc"]
+EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 WITH_FILTERS = ["6.12", "6.18", "7.2", "rfc"]
 ALLOWING = ["6.18", "7.2", "rfc"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from damon_mock.damon import profiles
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "rfc"]
+EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 CONTEXT = "0/contexts/0/"
 
 
@@ -77,7 +77,7 @@ def test_files_common_to_all_kernels_have_the_defaults_of_a_new_tree(full, profi
 )
 @pytest.mark.parametrize("profile", EVERYWHERE)
 def test_files_appear_with_the_kernel_that_brought_them(full, profile, path, since):
-    order = ["6.1", "6.12", "6.18", "rfc", "7.2"]
+    order = ["6.1", "6.12", "6.18", "rfc", "7.2", "7.3"]
     machine = full(profile)
     if order.index(profile) >= order.index(since):
         assert machine.read(path) is not None

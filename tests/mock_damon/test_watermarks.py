@@ -4,7 +4,7 @@ import pytest
 
 from damon_mock.damon.watermarks import Watermarks
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "rfc"]
+EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 
 
 @pytest.fixture(params=EVERYWHERE)
