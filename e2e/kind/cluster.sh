@@ -5,7 +5,7 @@
 NODES=(control-plane worker worker2)
 
 in_node() { "$ENGINE" exec "$CLUSTER-$1" "${@:2}"; }
-cluster_kubectl() { kubectl --kubeconfig "$STATE/kubeconfig" "$@"; }
+cluster_kubectl() { "$STATE/bin/kubectl" --kubeconfig "$STATE/kubeconfig" "$@"; }
 
 # The configuration of `kind create cluster`.
 cluster_configuration() {

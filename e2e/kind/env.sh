@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Print what a shell needs to use the running cluster: eval "$(e2e/kind/env.sh)"
 #   KUBECONFIG     the cluster
-#   DAMON_MOCKS    file: node name -> {"mount": directory on this machine, "control": unix socket}
+#   DAMON_MOCKS    file: node name -> {"mount": directory on this machine, "control": unix socket,
+#                  "proc": the node's /proc as this machine sees it}
 #   KIND_ENGINE    docker or podman: `$KIND_ENGINE exec <node name> ...` runs a command in a node
 #   CONTAINER_ENGINE, IMAGE_BUILD_FLAGS, PYTHON_IMAGE
 #                  what `make images` reads; the base image is left to its default where a registry has it

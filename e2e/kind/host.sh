@@ -7,18 +7,26 @@ HOST_PACKAGES="podman=podman runc=runc conmon=conmon iptables=iptables nft=nftab
 # These bring no command of their own on PATH, podman calls them.
 HOST_LIBRARIES="netavark aardvark-dns catatonit uidmap ca-certificates"
 
-host_packages() {
+# Print the packages whose commands are absent.
+host_missing() {
   local pair missing=()
   for pair in $HOST_PACKAGES; do
     command -v "${pair%%=*}" >/dev/null || missing+=("${pair##*=}")
   done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  # shellcheck disable=SC2086 # a list of words
-  command -v apt-get >/dev/null || fail "install the equivalents of these Debian packages: ${missing[*]} $HOST_LIBRARIES"
-  say "installing ${missing[*]}"
-  retry apt-get update -qq
-  # shellcheck disable=SC2086
-  retry env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${missing[@]}" $HOST_LIBRARIES >/dev/null
+  printf '%s' "${missing[*]}"
+}
+
+host_packages() {
+  local missing
+  missing=$(host_missing)
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null || fail "install the equivalents of these Debian packages: $missing $HOST_LIBRARIES"
+  say "installing $missing"
+  retry timeout 300 apt-get update -qq
+  # Somebody else may be installing at this moment, a fresh machine's own timers for instance.
+  # shellcheck disable=SC2086 # lists of words
+  retry timeout 900 env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq \
+    --no-install-recommends $missing $HOST_LIBRARIES >/dev/null
 }
 
 host_root() {
@@ -65,11 +73,11 @@ debian() {
   mirror=$(debian_mirror)
   mkdir -p "$2"
   # Bootstrapping Debian from another distribution takes Debian's keys; debootstrap says so if they are absent.
-  # shellcheck disable=SC2317 # called by retry
+  # shellcheck disable=SC2317,SC2329 # called by retry
   debian_once() {
     rm -rf "$1"
     # shellcheck disable=SC2086 # no mirror, no argument
-    debootstrap --variant=minbase --cache-dir="$2" --include="$3" "$DEBIAN_SUITE" "$1" $mirror >"$1.log" 2>&1 \
+    timeout 900 debootstrap --variant=minbase --cache-dir="$2" --include="$3" "$DEBIAN_SUITE" "$1" $mirror >"$1.log" 2>&1 \
       || { tail -n 5 "$1.log" >&2 && return 1; }
   }
   retry debian_once "$@"

@@ -31,14 +31,17 @@ fail() {
   exit 1
 }
 
-# retry <command>...: three attempts; for downloads and other set-up, never for an assertion.
+# retry <command>...: three attempts, 10 and 40 s apart; for downloads and other set-up, never for an assertion. The
+# command bounds itself, with `timeout` or by what it is.
 retry() {
-  local attempt
-  for attempt in 1 2 3; do
+  local pause
+  for pause in 10 40 ""; do
     if "$@"; then return 0; fi
-    say "attempt $attempt of 3 failed: $*"
-    sleep $((attempt * 5))
+    [ -n "$pause" ] || break
+    say "failed, once more in $pause s: $*"
+    sleep "$pause"
   done
+  say "failed three times: $*"
   return 1
 }
 

@@ -106,6 +106,7 @@ def start(directory: Path, nodes: list[str], *, kind: str, command: list[str]) -
         name: {
             "mount": str(directory / name / "mount"),
             "control": str(directory / name / "control") if kind == "fuse" else None,
+            "proc": str(directory / name / "proc"),
         }
         for name in nodes
     }

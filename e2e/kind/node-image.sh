@@ -9,7 +9,7 @@ BASE=$CACHE/node-debian ROOT=$CACHE/node-root ARCHIVES=$CACHE/archives
 # Where things go is what images/base/Dockerfile of the kind module says.
 kind_files() {
   local files
-  files=$(cd "$TOOLS/kind" && go mod download && go list -mod=readonly -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files
+  files=$(cd "$TOOLS/kind" && retry timeout 900 go mod download && go list -mod=readonly -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files
   mkdir -p "$ROOT"/kind/manifests "$ROOT"/opt/cni/bin "$ROOT"/etc/cni/net.d "$ROOT"/etc/kubernetes/manifests
   # The module cache is read-only, the copy must not be.
   cp -r --no-preserve=mode,ownership "$files"/etc "$files"/kind "$files"/usr "$ROOT/"

@@ -13,7 +13,7 @@ upstream_node_image() {
 has_image() {
   "$1" image inspect "$2" >/dev/null 2>&1 && return 0
   timeout 30 "$1" manifest inspect "$2" >/dev/null 2>&1 || return 1
-  retry "$1" pull --quiet "$2" >/dev/null
+  retry timeout 600 "$1" pull --quiet "$2" >/dev/null
 }
 
 usable() { command -v "$1" >/dev/null && timeout 30 "$1" info >/dev/null 2>&1; }

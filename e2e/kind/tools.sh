@@ -20,8 +20,8 @@ build() {
   mkdir -p "$CACHE/bin"
   (
     cd "$TOOLS/$family"
-    [ ! -f go.sum ] || retry go mod download
-    go build -ldflags "-s -w $flags" -o "$output" "$@"
+    [ ! -f go.sum ] || retry timeout 900 go mod download
+    timeout 1800 go build -ldflags "-s -w $flags" -o "$output" "$@"
   )
 }
 

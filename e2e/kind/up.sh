@@ -7,6 +7,14 @@ set -euo pipefail
 . "$HERE/provider.sh"
 . "$HERE/cluster.sh"
 
+# What the mocks were started from: a running one goes on with the sources it has read.
+mock_version() {
+  {
+    printf '%s\n' "${KIND_MOCK:-fuse}" "${DAMON_MOCK:-}" "${DAMON_MOCK_ARGS:-}" "$REPOSITORY"
+    find "$REPOSITORY/e2e/damon_mock" -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  } | sha256sum | cut -c1-16
+}
+
 start_mocks() {
   local names=()
   for node in "${NODES[@]}"; do names+=("$CLUSTER-$node"); done
@@ -14,13 +22,14 @@ start_mocks() {
   "$HERE/mocks.py" start --kind "${KIND_MOCK:-fuse}" \
     --command "${DAMON_MOCK:-$REPOSITORY/.venv/bin/damon-mock} sysfs ${DAMON_MOCK_ARGS:---profile 7.2}" \
     "$STATE/mocks" "${names[@]}" 9>&-
+  mock_version >"$STATE/mock-version"
 }
 
 create_cluster() {
   cluster_configuration >"$STATE/kind.yaml"
   # A half-made cluster is taken away, so that the attempt can be repeated.
   create_once() {
-    "$CACHE/bin/kind" create cluster --name "$CLUSTER" --image "$NODE_IMAGE" --config "$STATE/kind.yaml" \
+    timeout 600 "$CACHE/bin/kind" create cluster --name "$CLUSTER" --image "$NODE_IMAGE" --config "$STATE/kind.yaml" \
       --kubeconfig "$STATE/kubeconfig" --retain >"$STATE/create.log" 2>&1 9>&- && return 0
     grep -v '^Stack Trace' "$STATE/create.log" | tail -n 20 >&2
     "$CACHE/bin/kind" export logs --name "$CLUSTER" "$STATE/logs" >/dev/null 2>&1 || true
@@ -34,7 +43,6 @@ create_cluster() {
 take_kubectl() {
   mkdir -p "$STATE/bin"
   "$ENGINE" cp "$CLUSTER-control-plane:/usr/bin/kubectl" "$STATE/bin/kubectl"
-  export PATH=$STATE/bin:$PATH
 }
 
 begin=$SECONDS
@@ -43,7 +51,8 @@ alone "$STATE.lock"
 "$HERE/tools.sh" kind
 host_root
 choose_provider
-if cluster_healthy; then
+# The nodes are bound to the mounts of the mocks they were made with: other mocks, another cluster.
+if cluster_healthy && [ "$(cat "$STATE/mock-version" 2>/dev/null)" = "$(mock_version)" ]; then
   show_processes
   say "$CLUSTER is up"
   exit 0

@@ -26,6 +26,10 @@ _GROUPS: Final[Mapping[str, str]] = {
 }
 
 
+EDITS: Final = 10
+"""Reads and writes until an edit counts as hopeless: the operator writes statuses all the time."""
+
+
 class Refused(Exception):  # noqa: N818 - what the API server did, not a defect
     """The API server answered with an error; `code`, and `message` in its words."""
 
@@ -79,9 +83,17 @@ class Api:
         where = path(plural, name, namespace) + (f"/{of}" if of else "")
         return self.ask("PATCH", where, change)
 
-    def replace(self, plural: str, name: str, body: Body, namespace: str = "") -> Body:
-        """Put an object in the place of another."""
-        return self.ask("PUT", path(plural, name, namespace), body)
+    def edit(self, plural: str, name: str, change: Callable[[Body], None]) -> Body:
+        """Change an object of the cluster as it is now; somebody may write it meanwhile."""
+        for attempt in range(1, EDITS + 1):
+            body = self.get(plural, name)
+            change(body)
+            try:
+                return self.ask("PUT", path(plural, name), body)
+            except Refused as refused:
+                if refused.code != 409 or attempt == EDITS:
+                    raise
+        raise AssertionError
 
     def delete(self, plural: str, name: str, namespace: str = "") -> None:
         """Delete an object, if it is there."""

@@ -4,10 +4,9 @@ KUBECONFIG, DAMON_MOCKS and KIND_ENGINE say where everything is (e2e/kind/env.sh
 helm and kubectl are on PATH.
 """
 
-import hashlib
 import json
 import os
-import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import yaml
 from tests_kind import nodes as machines
 from tests_kind.api import Api, Body
 from tests_kind.nodes import Node, run
-from tests_kind.release import AGENT_IMAGE, ROOT, Release
+from tests_kind.release import AGENT_IMAGE, ROOT, SOURCES, Release
 from tests_kind.truth import Truth
 from tests_kind.workloads import Workloads
 
@@ -65,41 +64,31 @@ def control_plane_fixture(nodes: dict[str, Node]) -> Node:
 @pytest.fixture(name="images", scope="session")
 def images_fixture(nodes: dict[str, Node]) -> None:
     """The images of this checkout on every node; built when a source of theirs has changed."""
-    digest = _sources()
+    wanted = f"{AGENT_IMAGE} {SOURCES}"
     stamp = Path(os.environ["DAMON_MOCKS"]).with_name("images-loaded")
     present = all(
         AGENT_IMAGE.rpartition("/")[0] in n.run("crictl images", check=False)
         for n in nodes.values()
     )
-    if present and stamp.is_file() and stamp.read_text() == digest:
+    if present and stamp.is_file() and stamp.read_text() == wanted:
         return
-    run(["make", "--directory", str(ROOT), "images"])
+    _set_up(["make", "--directory", str(ROOT), "images"])
     for image in (AGENT_IMAGE, AGENT_IMAGE.replace("/agent:", "/operator:")):
-        _load(image)
-    stamp.write_text(digest)
+        _set_up([str(ROOT / "e2e/kind/load.sh"), image])
+    stamp.write_text(wanted)
 
 
-def _sources() -> str:
-    """Return a digest of all that goes into the images."""
-    digest = hashlib.sha256()
-    files = [ROOT / "Dockerfile", ROOT / "pyproject.toml", *ROOT.glob("requirements-*.lock")]
-    for room in ("crds/damon_contract", "operator/damon_operator", "agent/damon_agent"):
-        files += (ROOT / room).rglob("*.py")
-    for file in sorted(files):
-        digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
-
-
-def _load(image: str) -> None:
-    """Set-up may be tried again."""
-    for attempt in (1, 2, 3):
-        done = subprocess.run(
-            [ROOT / "e2e/kind/load.sh", image], check=False, capture_output=True, text=True
-        )
-        if done.returncode == 0:
+def _set_up(command: list[str]) -> None:
+    """Run a command of the set-up, which may be tried again: it downloads."""
+    for pause_s in (10, 40, None):
+        try:
+            run(command, within_s=900)
+        except AssertionError:
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+        else:
             return
-        if attempt == 3:
-            pytest.fail(f"loading {image}: {done.stderr}")
 
 
 @pytest.fixture(name="release", scope="session")
@@ -142,11 +131,9 @@ def tuning_fixture(api: Api, release: Release) -> Body:
     for other in api.get("damontunings"):
         if other["metadata"]["name"] != "default":
             api.delete("damontunings", other["metadata"]["name"])
-    found = api.find("damontunings", "default")
-    if found is None:
+    if api.find("damontunings", "default") is None:
         return api.create("damontunings", body)
-    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-    return api.replace("damontunings", "default", body)
+    return api.edit("damontunings", "default", lambda found: found.update(spec=body["spec"]))
 
 
 @pytest.fixture(name="untuned")

@@ -108,16 +108,23 @@ def from_environment() -> dict[str, Node]:
         name: Node(
             name=name,
             mount=Path(paths["mount"]),
-            proc=Path(paths.get("proc") or Path(paths["mount"]).with_name("proc")),
+            proc=Path(paths["proc"]),
             control=Control(Path(paths["control"])),
         )
         for name, paths in sorted(mocks.items())
     }
 
 
-def run(command: list[str], *, check: bool = True, given: str | None = None) -> str:
-    """Run a command of this machine; AssertionError with its words if it fails."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True, input=given)
+def run(
+    command: list[str], *, check: bool = True, given: str | None = None, within_s: float = 600
+) -> str:
+    """Run a command of this machine; AssertionError with its words if it fails or does not end."""
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, input=given, timeout=within_s
+        )
+    except subprocess.TimeoutExpired as expired:
+        raise AssertionError(f"{shlex.join(command)}\nnot done after {within_s:.0f} s") from expired
     if check and done.returncode != 0:
         raise AssertionError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
     return done.stdout if check else done.stdout + done.stderr

@@ -1,5 +1,6 @@
 """The chart, installed by Helm as a user would, with values for the mocks."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -21,13 +22,32 @@ _PREFIX: Final = os.environ.get("IMAGE_PREFIX", "localhost/damon-operator")
 AGENT_IMAGE: Final = f"{_PREFIX}/agent:{os.environ.get('IMAGE_TAG', VERSION)}"
 """Pods of the tests run from it too: where there is no registry, it is an image that is there."""
 
+
+def _sources() -> str:
+    """Return a digest of all that goes into the images."""
+    digest = hashlib.sha256()
+    files = [ROOT / "Dockerfile", ROOT / "pyproject.toml", *ROOT.glob("requirements-*.lock")]
+    for room in ("crds/damon_contract", "operator/damon_operator", "agent/damon_agent"):
+        files += (ROOT / room).rglob("*.py")
+    for file in sorted(files):
+        digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+SOURCES: Final = _sources()
+"""Also an annotation of the pods: a cluster that is used again runs the images of now."""
+
+_ANNOTATIONS: Final = {"podAnnotations": {"damon-operator.io/sources": SOURCES}}
+
 VALUES: Final[dict[str, Any]] = {
     "image": {
         "prefix": _PREFIX,
         "tag": os.environ.get("IMAGE_TAG", VERSION),
         "pullPolicy": "Never",
     },
+    "operator": _ANNOTATIONS,
     "agent": {
+        **_ANNOTATIONS,
         "hostPaths": {
             "damon": "/var/lib/damon-mock/damon",
             "module": "/var/lib/damon-mock/module",

@@ -141,9 +141,10 @@ def test_an_object_stored_before_an_additive_change_is_served_after_it(
 
 def _put(api: Api, name: str, crd: Body) -> None:
     """Bring a CRD's spec to what is given, whoever manages it."""
-    found = api.get("customresourcedefinitions", name)
-    found["spec"]["versions"] = crd["spec"]["versions"]
-    api.replace("customresourcedefinitions", name, found)
+    versions = crd["spec"]["versions"]
+    api.edit(
+        "customresourcedefinitions", name, lambda found: found["spec"].update(versions=versions)
+    )
 
 
 def _tuning(spec: dict[str, Any]) -> Body:

@@ -26,7 +26,7 @@ def test_an_upgrade_and_a_rollback_reach_every_pod_and_leave_the_kernel_alone(
     threads = _threads(node)
     changed: dict[str, Any] = {
         "agent": {**VALUES["agent"], "logLevel": "debug"},
-        "operator": {"debounceMilliseconds": 200, "logLevel": "debug"},
+        "operator": {**VALUES["operator"], "debounceMilliseconds": 200, "logLevel": "debug"},
     }
     release.install(**changed)
     assert _arguments(release, "agent", "--log-level=debug")

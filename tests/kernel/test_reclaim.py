@@ -1,6 +1,6 @@
 """Who gives up memory when: polarity, marks that follow available memory, and rare commits."""
 
-from itertools import pairwise
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from damon_agent.facts import Process
 from damon_mock.damon import MIB
+from damon_mock.damon.profiles import Profile, load
 
 
 def reclaimed(node) -> dict[Process, int]:
@@ -108,9 +109,61 @@ def test_memory_that_hardly_moves_costs_no_commit(node):
     assert len(node.events("commit")) == before + 1
 
 
-@pytest.mark.parametrize(("profile", "rarest_us"), [("6.12", 4_000_000), ("7.2", 2_000_000)])
+def kernel_between_6_16_and_6_18() -> Profile:
+    """Commits are synchronous already, and still restart the clocks."""
+    later = load("6.18")
+    context = later.root.element.directories["contexts"].element
+    del context.files["addr_unit"]
+    return replace(later, name="6.17", set_attrs_each_commit=True, first_window_unlimited=True)
+
+
+class Commits:
+    """Notes each commit, how long after the one before, and whether it brought somebody in."""
+
+    def __init__(self, node) -> None:
+        self._node = node
+        self._events = 0
+        self._last_us: dict[int, int] = {}
+        self._held: dict[int, set[Process]] = {}
+        self.gaps_us: list[tuple[int, bool]] = []
+
+    def look(self) -> None:
+        """To be called after each step: no kdamond is committed twice in between."""
+        self._node.check()
+        held = {
+            kdamond: {process for process in slots if process is not None}
+            for kdamond, slots in self._node.kernel_targets().items()
+        }
+        for event in self._node.emulator.events[self._events :]:
+            self._events += 1
+            if event.kind == "on":
+                self._last_us.pop(event.kdamond, None)
+            if event.kind == "commit":
+                after = held.get(event.kdamond)  # None: switched off meanwhile, nobody knows
+                brought = after is None or bool(after - self._held.get(event.kdamond, set()))
+                if event.kdamond in self._last_us:
+                    gap_us = event.time_us - self._last_us[event.kdamond]
+                    self.gaps_us.append((gap_us, brought))
+                self._last_us[event.kdamond] = event.time_us
+        self._held = held
+
+
+SAMPLE_US = 220_000
+
+
+@pytest.mark.parametrize(
+    ("profile", "arrival_us", "other_us"),
+    [
+        ("6.1", 4_000_000, 4_000_000),
+        ("6.12", 4_000_000, 4_000_000),
+        (kernel_between_6_16_and_6_18(), 4_000_000, 4_000_000),
+        ("6.18", 2 * SAMPLE_US, 2_000_000),
+        ("7.2", 2 * SAMPLE_US, 2_000_000),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -123,24 +176,53 @@ def test_memory_that_hardly_moves_costs_no_commit(node):
         max_size=30,
     )
 )
-def test_commits_are_rarer_than_the_aggregation_whatever_changes(
-    node_of, profile, rarest_us, rounds
+def test_commits_keep_their_distance_whatever_changes(
+    node_of, profile, arrival_us, other_us, rounds
 ):
     node = node_of(profile)
+    commits = Commits(node)
     members = [(node.spawn(), 10), (node.spawn(), 50)]
     for us, cache_permille, priority in rounds:
         node.cache_bytes = node.memory.total_bytes * cache_permille // 1000
         members = [*members, (node.spawn(), priority)][-6:]
         intent = node.intent(members, interval_us=1_000_000)
-        node.keep_running(intent, us, check=node.check)
-    times: dict[int, list[int]] = {}
-    for event in node.emulator.events:
-        if event.kind == "on":
-            times[event.kdamond] = []
-        if event.kind == "commit":
-            times[event.kdamond].append(event.time_us)
-            gaps = [later - earlier for earlier, later in pairwise(times[event.kdamond])]
-            assert all(gap >= rarest_us for gap in gaps)
+        node.keep_running(intent, us, check=commits.look)
+    assert all(
+        gap_us >= (arrival_us if brought else other_us) for gap_us, brought in commits.gaps_us
+    )
+
+
+@pytest.mark.parametrize("profile", ["6.18", "7.2"])
+def test_who_comes_right_after_a_commit_is_in_the_kernel_within_a_second(node_of, profile):
+    node = node_of(profile)
+    members = [(node.spawn(), 50)]
+    node.settle(node.intent(members))
+    node.keep_running(node.intent(members), 20_000_000)
+    for _ in range(5):
+        members.append((node.spawn(), 50))
+        came_us = node.emulator.now_us
+        node.settle(node.intent(members), until=lambda _: members[-1][0] in node.targeted())
+        assert node.emulator.now_us - came_us < 1_000_000
+
+
+@pytest.mark.parametrize("profile", ["6.18", "7.2"])
+def test_a_storm_of_arrivals_takes_nothing_from_a_protected_lane_nor_what_was_used_lately(
+    node_of, profile
+):
+    """Each commit wakes sleeping schemes for a sample; one that is due then is applied once."""
+    node = node_of(profile)
+    node.memory.set_free_permille(950)
+    kept, rung = node.spawn(), node.spawn()
+    members = [(kept, 90), (rung, 50)]
+    node.settle(node.intent(members))
+    quiet_us = node.emulator.now_us
+    for _ in range(60):
+        members.extend(((node.spawn(), 90), (node.spawn(), 50)))
+        node.keep_running(node.intent(members), 500_000, check=node.check)
+    first = reclaimed(node)
+    assert not {process for process, priority in members if priority == 90} & first.keys()
+    assert all(at_us - quiet_us >= 24_000_000 for at_us in first.values())
+    assert all(event.hot_bytes == 0 for event in node.events("reclaim"))
 
 
 @pytest.mark.parametrize("profile", ["6.12", "7.2"])
@@ -153,9 +235,14 @@ def test_the_first_change_of_a_quiet_lane_is_committed_at_once(node_of, profile)
     assert node.writes("commit")[-1].time_us == node.emulator.now_us
 
 
-def test_a_steady_stream_of_starts_does_not_starve_the_search_for_mappings(node_of):
-    """Up to 6.12 each commit puts the search off by a whole update interval."""
-    node = node_of("6.12")
+@pytest.mark.parametrize(
+    "profile",
+    ["6.12", kernel_between_6_16_and_6_18(), "6.18", "7.2"],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_a_steady_stream_of_starts_does_not_starve_the_search_for_mappings(node_of, profile):
+    """Before 6.18 each commit puts the search off by a whole update interval."""
+    node = node_of(profile)
     members = [(node.spawn(), 50)]
     node.settle(node.intent(members))
     for _ in range(20):

@@ -272,7 +272,7 @@ class LanesDriver:
             sample_us=intent.sample_us,
             aggregation_us=intent.aggregation_us,
             update_us=intent.update_us,
-            spacing_us=policy.commit_spacing_us(intent, sync_commit=self._features.sync_commit),
+            spacing=policy.commit_spacing(intent, self._features),
         )
         return wanted, len(free) < len(members)
 

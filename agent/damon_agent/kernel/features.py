@@ -54,11 +54,20 @@ class Features:
 
     @property
     def sync_commit(self) -> bool:
-        """Whether a commit reports its errors, holds DAMON's lock meanwhile and keeps the clocks.
+        """Whether a commit reports its errors, and holds DAMON's lock meanwhile.
 
         No file says so. intervals_goal (6.15) is one release away from that change (6.16).
         """
         return "intervals_goal" in self
+
+    @property
+    def commit_keeps_clocks(self) -> bool:
+        """Whether a commit that changes no interval restarts none of the kdamond's clocks.
+
+        damon_commit_ctx() leaves equal attributes alone since 6.18 ("skip needless update of
+        damon_attrs in damon_commit_ctx()"), the release that brought addr_unit.
+        """
+        return "addr_unit" in self
 
     @property
     def commit_reactivates(self) -> bool:

@@ -17,7 +17,7 @@ from damon_agent.kernel.commands import Command, Commands, Keyword, state_path
 from damon_agent.kernel.errors import Busy, KernelError
 from damon_agent.kernel.features import Features
 from damon_agent.kernel.files import KdamondFiles
-from damon_agent.kernel.policy import RECLAIM
+from damon_agent.kernel.policy import RECLAIM, Spacing
 from damon_agent.kernel.report import Fault
 from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.sysfs import Sysfs
@@ -58,8 +58,7 @@ class Wanted:
     sample_us: int
     aggregation_us: int
     update_us: int
-    spacing_us: int
-    """Shortest time between two commits."""
+    spacing: Spacing
 
     def context(self, slots: Slots) -> Context:
         """Return all that the kdamond is told, for a list of slots."""
@@ -173,7 +172,7 @@ class Lane:
             self._rest(wanted, now_us)
         elif self._needs_restart(desired):
             self._start(Keyword.OFF, now_us)
-        elif self._may_commit(wanted, now_us):
+        elif self._may_commit(wanted.spacing, placed, now_us):
             self._commit(replace(placed, committed=False), wanted, desired, now_us)
 
     def _desired(self, wanted: Wanted, placed: Slots) -> dict[str, str]:
@@ -182,10 +181,11 @@ class Lane:
             self._rendered = (wanted, placed, render(wanted.context(placed), self._features))
         return self._rendered[2]
 
-    def _may_commit(self, wanted: Wanted, now_us: int) -> bool:
+    def _may_commit(self, spacing: Spacing, placed: Slots, now_us: int) -> bool:
         due_us = self._trouble.until_us
         if self._committed_us is not None:
-            due_us = max(due_us, self._committed_us + wanted.spacing_us)
+            apart_us = spacing.arrival_us if placed.arriving else spacing.us
+            due_us = max(due_us, self._committed_us + apart_us)
         self.next_us = due_us if self._may_ask else max(due_us, now_us + POLL_US)
         return self._may_ask and now_us >= due_us
 

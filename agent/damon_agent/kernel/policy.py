@@ -1,5 +1,9 @@
 """What the schemes of a lane are: the tuning's words in DAMOS terms. Pure."""
 
+from dataclasses import dataclass
+from typing import Final
+
+from damon_agent.kernel.features import Features
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.lanes import Band
 from damon_agent.kernel.tree import Scheme, Watermarks, cold
@@ -10,6 +14,10 @@ whose schemes all sleep stops sampling, and on 6.12 a commit then never returns.
 
 RECLAIM = 1
 """Index of the scheme that acts."""
+
+LEAST_ARRIVAL_US: Final = 250_000
+"""Between two commits of a lane, however short its samples are: each makes the kernel build and
+compare a context, and us write and read files."""
 
 
 def schemes(intent: Intent, band: Band, mark_permille: int) -> tuple[Scheme, ...]:
@@ -47,8 +55,24 @@ def quota_window_ms(intent: Intent) -> int:
     return -(-window_us // 1000)
 
 
-def commit_spacing_us(intent: Intent, *, sync_commit: bool) -> int:
-    """Return the shortest time between two commits of a lane (docs/adr/0006)."""
-    if sync_commit:
-        return intent.aggregation_us
-    return max(intent.aggregation_us, 2 * intent.update_us)
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Shortest time from one commit of a lane to the next (docs/adr/0006)."""
+
+    us: int
+    arrival_us: int
+    """The same, if the next one brings a process in."""
+
+
+def commit_spacing(intent: Intent, features: Features) -> Spacing:
+    """Return how far apart the commits of a lane must be; arrivals never wait longer than others.
+
+    Where each commit restarts the clocks, a lane needs two update intervals to learn the mappings
+    of those who came. Where it does not, an arrival waits for two samples: between two commits of
+    one lane there is then room for a command of another.
+    """
+    if not features.commit_keeps_clocks:
+        us = max(intent.aggregation_us, 2 * intent.update_us)
+        return Spacing(us, us)
+    arrival_us = max(2 * intent.sample_us, LEAST_ARRIVAL_US)
+    return Spacing(intent.aggregation_us, min(intent.aggregation_us, arrival_us))

@@ -48,6 +48,11 @@ class Slots:
         return tuple(slot.process for slot in self.slots if slot.process is not None)
 
     @cached_property
+    def arriving(self) -> bool:
+        """Whether some process is in a slot that no commit has given it yet."""
+        return any(slot.process is not None and not slot.settled for slot in self.slots)
+
+    @cached_property
     def carried(self) -> frozenset[Process]:
         """Every process the kernel may hold here; none of them may enter another kdamond."""
         return frozenset(self.occupants).union(self.leaving)

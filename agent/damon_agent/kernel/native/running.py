@@ -147,7 +147,7 @@ class Running:
     def _spacing_us(self) -> int:
         if self.rungs is None:
             return PARKED_AGGREGATION_US
-        return policy.commit_spacing_us(self.rungs.intent, sync_commit=self._features.sync_commit)
+        return policy.commit_spacing(self.rungs.intent, self._features).us
 
     # Committing
 
