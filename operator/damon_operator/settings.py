@@ -14,7 +14,7 @@ class Tempo:
     """How fast and how patient the operator is; tests shorten it."""
 
     debounce_s: float = 0.1
-    """From the first change to the plans, so that a rollout's pods come together."""
+    """From one round of plans to the next, so that a rollout's pods come together."""
     status_s: float = 1.0
     """From the first change to the status of the DamonTunings."""
     tunings_s: float = 30.0
@@ -98,7 +98,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         type=_positive,
         metavar="MS",
         default=100,
-        help="how long changes are collected before plans are made (default: %(default)s)",
+        help="shortest time between two rounds of planning; changes that come meanwhile are "
+        "collected (default: %(default)s)",
     )
     parser.add_argument(
         "--liveness-port",

@@ -1,5 +1,8 @@
 """The service against the embedded API: changes in, DamonNodes out."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from damon_contract.v1alpha1.node import DamonNodeSpec
@@ -35,6 +38,32 @@ async def test_many_changes_at_once_are_few_writes(lab):
     lab.create(*(lab.prioritised(f"burst{i}", "20", "n1") for i in range(60)))
     await lab.eventually(lambda: len(lab.planned("n1")) == 62)
     assert len(lab.applies()) < 20
+
+
+async def test_a_change_after_a_quiet_time_is_planned_at_once_what_follows_in_the_next_round(idle):
+    now_s, over = 1000.0, asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+        if seconds > 100:
+            await over.wait()
+
+    idle.service.tempo = replace(idle.service.tempo, debounce_s=500.0)
+    idle.service.clock, idle.service.sleep = lambda: now_s, sleep
+    idle.create(idle.node("n1"), idle.tuning(), idle.pod("web"))
+    idle.start()
+    over.set()
+    await idle.planned_as("n1", {"web": 50})
+    await idle.quiet()
+    over.clear()
+    now_s += 500
+    idle.api.cluster.annotate("pods", "web", {"damon-operator.io/priority": "40"})
+    await idle.planned_as("n1", {"web": 40})
+    idle.api.cluster.annotate("pods", "web", {"damon-operator.io/priority": "30"})
+    await idle.quiet()
+    assert idle.planned("n1") == {"web": 40}
+    over.set()
+    await idle.planned_as("n1", {"web": 30})
 
 
 async def test_the_damon_node_belongs_to_its_node(lab):

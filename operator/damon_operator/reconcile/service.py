@@ -172,20 +172,28 @@ class Service:
             after = page.next
 
     async def _plan(self) -> None:
-        """Plan touched nodes, once everything has been listed."""
+        """Plan touched nodes, once everything has been listed.
+
+        What changes after a quiet time is planned at once, what follows it in rounds.
+        """
         for ready in (self._listed, *(stream.synced for stream in self.streams)):
             await ready.wait()
         _log.info("synced nodes=%d tunings=%d", len(self.world.nodes), len(self.world.tunings))
         self.world.everything()
+        next_at = self.clock()
         while True:
             await self._changed.wait()
-            await self.sleep(self.tempo.debounce_s)
+            # Also when nothing is to be waited for: what has been read already comes along.
+            await self.sleep(max(0.0, next_at - self.clock()))
             self._changed.clear()
-            for number, name in enumerate(self.world.take_dirty(), 1):
+            dirty, unchecked = self.world.take_dirty(), self.world.take_unchecked()
+            if dirty or unchecked:
+                next_at = self.clock() + self.tempo.debounce_s
+            for number, name in enumerate(dirty, 1):
                 self._plan_node(name)
                 if number % _TURN == 0:
                     await asyncio.sleep(0)
-            for name in self.world.take_unchecked():
+            for name in unchecked:
                 self.world.recount(name)
                 self._push(name)
             if self.world.stale:
