@@ -16,6 +16,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "namespaces": "/api/v1",
     "pods": "/api/v1",
     "events": "/api/v1",
+    "serviceaccounts": "/api/v1",
     "priorityclasses": "/apis/scheduling.k8s.io/v1",
     "deployments": "/apis/apps/v1",
     "daemonsets": "/apis/apps/v1",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from tests_kind.api import Api, Body, eventually
@@ -98,6 +99,25 @@ def outage_fixture(control_plane: Node, api: Api) -> Iterator[None]:
     finally:
         control_plane.run(f"test -e {MANIFEST} || mv {PARKED} {MANIFEST}")
         eventually("the API server answers", api.answers, 240)
+        _controllers_work(api)
+
+
+def _controllers_work(api: Api) -> None:
+    """Wait until Kubernetes' own controllers work, which end and start anew with an outage.
+
+    A node that comes or goes while they start may escape them for hours.
+    """
+    name = "controllers"
+    eventually("a namespace is made", partial(_made, api, name))
+    eventually("it has got its account", lambda: api.find("serviceaccounts", "default", name), 120)
+    api.delete("namespaces", name)
+    eventually("the namespace is gone", lambda: api.find("namespaces", name) is None, 120)
+
+
+def _made(api: Api, namespace: str) -> Body:
+    return api.find("namespaces", namespace) or api.create(
+        "namespaces", {"metadata": {"name": namespace}}
+    )
 
 
 def test_thirty_seconds_without_an_api_server_change_nothing_in_the_kernel(

@@ -167,6 +167,38 @@ def test_a_restarted_container_is_followed_to_its_new_process(
     assert before not in carried
 
 
+def test_a_pod_whose_init_container_still_runs_is_nobodys_target_until_it_runs_itself(
+    tuning: Body, truth: Truth, workers: tuple[Node, Node], api: Api, workloads: Workloads
+) -> None:
+    node = workers[1]
+    prepare = container("prepare", "until test -e /tmp/go; do sleep 0.2; done")
+    prepare["volumeMounts"] = [{"name": "tmp", "mountPath": "/tmp"}]
+    body = pod("preparing", node.name, priority="45", init=[prepare])
+    body["spec"]["volumes"] = [{"name": "tmp", "emptyDir": {}}]
+    workloads.create(body)
+
+    def preparing() -> Body | None:
+        found = api.get("pods", "preparing", "shop")
+        return found if any(container_ids(found)) else None
+
+    seen = eventually("the init container runs", preparing)
+    assert seen["status"]["phase"] == "Pending"
+    early = pids_of(seen, node.processes())
+    assert early
+    # Who starts after it is in the kernel: operator and agent have seen it by then.
+    (later,) = workloads.start(pod("later", node.name, priority="45"))
+    truth.holds(node.name)
+    carried = {pid for lane in node.observe().lanes for pid in lane.pids}
+    assert pids_of(later, node.processes()) <= carried
+    assert not pids_of(seen, node.processes()) & carried
+    node.run(f"touch /proc/{min(early)}/root/tmp/go")
+    after = workloads.running("preparing")
+    truth.holds(node.name)
+    pids = pids_of(after, node.processes())
+    assert pids
+    assert pids <= {pid for lane in node.observe().lanes for pid in lane.pids}
+
+
 def test_marks_follow_available_memory_where_the_tuning_says_so(
     pods: dict[str, Body], tuning: Body, truth: Truth, workers: tuple[Node, Node], api: Api
 ) -> None:

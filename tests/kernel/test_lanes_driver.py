@@ -108,6 +108,22 @@ def test_lanes_do_not_take_each_others_slow_commands_for_a_fault(node):
     assert seen == set()
 
 
+@pytest.mark.parametrize("profile", ["6.18", "7.2"])
+def test_a_lane_is_committed_in_the_step_that_collects_the_command_before(node_of, profile):
+    """And until then nobody asks to be stepped: each step costs more than it could bring."""
+    node = node_of(profile)
+    members = [(node.spawn(), priority) for priority in (30, 50, 90)]
+    node.settle(node.intent(members))
+    node.keep_running(node.intent(members), 20_000_000)
+    grown = node.intent([*members, *((node.spawn(), p) for _, p in members)])
+    for number in (1, 2, 3):
+        report = node.step(grown)
+        assert len(node.writes("commit")) == number
+        assert report.next_step_us >= node.emulator.now_us + 500_000
+        node.emulator.advance(220_000)  # a sample: the command is done, and its thread rings
+    assert node.settle(grown, check=node.check).settled
+
+
 def test_the_counters_come_from_the_kernel_now_and_then(node):
     process = node.spawn()
     intent = node.intent([(process, 10)])

@@ -19,7 +19,7 @@ from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
 from damon_agent.kernel.exclusive import refuse_exclusive_users
 from damon_agent.kernel.features import Features
 from damon_agent.kernel.intent import Intent, Member
-from damon_agent.kernel.lane import LOCKED_US, Lane, Wanted
+from damon_agent.kernel.lane import LOCKED_US, POLL_US, Lane, Wanted
 from damon_agent.kernel.lanes import KDAMONDS, Band
 from damon_agent.kernel.native.phase import Phase, broken
 from damon_agent.kernel.record import Record, RecordStore
@@ -193,7 +193,9 @@ class LanesDriver:
             alone = self._is_alone(lane, now_us)
             waited = waited or not alone
             if not alone and self._features.sync_commit:
-                continue  # the command that is under way holds the lock every file needs
+                # The command that is under way holds the lock every file needs; its end wakes us.
+                lane.next_us = max(lane.next_us, now_us + POLL_US)
+                continue
             wanted, waits = self._wanted(lane, assignment, intent)
             blocked = blocked or waits
             lane.step(wanted, now_us, may_ask=alone)
@@ -233,13 +235,18 @@ class LanesDriver:
         return frozenset[Process]().union(*(lane.slots.carried for lane in self._lanes))
 
     def _in_turn(self, assignment: Assignment) -> Iterable[Lane]:
-        """Return the lanes that somebody leaves first: others may wait for that; then in turn."""
+        """Return the lanes in the order in which they are stepped.
+
+        First those with a command: once it is collected, the kernel is free for the others. Then
+        those that somebody leaves, because others may wait for that; then in turn.
+        """
         self._turn += 1
         count = len(self._lanes)
 
-        def order(lane: Lane) -> tuple[bool, int]:
+        def order(lane: Lane) -> tuple[bool, bool, int]:
             stay = {member.process for member in assignment.members.get(lane.kdamond, ())}
-            return lane.slots.carried <= stay, (lane.kdamond - self._turn) % count
+            stays = lane.slots.carried <= stay
+            return lane.under_way is None, stays, (lane.kdamond - self._turn) % count
 
         return sorted(self._lanes, key=order)
 
