@@ -136,10 +136,14 @@ class Api:
         )
         rest = b""
         try:
+            if answered.status >= 400:
+                raise Refused(answered.status, answered.data.decode("utf-8", "replace"))
             for piece in answered.stream():
                 *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    yield json.loads(line)["object"]
+                for event in map(json.loads, lines):
+                    if event["type"] == "ERROR":
+                        return
+                    yield event["object"]
         finally:
             answered.release_conn()
 

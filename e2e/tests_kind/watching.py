@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import urllib3
-from tests_kind.api import Api, Body
+from tests_kind.api import Api, Body, Refused
 
 _JOIN_S: Final = 30.0
+_PAUSE_S: Final = 0.1
 
 
 class Sightings:
@@ -40,5 +41,6 @@ class Sightings:
                     now_s = time.monotonic()
                     for key in self._keys(body):
                         self.first_s.setdefault(key, now_s)
-            except urllib3.exceptions.HTTPError:
-                continue  # a watch is over every few seconds; the next begins with what there is
+            except (Refused, urllib3.exceptions.HTTPError):
+                time.sleep(_PAUSE_S)
+            # A watch is over every few seconds; the next begins with what there is.

@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# What CI consists of, cheap ones first; sourced by run.
+# shellcheck disable=SC2034,SC2329 # read and called by run
+
+# Set-up may be tried again, assertions never are.
+setup() {
+  local pause
+  for pause in 10 60 ""; do
+    if make setup; then return 0; fi
+    [ -z "$pause" ] || { echo "ci: set-up failed, again in $pause s" && sleep "$pause"; }
+  done
+  return 1
+}
+
+# What `make test` skips on a machine without helm.
+chart() {
+  command -v go >/dev/null || { echo "SKIPPED: helm is built from its Go module, and go is not on PATH" && return 77; }
+  e2e/kind/tools.sh helm helm3 && make chart-check
+}
+export -f setup chart
+
+# name, most minutes, command
+TIERS=(
+  "setup 15 setup"
+  "check 15 make check"
+  "test  20 make test"
+  "chart 20 chart"
+  "kind  45 .ci/kind"
+)
