@@ -123,18 +123,28 @@ async def test_a_port_that_is_taken_ends_the_operator_with_its_name(lab, port, c
     assert f"--metrics-port {port}" in caplog.text
 
 
-async def test_bad_clients_are_bounded_in_number_and_time(lab, port, monkeypatch):
-    monkeypatch.setattr(metrics, "_CONNECTION_S", 0.5)
+async def test_one_client_too_many_is_turned_away(lab, port, monkeypatch):
+    monkeypatch.setattr(metrics, "_CONNECTION_S", 3600)
     async with lab.operator(metrics_port=port):
         await until(port, lambda found: "damon_operator_leader" in found)
         silent = [
             await asyncio.open_connection("127.0.0.1", port) for _ in range(metrics._CONNECTIONS)
         ]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(60):
+            assert await reader.read() == b""
+        for _, each in (*silent, (reader, writer)):
+            each.close()
+        await until(port, lambda found: "damon_operator_leader" in found)
+
+
+async def test_a_bad_client_is_cut_off_and_the_next_one_served(lab, port, monkeypatch):
+    monkeypatch.setattr(metrics, "_CONNECTION_S", 0.5)
+    async with lab.operator(metrics_port=port):
+        await until(port, lambda found: "damon_operator_leader" in found)
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
         for number, (_, writer) in enumerate(silent):
             writer.write((b"", b"GET /metr", b"\x16\x03\x01\x02", b"A" * 9000)[number % 4])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await reader.read() == b"", "one too many"
-        writer.close()
         async with asyncio.timeout(60):
             for reader, writer in silent:
                 assert b"damon_operator" not in await reader.read()

@@ -3,6 +3,8 @@
 import re
 import socket
 import threading
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -234,6 +236,7 @@ def test_what_is_served_is_what_the_parser_of_prometheus_reads(server, scrape):
         pytest.param(b"POST /metrics HTTP/1.1\r\nContent-Length: 99\r\n\r\n", id="another verb"),
         pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000, id="headers without end"),
         pytest.param(b"GET /" + b"a" * 100_000, id="a path without end"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: " + b"a" * 60_000 + b"\r\n\r\n", id="too much"),
     ],
 )
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
@@ -253,6 +256,25 @@ def test_a_bad_client_is_cut_off_and_the_next_one_served(server, scrape, said, l
     finally:
         client.close()
     assert threading.active_count() == threads
+
+
+def test_who_asks_letter_by_letter_is_cut_off_as_well(server, scrape, caplog):
+    def trickle():
+        try:
+            while True:
+                client.sendall(b"G")
+                time.sleep(0.05)
+        except OSError:
+            return
+
+    client = connect(server)
+    trickling = threading.Thread(target=trickle, daemon=True)
+    trickling.start()
+    assert scrape(server.port).value("damon_agent_targets") == 7
+    trickling.join(60)
+    assert not trickling.is_alive()
+    client.close()
+    assert not caplog.records
 
 
 def test_nobody_gets_a_second_answer_on_a_connection(server):
@@ -279,12 +301,12 @@ def test_a_defect_of_ours_does_not_end_the_thread(scrape, caplog):
     server.stop()
 
 
-def test_after_a_stop_nobody_listens_and_no_thread_is_left(server):
-    silent = connect(server)
-    server.stop()
-    with pytest.raises(ConnectionRefusedError):
-        connect(server)
-    silent.close()
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "waiting"])
+def test_after_a_stop_nobody_listens_and_no_thread_is_left(server, busy):
+    with connect(server) if busy else nullcontext():
+        server.stop()
+        with pytest.raises(ConnectionRefusedError):
+            connect(server)
     server._thread.join(60)
     assert not server._thread.is_alive()
 
