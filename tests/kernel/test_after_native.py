@@ -35,8 +35,7 @@ def armed(node, *, driver: str = "native", phase: str = "") -> Process:
 
 def comm_of(node):
     """Return what names a thread: the kdamond's, or nothing."""
-    threads = {kdamond.pid for kdamond in node.emulator.kdamonds if kdamond.running}
-    return lambda pid: "kdamond.0" if pid in threads else None
+    return node.processes.comm
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from damon_mock.damon import (
     KTHREADD,
     MIB,
+    Emulator,
     HostProcesses,
     Identity,
     MeminfoMemory,
@@ -151,3 +152,56 @@ def test_pid_2_is_kthreadd_even_in_the_proc_of_another_namespace(tmp_path):
     assert processes.exists(kthreadd)
     assert processes.is_kthread(kthreadd)
     assert not processes.has_memory(kthreadd)
+
+
+def test_a_kdamond_is_a_thread_named_after_how_many_ran_before_it(make_machine):
+    machine = make_machine("7.2")
+    machine.allocate(2)
+    for kdamond in (0, 1):
+        machine.aim(machine.processes.spawn(), kdamond=kdamond)
+        machine.command("on", kdamond)
+    pids = [int(machine.read(f"{kdamond}/pid")) for kdamond in (0, 1)]
+    assert [machine.processes.comm(pid) for pid in pids] == ["kdamond.0", "kdamond.1"]
+    machine.command("off", 0)
+    assert machine.processes.comm(pids[0]) is None
+    machine.command("on", 0)
+    assert machine.processes.comm(int(machine.read("0/pid"))) == "kdamond.1"
+    machine.emulator.reboot()
+    assert machine.processes.comm(pids[1]) is None
+
+
+def test_threads_of_the_emulated_kernel_appear_in_a_proc_view(proc):
+    root, _ = proc
+    processes = HostProcesses(root, shows_threads=True)
+    emulator = Emulator("7.2", processes)
+    kdamonds = "damon/admin/kdamonds"
+    for path, value in (
+        ("nr_kdamonds", "1"),
+        ("0/contexts/nr_contexts", "1"),
+        ("0/contexts/0/targets/nr_targets", "1"),
+        ("0/contexts/0/targets/0/pid_target", "40"),
+        ("0/state", "on"),
+    ):
+        emulator.write(f"{kdamonds}/{path}", value.encode())
+    pid = int(emulator.read(f"{kdamonds}/0/pid"))
+    assert (root / str(pid) / "comm").read_text() == "kdamond.0\n"
+    thread = processes.identity(pid)
+    assert thread is not None
+    assert processes.is_kthread(thread)
+    emulator.write(f"{kdamonds}/0/state", b"off")
+    assert processes.identity(pid) is None
+    assert not list(root.glob(f".{pid}*"))
+
+
+def test_a_thread_that_crashed_is_gone_while_its_kdamond_reads_on(make_machine):
+    machine = make_machine("rfc")
+    machine.emulator.panic_on_oops = False
+    machine.prepare(machine.processes.spawn())
+    machine.set("targets/0/target_priority", 50)
+    machine.command("on")
+    pid = int(machine.read("0/pid"))
+    assert machine.processes.comm(pid) == "kdamond.0"
+    machine.emulator.advance(10_000)
+    assert machine.state() == "on"
+    assert machine.read("0/pid") == str(pid)
+    assert machine.processes.comm(pid) is None

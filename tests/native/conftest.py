@@ -118,8 +118,7 @@ class Node:
     def comm(self, pid: int) -> str | None:
         if self.crashed_thread is not None:
             return self.crashed_thread or None
-        threads = {kdamond.pid for kdamond in self.emulator.kdamonds if kdamond.running}
-        return "kdamond.0" if pid in threads else None
+        return self.processes.comm(pid)
 
     def step(self, intent: Intent | None) -> Report:
         self.steps += 1

@@ -43,6 +43,12 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="where processes are looked up (default: %(default)s)",
     )
     parser.add_argument(
+        "--show-kdamonds",
+        action="store_true",
+        help="let emulated kdamonds appear in --proc-root as threads of the kernel; it must be a "
+        "directory made for a simulated node",
+    )
+    parser.add_argument(
         "--meminfo",
         type=Path,
         metavar="FILE",
@@ -76,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     memory = MeminfoMemory(arguments.meminfo or arguments.proc_root / "meminfo")
-    emulator = Emulator(arguments.profile, HostProcesses(arguments.proc_root), memory)
+    processes = HostProcesses(arguments.proc_root, shows_threads=arguments.show_kdamonds)
+    emulator = Emulator(arguments.profile, processes, memory)
+    stack.callback(emulator.hide_threads)
     if arguments.damon_stat:
         if "damon_stat" not in emulator.modules.enabled:
             raise fuse.MountError(f"profile {arguments.profile} has no DAMON_STAT")

@@ -100,14 +100,31 @@ class Emulator:
         return self._kernel.panicked
 
     @property
+    def panic_on_oops(self) -> bool:
+        """Whether a crash in a kdamond is the end of all, or of that thread only."""
+        return self._panic_on_oops
+
+    @panic_on_oops.setter
+    def panic_on_oops(self, value: bool) -> None:
+        self._panic_on_oops = self._kernel.panic_on_oops = value
+
+    @property
     def broken(self) -> bool:
-        """Whether only a reboot helps: the kernel died, or a writer with the global lock held."""
-        return self.panicked is not None or self._kernel.wedged
+        """Whether only a reboot helps: it died, or a kdamond, or a writer with the lock held."""
+        crashed = any(kdamond.crashed for kdamond in self.kdamonds)
+        return self.panicked is not None or self._kernel.wedged or crashed
 
     def reboot(self) -> None:
         """Start the machine anew: empty tree, nothing armed, modules off. Logs and time go on."""
+        self.hide_threads()
         self._boot(self.now_us)
         self._kernel.note("boot")
+
+    def hide_threads(self) -> None:
+        """Let no thread be seen any more: the machine goes down."""
+        for kdamond in self.kdamonds:
+            if kdamond.alive:
+                self.processes.thread_ended(kdamond.pid)
 
     def next_event_us(self) -> int | None:
         """Return when something happens next by itself; None if nothing ever will."""

@@ -47,8 +47,7 @@ class Kdamond:
     def start(self, context: Context) -> None:
         """Start the thread; its first pass happens when time is next looked at."""
         self.context = context
-        self.kernel.last_pid += 1
-        self.pid = self.kernel.last_pid
+        self.pid = self.kernel.start_thread()
         self.dangling_walk = False
         self.wake_us = self.kernel.now_us
         self._thread = self._loop(context)
@@ -80,10 +79,12 @@ class Kdamond:
                 self._ended("panic")
             else:
                 self.crashed = True
+                self.kernel.processes.thread_ended(self.pid)
                 self.kernel.note("oops", self.index, detail=str(panic))
 
     def _ended(self, detail: str) -> None:
         self._thread = None
+        self.kernel.end_thread(self.pid)
         self.pid = -1
         self.kernel.note("stop", self.index, detail=detail)
 

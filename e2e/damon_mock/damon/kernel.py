@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from .described import Lookup
 from .events import Event, EventKind
 from .memory import Memory
-from .processes import INIT, Identity, ProcessTable
+from .processes import INIT, PID_MAX_LIMIT, Identity, ProcessTable
 from .profiles import Profile
 from .tuner import Tuner
 
@@ -17,7 +17,8 @@ class Kernel:
 
     panicked: of what the kernel died; nothing works any more. wedged: a writer crashed with the
     global lock held; whoever takes it gets EBUSY until the next boot. panic_on_oops: whether a
-    crash in a kdamond is the end of all, or of that thread only.
+    crash in a kdamond is the end of all, or of that thread only. running: how many kdamonds run, or
+    never ended because they crashed.
     """
 
     profile: Profile
@@ -31,7 +32,24 @@ class Kernel:
     panicked: str | None = None
     wedged: bool = False
     next_refresh_us: int = 0
-    last_pid: int = 300
+    running: int = 0
+    last_pid: int = PID_MAX_LIMIT
+
+    def start_thread(self) -> int:
+        """Start the thread of a kdamond; return its pid.
+
+        It is named after how many ran before it, so names are not unique (mm/damon/core.c:
+        __damon_start).
+        """
+        self.last_pid += 1
+        self.processes.thread_started(self.last_pid, f"kdamond.{self.running}")
+        self.running += 1
+        return self.last_pid
+
+    def end_thread(self, pid: int) -> None:
+        """End it as a kdamond does that is switched off."""
+        self.running -= 1
+        self.processes.thread_ended(pid)
 
     def lookup(self, namespace: str = INIT) -> Lookup:
         """Return how names are resolved for somebody in this pid namespace."""

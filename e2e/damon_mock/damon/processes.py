@@ -3,6 +3,7 @@
 Two tables with one protocol: `SimulatedProcesses` for tests, `HostProcesses` over a proc root.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,7 +13,12 @@ INIT: Final = "init"
 
 KTHREADD: Final = 2
 
+PID_MAX_LIMIT: Final = 4 * 1024 * 1024
+"""No process has a number as high (include/linux/threads.h): emulated threads get higher ones."""
+
 _PF_KTHREAD: Final = 0x0020_0000  # include/linux/sched.h
+_KTHREAD_FLAGS: Final = 0x0020_8040
+"""PF_KTHREAD | PF_NOFREEZE | PF_FORKNOEXEC, as kthreadd has them."""
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +55,14 @@ class ProcessTable(Protocol):
         """Return whether there is an address space to look at: not for zombies and kthreads."""
         ...
 
+    def thread_started(self, pid: int, comm: str) -> None:
+        """Take in that the emulated kernel has started a thread of its own."""
+        ...
+
+    def thread_ended(self, pid: int) -> None:
+        """Take in that such a thread is gone."""
+        ...
+
 
 class SimulatedProcesses:
     """Processes that exist because a test says so. pid 1 and pid 2 (kthreadd) are always there."""
@@ -59,6 +73,7 @@ class SimulatedProcesses:
         self._numbers: dict[str, dict[int, Identity]] = {INIT: {}}
         self._zombies: set[Identity] = set()
         self._gone: set[Identity] = set()
+        self._threads: dict[int, str] = {}
         self._numbers[INIT][1] = Identity(1, 1)
         self._numbers[INIT][KTHREADD] = _KTHREADD
 
@@ -128,6 +143,18 @@ class SimulatedProcesses:
             identity in self._gone or identity in self._zombies or self.is_kthread(identity)
         )
 
+    def thread_started(self, pid: int, comm: str) -> None:
+        """See `ProcessTable`."""
+        self._threads[pid] = comm
+
+    def thread_ended(self, pid: int) -> None:
+        """See `ProcessTable`."""
+        self._threads.pop(pid, None)
+
+    def comm(self, pid: int) -> str | None:
+        """Return the name of a thread of the emulated kernel, as /proc/<pid>/comm; None if gone."""
+        return "kthreadd" if pid == KTHREADD else self._threads.get(pid)
+
     def _found(self, pid: int) -> Identity:
         identity = self._numbers[INIT].get(pid)
         if identity is None or identity.pid <= KTHREADD:
@@ -140,10 +167,13 @@ class HostProcesses:
 
     pid 2 is kthreadd whatever stands there: the emulated kernel has one, and a proc root of another
     pid namespace, such as that of a node in a container, shows somebody else or nobody.
+    shows_threads: the root is a directory like /proc, and what the emulated kernel starts is to
+    appear there.
     """
 
-    def __init__(self, proc_root: Path) -> None:
+    def __init__(self, proc_root: Path, *, shows_threads: bool = False) -> None:
         self._root = proc_root
+        self._shows_threads = shows_threads
 
     def identity(self, pid: int, namespace: str = INIT) -> Identity | None:
         """See `ProcessTable`. Numbers are those of the proc root, whatever the namespace."""
@@ -174,6 +204,26 @@ class HostProcesses:
             and not self.is_kthread(identity)
         )
 
+    def thread_started(self, pid: int, comm: str) -> None:
+        """See `ProcessTable`. The entry appears whole at once."""
+        if not self._shows_threads:
+            return
+        entry = self._root / f".{pid}.new"
+        entry.mkdir()
+        (entry / "comm").write_text(f"{comm}\n")
+        (entry / "cgroup").write_text("0::/\n")
+        (entry / "stat").write_text(
+            stat_text(pid, comm, start_ticks=pid, parent=KTHREADD, flags=_KTHREAD_FLAGS)
+        )
+        entry.rename(self._root / str(pid))
+
+    def thread_ended(self, pid: int) -> None:
+        """See `ProcessTable`."""
+        if self._shows_threads and (self._root / str(pid)).exists():
+            aside = self._root / f".{pid}.old"
+            (self._root / str(pid)).rename(aside)
+            shutil.rmtree(aside)
+
     def _stat(self, pid: int) -> list[str] | None:
         """Return the fields of stat after the command name: state is 0, flags 6, starttime 19."""
         if pid <= 0:
@@ -183,3 +233,9 @@ class HostProcesses:
         except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
             return None
         return text.rpartition(")")[2].split()
+
+
+def stat_text(pid: int, comm: str, *, start_ticks: int, parent: int = 1, flags: int = 0) -> str:
+    """Return a /proc/<pid>/stat of a sleeping process (proc_pid_stat(5))."""
+    behind = ["S", str(parent), *[str(pid)] * 2, "0", "-1", str(flags), *["0"] * 12]
+    return f"{pid} ({comm}) {' '.join([*behind, str(start_ticks)])} {' '.join(['0'] * 30)}\n"

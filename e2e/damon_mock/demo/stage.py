@@ -161,7 +161,7 @@ class Stage:
             f"sysfs-{name}",
             "damon_mock",
             ("sysfs", "--profile", self._profile, *served, "--control", str(control),
-             "--proc-root", proc),
+             "--proc-root", proc, "--show-kdamonds"),
             self.directory,
         )  # fmt: skip
         await self._run(sysfs)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from damon_mock.damon.processes import stat_text
 from damon_mock.nodes import processes, shim
 from damon_mock.nodes.processes import Process, Sessions
 
@@ -208,9 +209,3 @@ class PretendedRuntime:
         """See `Runtime`."""
         (directory / "stat").write_text(stat_text(pid, "workload", start_ticks=pid))
         (directory / "comm").write_text("workload\n")
-
-
-def stat_text(pid: int, comm: str, *, start_ticks: int, flags: int = 0) -> str:
-    """Return a /proc/<pid>/stat of a sleeping process (proc_pid_stat(5))."""
-    behind = ["S", "1", *[str(pid)] * 2, "0", "-1", str(flags), *["0"] * 12, str(start_ticks)]
-    return f"{pid} ({comm}) {' '.join(behind)} {' '.join(['0'] * 30)}\n"

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from damon_mock.nodes.runtime import Runtime, stat_text
+from damon_mock.damon.processes import stat_text
+from damon_mock.nodes.runtime import Runtime
 
 _KTHREAD_FLAGS: Final = 0x0020_8040
 """PF_KTHREAD | PF_NOFREEZE | PF_FORKNOEXEC, as kthreadd has them."""
