@@ -169,6 +169,7 @@ def _driver(
         alive=exits.is_alive,
         comm=procfs.comm,
         host_pid_namespace=procfs.is_host_pid_namespace(),
+        slots_per_class=settings.native_slots_per_class,
     )
 
 

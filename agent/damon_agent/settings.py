@@ -23,6 +23,8 @@ class Settings:
     cgroup_root: Path | None
     state_dir: Path
     driver: Literal["lanes", "native"]
+    native_slots_per_class: int
+    """How many processes of each class the driver native has room for; fixed from `on` on."""
     disable_damon_stat: bool
     kubeconfig: Path | None
     service_account: Path
@@ -59,6 +61,8 @@ def parse(
         parser.error("--node-name or NODE_NAME is needed")
     if given.state_dir is None:
         parser.error("--state-dir or STATE_DIR is needed")
+    if given.native_slots_per_class < 1:
+        parser.error("--native-slots-per-class: at least 1")
     if given.damon_root is None and not with_files:
         parser.error(
             "--damon-root or DAMON_ROOT is needed: there is no default, so that no machine is "
@@ -128,6 +132,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="switch DAMON_STAT off while there is a plan for this node, and on again afterwards: "
         "beside it nothing else can use DAMON, and kernels since 6.17 may start it at boot "
         "(default: whether DISABLE_DAMON_STAT is true); not with --driver native",
+    )
+    parser.add_argument(
+        "--native-slots-per-class",
+        type=int,
+        default=8,
+        metavar="N",
+        help="processes of each of the ten classes that --driver native has room for; counts from "
+        "the kdamond's start to the next boot (default: %(default)s)",
     )
     parser.add_argument(
         "--kubeconfig",

@@ -52,6 +52,14 @@ def test_what_is_missing_on_the_command_line_is_named(arguments, missing, capsys
     assert missing in capsys.readouterr().err
 
 
+def test_a_class_without_slots_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        settings.parse(
+            ["--node-name", "n", "--state-dir", "s", "--native-slots-per-class", "0"], {}
+        )
+    assert "at least 1" in capsys.readouterr().err
+
+
 def test_the_environment_says_what_the_command_line_does_not():
     environment = {"NODE_NAME": "n", "STATE_DIR": "/s", "DAMON_ROOT": "/d", "CGROUP_ROOT": "/c"}
     read = settings.parse(["--damon-root", "/other"], environment)

@@ -30,6 +30,19 @@ def test_a_kernel_without_the_file(node_of, profile):
     assert len([r for r in node.emulator.log if r.path.endswith("nr_kdamonds")]) == 2
 
 
+def test_a_kernel_that_cannot_monitor_processes(node):
+    original = node.emulator.read
+
+    def without_vaddr(path):
+        return b"paddr\n" if path.endswith("/avail_operations") else original(path)
+
+    node.emulator.read = without_vaddr
+    assert "vaddr" in refused(node)
+    assert node.read("nr_kdamonds") == "0"
+    assert node.record() is None
+    assert len([r for r in node.emulator.log if r.path.endswith("nr_kdamonds")]) == 2
+
+
 def test_outside_of_the_hosts_pid_namespace(node_of):
     node = node_of(host_pid_namespace=False)
     assert "hostPID" in refused(node)

@@ -68,7 +68,8 @@ class NativeDriver:
         self._running: Running | None = None
         self._features = Features()
         self._features_of = 0
-        self._has_no_file = False
+        self._lacking: str | None = None
+        """What this kernel does not have; it will not have it before the next boot."""
         self._busy = Backoff(5_000, 50_000)
         self._settled = False
         self._next_us = 0
@@ -201,8 +202,8 @@ class NativeDriver:
         self._next_us = now_us
 
     def _refuse(self, intent: Intent) -> None:
-        if self._has_no_file:
-            raise refused("this kernel has no target_priority")
+        if self._lacking is not None:
+            raise refused(self._lacking)
         refuse_beforehand(intent.memory, host_pid_namespace=self._host_pid_namespace)
         try:
             refuse_exclusive_users(self._module)
@@ -217,8 +218,7 @@ class NativeDriver:
             self._claim.give_back()
             self._settled = True
             return
-        self._probe()
-        self._has_no_file = "target_priority" not in self._features
+        self._lacking = self._missing()
         try:
             self._refuse(intent)
         except Withheld:
@@ -296,6 +296,16 @@ class NativeDriver:
         for count in ("schemes/nr_schemes", "targets/nr_targets"):
             self._kdamond.clear(f"{CONTEXT}/{count}")
         self._settled = True
+
+    def _missing(self) -> str | None:
+        """Look whether the kernel has what this driver needs; return what it has not."""
+        try:
+            self._probe()
+        except Withheld as withheld:
+            return withheld.fault.message
+        if "target_priority" not in self._features:
+            return "this kernel has no target_priority"
+        return None
 
     def _probe(self) -> None:
         """Look once per claim what the kernel offers."""
