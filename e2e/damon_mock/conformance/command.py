@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from damon_mock.damon import profiles
@@ -17,6 +18,7 @@ from .guard import RealKernelError
 from .language import Script
 from .machine import Machine, MachineError
 from .parsing import ScriptError
+from .transcripts import Transcript
 from .tree import TreeMachine
 
 
@@ -47,6 +49,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--modules", type=Path, metavar="DIR", help="DAMON's modules, as in /sys/module"
     )
+    parser.add_argument(
+        "--gauge",
+        type=Path,
+        metavar="FILE",
+        help="the file given to `damon-mock sysfs --meminfo`: squeezing memory writes it. A "
+        "kernel's own memory is squeezed by using it up",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="nobody has used DAMON on --root since the boot: the first case that needs a boot of "
+        "its own may be played",
+    )
+    parser.add_argument(
+        "--case", action="append", metavar="TITLE", help="play only the cases with these titles"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the transcripts here")
     parser.add_argument(
         "--compare", type=Path, metavar="DIR", help="compare with the goldens in this directory"
@@ -74,7 +92,9 @@ def run(parsed: argparse.Namespace) -> int:
             _record(parsed)
             return 0
         machine = _machine(parsed)
-        scripts = [goldens.script(name) for name in parsed.scripts or goldens.names()]
+        scripts = [
+            _chosen(goldens.script(name), parsed.case) for name in parsed.scripts or goldens.names()
+        ]
         differing = _play(scripts, machine, parsed)
     except (RealKernelError, MachineError, ScriptError, OSError) as error:
         print(f"damon-mock conform: {error}", file=sys.stderr)
@@ -94,7 +114,7 @@ def _machine(parsed: argparse.Namespace) -> Machine:
         return EmulatedMachine(parsed.profile)
     if parsed.root is None:
         raise MachineError("say where: --profile NAME or --root DIR")
-    return TreeMachine(Path(parsed.root), parsed.modules)
+    return TreeMachine(Path(parsed.root), parsed.modules, gauge=parsed.gauge, fresh=parsed.fresh)
 
 
 def _record(parsed: argparse.Namespace) -> None:
@@ -109,6 +129,21 @@ def _record(parsed: argparse.Namespace) -> None:
             goldens.save(parsed.record, goldens.completed(recorded, parsed.profile))
 
 
+def _compared(played: Transcript, parsed: argparse.Namespace) -> str:
+    golden = goldens.load(parsed.compare, played.script)
+    avoided = {case.title: case.skipped for case in played.cases if case.avoided}
+    for title, why in avoided.items():
+        print(f"{played.script}: not compared: {title}: {why}")
+    chosen = {case.title for case in played.cases}
+    others = {case.title for case in golden.cases if parsed.case} - chosen
+    return transcripts.difference(golden, played, without={*avoided, *others})
+
+
+def _chosen(script: Script, titles: list[str] | None) -> Script:
+    cases = tuple(case for case in script.cases if titles is None or case.title in titles)
+    return replace(script, cases=cases)
+
+
 def _play(scripts: list[Script], machine: Machine, parsed: argparse.Namespace) -> bool:
     features = playing.probe(machine)
     texts, differing = [], False
@@ -118,8 +153,7 @@ def _play(scripts: list[Script], machine: Machine, parsed: argparse.Namespace) -
         played = playing.play(script, machine, features, source)
         texts.append(transcripts.to_text(played))
         if parsed.compare is not None:
-            golden = goldens.load(parsed.compare, script.name)
-            found = transcripts.difference(golden, played, recorded_only=machine.real)
+            found = _compared(played, parsed)
             print(f"{script.name}: {'differs' if found else 'agrees'}\n{found}".rstrip())
             differing = differing or bool(found)
     whole = "[\n" + ",\n".join(text.rstrip("\n") for text in texts) + "\n]\n"

@@ -20,6 +20,7 @@ from .features import CAPABILITIES
 from .machine import Done, error_name
 
 _STEP_US: Final = 10_000
+_FREE_PERMILLE: Final = 950
 _OWN_BYTES: Final = 8 * MIB
 """What a process that does nothing has."""
 
@@ -64,7 +65,7 @@ class EmulatedMachine:
         self.kernel = f"emulator {profile if isinstance(profile, str) else profile.name}"
         self._processes = SimulatedProcesses()
         self._memory = SimulatedMemory()
-        self._memory.set_free_permille(800)
+        self._memory.set_free_permille(_FREE_PERMILLE)
         self.emulator = Emulator(profile, self._processes, self._memory, panic_on_oops=True)
         self._by_name: dict[str, Identity] = {}
         self._namespaces: dict[str, _Namespace] = {}
@@ -112,7 +113,7 @@ class EmulatedMachine:
 
     def release(self) -> None:
         """See `Machine`."""
-        self._memory.set_free_permille(800)
+        self._memory.set_free_permille(_FREE_PERMILLE)
 
     def start(self, name: str, namespace: str | None, pid: int | None) -> dict[str, int]:
         """See `Machine`."""
@@ -158,6 +159,15 @@ class EmulatedMachine:
         self._processes.enter(place, 1, self._processes.spawn())
         self._namespaces[name] = _Namespace(place)
 
+    def boot(self) -> bool:
+        """See `Machine`."""
+        self.emulator.reboot()
+        return True
+
+    def panic_on_oops(self, *, on: bool) -> None:
+        """See `Machine`."""
+        self.emulator.panic_on_oops = on
+
     def clear(self) -> None:
         """See `Machine`."""
         for name, identity in self._by_name.items():
@@ -166,6 +176,7 @@ class EmulatedMachine:
         self._by_name.clear()
         self._namespaces.clear()
         self.release()
+        self.panic_on_oops(on=True)
         if self.emulator.broken:
             self.emulator.reboot()
 

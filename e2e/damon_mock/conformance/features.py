@@ -35,6 +35,7 @@ CAPABILITIES: Final = {
     "namespaces": "pid namespaces",
     "pid_reuse": "starting a process under a chosen number",
     "sessions": "a number kept alive by a session only",
+    "squeeze": "memory to squeeze",
     "swap": "swap",
 }
 """What the place of play may be able to do."""

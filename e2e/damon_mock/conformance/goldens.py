@@ -24,14 +24,23 @@ def script(name: str) -> Script:
 
 
 def load(directory: Path, name: str) -> Transcript:
-    """Return the golden of a script from the directory of a profile; OSError, ValueError."""
-    return transcripts.from_text((directory / f"{name}.json").read_text("utf-8"))
+    """Return the golden of a script from the directory of a profile; OSError, ValueError.
+
+    One without cases if there is none: nothing of the script is for that kernel.
+    """
+    path = directory / f"{name}.json"
+    if not path.exists() and directory.is_dir():
+        return Transcript(name, directory.name, ())
+    return transcripts.from_text(path.read_text("utf-8"))
 
 
 def save(directory: Path, transcript: Transcript) -> None:
-    """Write a golden; OSError."""
+    """Write a golden, unless all was skipped; OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{transcript.script}.json"
+    if all(case.skipped is not None for case in transcript.cases):
+        path.unlink(missing_ok=True)
+        return
     path.write_text(transcripts.to_text(transcript), "utf-8")
 
 

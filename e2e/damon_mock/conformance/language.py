@@ -222,6 +222,13 @@ class Namespace:
 
 
 @dataclass(frozen=True)
+class PanicOnOops:
+    """`panic_on_oops 0|1`: whether a crash in the kernel ends all (1, as it is) or its thread."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
 class Kdamonds:
     """`kdamonds N`: so many, each with one context."""
 
@@ -271,6 +278,7 @@ Step = (
     | Squeeze
     | Release
     | Namespace
+    | PanicOnOops
     | Kdamonds
     | Targets
     | Schemes
@@ -299,11 +307,15 @@ class Danger:
 
 @dataclass(frozen=True)
 class Case:
-    """One story, told from a reset tree: what it needs, what forbids it, its steps."""
+    """One story, told from a reset tree: what it needs, what forbids it, its steps.
+
+    fresh_boot (`fresh boot`): it needs a boot of its own: what it does cannot be undone.
+    """
 
     title: str
     needs: tuple[str, ...] = ()
     danger: Danger | None = None
+    fresh_boot: bool = False
     lines: tuple[Line, ...] = field(default=())
 
 

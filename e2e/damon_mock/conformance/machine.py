@@ -93,6 +93,14 @@ class Machine(Protocol):
         """Make a pid namespace."""
         ...
 
+    def boot(self) -> bool:
+        """Be as after a boot; False where no boot is to be had."""
+        ...
+
+    def panic_on_oops(self, *, on: bool) -> None:
+        """Let a crash in the kernel end all of it, or only the thread it happens in."""
+        ...
+
     def clear(self) -> None:
         """End all processes and namespaces, and release the memory."""
         ...

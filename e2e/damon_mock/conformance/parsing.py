@@ -55,6 +55,8 @@ class _Reader:
         case = self.cases[-1]
         if line.startswith("needs "):
             case = replace(case, needs=case.needs + _features(line.removeprefix("needs ")))
+        elif line == "fresh boot":
+            case = replace(case, fresh_boot=True)
         elif line.startswith("never on real"):
             case = replace(case, danger=_danger(line))
         else:
@@ -181,6 +183,7 @@ _TEXTS: Final[tuple[_Rule, ...]] = (
     (r"squeeze to (.+)", lambda text: lang.Squeeze(expression(text))),
     (r"release", lang.Release),
     (rf"namespace ({_WORD})", lang.Namespace),
+    (r"panic_on_oops ([01])", lambda number: lang.PanicOnOops(number == "1")),
     (r"kdamonds (\d+)", lambda number: lang.Kdamonds(int(number))),
     (r"targets((?: \S+)*)", lambda pids: lang.Targets(tuple(pids.split()))),
     (r"schemes((?: \S+)*)", lambda actions: lang.Schemes(tuple(actions.split()))),

@@ -66,10 +66,15 @@ def _play_case(
     lacking = [need for need in case.needs if not _given(need, features)]
     if lacking:
         needs = ", ".join(CAPABILITIES.get(name, name) for name in lacking)
-        return CaseTranscript(case.title, source, skipped=f"needs {needs}")
+        avoided = not machine.real and not CAPABILITIES.keys().isdisjoint(lacking)
+        return CaseTranscript(case.title, source, skipped=f"needs {needs}", avoided=avoided)
     danger = case.danger
     if machine.real and danger and all(_given(name, features) for name in danger.features):
-        return CaseTranscript(case.title, source, skipped=f"never on real: {danger.reason}")
+        skipped = f"never on real: {danger.reason}"
+        return CaseTranscript(case.title, source, skipped=skipped, avoided=True)
+    if case.fresh_boot and not machine.boot():
+        skipped = "needs a boot of its own"
+        return CaseTranscript(case.title, source, skipped=skipped, avoided=True)
     reset(machine)
     player = _Player(machine)
     try:
@@ -234,6 +239,11 @@ class _Player:
             us = step.aggregations * int(self._scope.text(intervals))
         self._machine.sleep(us)
         return "slept"
+
+    @do.register
+    def _(self, step: lang.PanicOnOops) -> Result:
+        self._machine.panic_on_oops(on=step.on)
+        return "done"
 
     @do.register
     def _(self, step: lang.Kdamonds) -> Result:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,15 @@ class CaseTranscript:
     """The results of one case, or why it was not played.
 
     source: "recorded" on a real kernel, "described" in the documentation of kernels, or "played" on
-    the emulator.
+    the emulator. avoided: it was not played because of the place, whatever the kernel may be; not
+    stored.
     """
 
     title: str
     source: str
     steps: tuple[tuple[str, Result], ...] = ()
     skipped: str | None = None
+    avoided: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,24 @@ def _transcript(data: dict[str, Any]) -> Transcript:
     return Transcript(data["script"], data["kernel"], cases)
 
 
-def difference(golden: Transcript, played: Transcript, *, recorded_only: bool = False) -> str:
+def difference(
+    golden: Transcript,
+    played: Transcript,
+    *,
+    recorded_only: bool = False,
+    without: Collection[str] = (),
+) -> str:
     """Return how the played differs from the golden, as a unified diff; empty if it does not.
 
-    recorded_only: leave out the cases that no real kernel may play.
+    A golden without cases is for a kernel that has nothing to say: all must have been skipped.
+    recorded_only: leave out the cases that no real kernel may play. without: more titles to leave
+    out.
     """
-    left_out = {case.title for case in golden.cases if recorded_only and case.source != "recorded"}
+    left_out = set(without)
+    if recorded_only:
+        left_out |= {case.title for case in golden.cases if case.source != "recorded"}
+    if not golden.cases:
+        left_out |= {case.title for case in played.cases if case.skipped is not None}
     return "\n".join(
         difflib.unified_diff(
             _lines(golden, left_out),

@@ -5,23 +5,29 @@ import platform
 import re
 import time
 from pathlib import Path
-from typing import Final
 
 from .children import Inhabitant, Process, with_pid
 from .machine import Done, MachineError, Writing
 from .opened import OpenedTree
-
-_MIB: Final = 1024 * 1024
-_LEAST_SQUEEZE_MIB: Final = 4
+from .squeezing import Gauge, KernelMemory, Squeezing
 
 
 class TreeMachine:
     """The machine this runs on. RealKernelError where its DAMON is not to be touched.
 
-    root: the directory that holds `admin`. modules: as /sys/module; None if there is none.
+    root: the directory that holds `admin`. modules: as /sys/module; None if there is none. gauge:
+    the file in which a mock looks up how much memory is free. fresh: nobody has used DAMON since
+    the boot, so that one case with `fresh boot` may be played.
     """
 
-    def __init__(self, root: Path, modules: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        modules: Path | None = None,
+        *,
+        gauge: Path | None = None,
+        fresh: bool = False,
+    ) -> None:
         self._modules: OpenedTree | None = None
         self._tree = OpenedTree(root / "admin" / "kdamonds")
         try:
@@ -31,19 +37,22 @@ class TreeMachine:
             raise
         self.real = self._tree.real
         self.kernel = platform.release() if self.real else "a mock"
+        self._fresh = fresh
+        self._memory: Squeezing = KernelMemory() if gauge is None else Gauge(gauge)
         self.capabilities = self._capabilities()
         self._processes: dict[str, Process] = {}
         self._inhabitants: dict[str, Inhabitant] = {}
         self._namespaces: dict[str, Process] = {}
-        self._squeezer: Process | None = None
 
     def _capabilities(self) -> frozenset[str]:
         found = set() if self._modules is None else {"modules"}
+        if isinstance(self._memory, Gauge):
+            found.add("squeeze")
         if self.real:
-            found |= {"memory", "pid_reuse", "sessions"}
+            found |= {"memory", "pid_reuse", "sessions", "squeeze"}
             if hasattr(os, "unshare"):
                 found.add("namespaces")
-            if _meminfo()["SwapTotal"]:
+            if self._memory.has_swap():
                 found.add("swap")
         return frozenset(found)
 
@@ -80,23 +89,15 @@ class TreeMachine:
 
     def free_permille(self) -> int:
         """See `Machine`."""
-        fields = _meminfo()
-        return fields["MemFree"] * 1000 // fields["MemTotal"]
+        return self._memory.free_permille()
 
     def squeeze(self, permille: int) -> None:
         """See `Machine`."""
-        if self._squeezer is None:
-            self._squeezer = Process()
-        total_mib = _meminfo()["MemTotal"] // 1024
-        while (excess := self.free_permille() - permille) > 0:
-            size_mib = max(_LEAST_SQUEEZE_MIB, excess * total_mib // 1000)
-            self._squeezer.ask(f"touch {size_mib * _MIB} once")
+        self._memory.squeeze(permille)
 
     def release(self) -> None:
         """See `Machine`."""
-        if self._squeezer is not None:
-            self._squeezer.close()
-            self._squeezer = None
+        self._memory.release()
 
     def start(self, name: str, namespace: str | None, pid: int | None) -> dict[str, int]:
         """See `Machine`."""
@@ -138,6 +139,15 @@ class TreeMachine:
             raise MachineError("a mock does not see namespaces")
         self._namespaces[name] = Process("alone", keep=(self._tree.descriptor,))
 
+    def boot(self) -> bool:
+        """See `Machine`. Only a boot that nobody has used yet."""
+        fresh, self._fresh = self._fresh, False
+        return fresh
+
+    def panic_on_oops(self, *, on: bool) -> None:
+        """See `Machine`. A real kernel is never crashed, and a mount cannot be told."""
+        raise MachineError(f"panic_on_oops {int(on)}: only for the emulator itself")
+
     def clear(self) -> None:
         """See `Machine`."""
         for process in (*self._processes.values(), *self._namespaces.values()):
@@ -160,10 +170,3 @@ class TreeMachine:
         if self._modules is None:
             raise FileNotFoundError(path)
         return self._modules, rest
-
-
-def _meminfo() -> dict[str, int]:
-    """Return /proc/meminfo in KiB."""
-    lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
-    pairs = (line.partition(":") for line in lines)
-    return {name: int(value.split()[0]) for name, _, value in pairs}
