@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from damon_mock.damon import KTHREADD, Emulator, Killed, VirtualFiles, WouldHangForever
+from damon_mock.damon import KTHREADD, MIB, Emulator, Killed, VirtualFiles, WouldHangForever
 
 WRAP = 2**64
 
@@ -62,6 +62,19 @@ class TestArming:
         assert (wanted.action, wanted.pattern.min_age) == ("pageout", 120)
         assert (wanted.pattern.min_bytes, wanted.pattern.max_accesses) == (4096, 0)
         assert (wanted.watermarks.low, wanted.watermarks.interval_us) == (0, 5_000_000)
+        limits = wanted.limits
+        assert (limits.time_ms, limits.size_bytes, limits.window_ms) == (10, 128 * MIB, 1000)
+
+    def test_without_swap_it_applies_and_nothing_goes(self, machine):
+        machine.memory.swap_free_bytes = 0
+        _, high = start(machine, 10, 90, schemes=2)
+        before = machine.memory.usage(high)
+        machine.memory.set_free_permille(600)
+        machine.emulator.advance(15_000_000)
+        machine.command("update_schemes_stats")
+        assert int(machine.get("schemes/1/stats/sz_applied")) > 0
+        assert machine.memory.usage(high) == before
+        assert machine.reclaims() == []
 
     def test_with_all_priorities_0_the_tuner_is_never_entered(self, machine):
         start(machine, 0, 0)
@@ -261,6 +274,24 @@ class TestOncePerBoot:
         assert len(machine.schemes(1)) == 1
         assert machine.emulator.panicked is None
 
+    def test_a_second_kdamond_goes_on_computing_marks_for_one_that_has_stopped(self, machine):
+        machine.allocate(2)
+        processes = [machine.processes.spawn() for _ in range(3)]
+        for kdamond in (0, 1):
+            machine.aim(*processes, kdamond=kdamond)
+            for slot, priority in enumerate((10, 50, 90)):
+                machine.set(f"targets/{slot}/target_priority", priority, kdamond)
+            machine.set("schemes/nr_schemes", 1, kdamond)
+            machine.command("on", kdamond)
+            machine.emulator.advance(10_000)
+        machine.command("off", 0)
+        assert marks(machine, 0) == [100, 496, 893]
+        machine.memory.set_free_permille(700)
+        machine.processes.kill(processes[1].pid)
+        machine.emulator.advance(6_000_000)
+        assert marks(machine, 0) == [100, 496, 700]
+        assert marks(machine, 1) == [0]
+
     def test_a_reboot_forgets_everything(self, machine):
         start(machine, 10, 90)
         machine.emulator.reboot()
@@ -270,10 +301,6 @@ class TestOncePerBoot:
 
 
 class TestCommitAndRetune:
-    def keep_awake(self, machine):
-        """Let the schemes stay active, so that the tuner looks every five seconds."""
-        machine.memory.set_free_permille(50)
-
     def test_a_commit_never_transfers_a_priority(self, machine):
         start(machine, 10, 90)
         machine.set("targets/0/target_priority", 95)
@@ -341,7 +368,7 @@ class TestCommitAndRetune:
 
     def test_below_100_permille_a_retune_wraps_and_stays_active_for_good(self, machine):
         _, middle, _ = start(machine, 10, 50, 90)
-        self.keep_awake(machine)
+        machine.memory.set_free_permille(50)
         machine.memory.swap_free_bytes = 0
         machine.processes.kill(middle.pid)
         machine.emulator.advance(6_000_000)
