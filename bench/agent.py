@@ -176,6 +176,7 @@ def put(proc: Path, pid: int, cgroup: str, stat: str | None, comm: str) -> None:
     (entry / "comm").write_text(f"{comm}\n")
     if stat is None:
         (entry / "stat").symlink_to(f"/proc/{pid}/stat")
+        (entry / "statm").symlink_to(f"/proc/{pid}/statm")
     else:
         (entry / "stat").write_text(stat)
 

@@ -18,6 +18,7 @@ from typing import Final
 from damon_agent import settings as setup
 from damon_agent.bell import Bell
 from damon_agent.clock import SystemClock
+from damon_agent.coldness import Coldness
 from damon_agent.errors import AgentError, StartError
 from damon_agent.kernel.commands import ThreadCommands
 from damon_agent.kernel.driver import LanesDriver
@@ -104,6 +105,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             ),
             memory=MemoryMeter(procfs),
             exits=exits,
+            coldness=Coldness(procfs),
             driver=_driver(settings, roots, procfs, exits, commands),
             clock=clock,
             bell=bell,

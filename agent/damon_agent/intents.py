@@ -80,8 +80,15 @@ def spare(members: tuple[Member, ...], spared: Collection[str]) -> tuple[Member,
     )
 
 
-def homes(spec: DamonNodeSpec, resolution: Resolution) -> dict[str, tuple[str, ...]]:
-    """Return the cgroup directories of the containers of each pod that may be reclaimed."""
+def unprotected(spec: DamonNodeSpec) -> frozenset[str]:
+    """Return the uids of the pods that may be reclaimed."""
+    return frozenset(pod.uid for pod in spec.pods if pod.priority < spec.settings.protect_from)
+
+
+def homes(
+    spec: DamonNodeSpec, resolution: Resolution, uids: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the cgroup directories of the containers of planned pods, of those in `uids`."""
     return {
         pod.uid: tuple(
             resolution.homes[container.id]
@@ -89,5 +96,5 @@ def homes(spec: DamonNodeSpec, resolution: Resolution) -> dict[str, tuple[str, .
             if container.id in resolution.homes
         )
         for pod in spec.pods
-        if pod.priority < spec.settings.protect_from
+        if pod.uid in uids
     }

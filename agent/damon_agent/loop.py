@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from damon_agent import intents, status
 from damon_agent.bell import Bell
 from damon_agent.clock import Clock, rfc3339
+from damon_agent.coldness import Coldness
 from damon_agent.errors import AgentError
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
@@ -71,6 +72,7 @@ class Loop:
         resolver: Resolver,
         memory: MemoryMeter,
         exits: Exits,
+        coldness: Coldness,
         driver: Driver,
         clock: Clock,
         bell: Bell,
@@ -86,6 +88,7 @@ class Loop:
         self._release = release
         self._looks = Looks()
         self._sparing = Sparing(clock)
+        self._coldness = coldness
         self._resolution = _NOTHING
         self._members: tuple[Member, ...] = ()
         self._resolved_for: Plan | None = None
@@ -161,6 +164,9 @@ class Loop:
             members = intents.spare(self._members, self._sparing.spared.keys())
             self._intent = intents.intent(in_force.spec, members, self._memory.read(now_us))
         self._report = self._driver.step(self._intent, now_us)
+        self._coldness.look(
+            in_force.spec if in_force else None, self._resolution, self._members, self._report
+        )
         self._tell(latest, expired=expired)
         return min(
             self._report.next_step_us,
@@ -206,6 +212,7 @@ class Loop:
                 report=self._report,
                 spared=self._sparing.spared,
                 unseen=self._sparing.unseen,
+                cold_bytes=self._coldness.cold_bytes,
                 failure=failure,
             ),
             previous=self._status.conditions,

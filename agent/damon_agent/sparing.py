@@ -40,7 +40,7 @@ class Sparing:
         if now_us < self._next_us - brake.LOOK_US // 8:
             return
         self._next_us = now_us + brake.LOOK_US
-        readings = pods.read(intents.homes(spec, resolution))
+        readings = pods.read(intents.homes(spec, resolution, intents.unprotected(spec)))
         before, self._brake = self._brake, brake.press(self._brake, readings, now_us, limits)
         self.spared = {
             uid: self.spared[uid]

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from itertools import islice
+from operator import itemgetter
 from typing import Final, Literal
 
 from damon_agent.kernel import ladder
@@ -13,6 +15,7 @@ from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
+    MAX_COLD_SHOWN,
     MAX_SPARED_SHOWN,
     BrakeStatus,
     DamonNodeStatus,
@@ -55,6 +58,8 @@ class Observation:
     """None before the driver's first step."""
     spared: Mapping[str, Spared] = field(default_factory=dict)
     """By uid: pods that the brake keeps from being reclaimed."""
+    cold_bytes: Mapping[str, int] = field(default_factory=dict)
+    """By uid, as far as it is known."""
     unseen: int | None = None
     """Pods the brake can't see; None: there is no brake now."""
     failure: Fault | None = None
@@ -76,7 +81,7 @@ def build(
         kernel=report
         and Kernel(release=release, driver=report.driver_name, features=report.features),
         memory=_memory(seen.intent),
-        lanes=tuple(_lane(lane) for lane in report.lanes) if report else (),
+        lanes=tuple(_lane(lane, seen) for lane in report.lanes) if report else (),
         pods=_pods(plan, seen) if plan else (),
         targets=sum(lane.targets for lane in report.lanes) if report else 0,
         brake=(
@@ -223,7 +228,9 @@ def _memory(intent: Intent | None) -> Memory | None:
     )
 
 
-def _lane(lane: LaneReport) -> Lane:
+def _lane(lane: LaneReport, seen: Observation) -> Lane:
+    placed = seen.report.placed if seen.report else {}
+    cold = [size for uid, size in seen.cold_bytes.items() if placed.get(uid) == lane.kdamond]
     return Lane(
         kdamond=lane.kdamond,
         priorities=lane.priorities,
@@ -235,6 +242,7 @@ def _lane(lane: LaneReport) -> Lane:
         active=lane.active,
         tried_bytes=lane.tried_bytes,
         applied_bytes=lane.applied_bytes,
+        cold_bytes=sum(cold) if cold else None,
     )
 
 
@@ -246,6 +254,7 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
         pod.uid: seen.spared[pod.uid]
         for pod in islice((p for p in plan.spec.pods if p.uid in seen.spared), MAX_SPARED_SHOWN)
     }
+    cold = dict(nlargest(MAX_COLD_SHOWN, seen.cold_bytes.items(), key=itemgetter(1)))
     return tuple(
         PodStatus(
             uid=pod.uid,
@@ -253,6 +262,7 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
             kdamond=placed.get(pod.uid),
             processes=counts[pod.uid],
             swappable=has_swap and _swappable(pod.containers, seen),
+            cold_bytes=cold.get(pod.uid),
             spared=spared.get(pod.uid),
         )
         for pod in plan.spec.pods

@@ -44,7 +44,8 @@ class Node:
     def writes(self) -> int:
         """Return how many writes there were so far; `stat` commands read, and are left out."""
         return sum(
-            not str(record["value"]).startswith("update_") for record in self.dump()["writes"]
+            not str(record["value"]).startswith(("update_", "clear_"))
+            for record in self.dump()["writes"]
         )
 
     def processes(self) -> dict[str, frozenset[int]]:

@@ -12,7 +12,7 @@ import pytest
 from damon_agent.facts import MemoryReading, Process
 from damon_agent.kernel.commands import Command, Keyword, state_path
 from damon_agent.kernel.driver import LanesDriver
-from damon_agent.kernel.errors import translated
+from damon_agent.kernel.errors import KernelError, translated
 from damon_agent.kernel.intent import Intent, Member
 from damon_agent.kernel.record import RecordStore
 from damon_agent.kernel.report import Report
@@ -39,7 +39,13 @@ class WaitingCommands:
         self._emulator = emulator
         self.waiting: list[Pending] = []
 
-    def start(self, kdamond: int, keyword: Keyword, deadline_us: int) -> Command:
+    def start(
+        self,
+        kdamond: int,
+        keyword: Keyword,
+        deadline_us: int,
+        then: Callable[[], None] | None = None,
+    ) -> Command:
         command = Command(kdamond, keyword, deadline_us)
         path = f"damon/{state_path(kdamond)}"
         try:
@@ -53,11 +59,23 @@ class WaitingCommands:
 
         def returned(error: OSError | None) -> None:
             command.error = None if error is None else translated(path, keyword, error)
-            command.done = True
+            if error is None and then is not None:
+                self._follow(command, then)
+            else:
+                command.done = True
 
         pending.when_done.append(returned)
         self.waiting.append(pending)
         return command
+
+    @staticmethod
+    def _follow(command: Command, then: Callable[[], None]) -> None:
+        """Do at once what a thread would do after the write has returned."""
+        try:
+            then()
+        except KernelError as error:
+            command.error = error
+        command.done = True
 
 
 class Node:

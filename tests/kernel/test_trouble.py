@@ -202,10 +202,10 @@ def test_a_process_that_dies_between_our_look_and_the_commit_costs_no_fault(node
     )
     start = node.commands.start
 
-    def dying(kdamond, keyword, deadline_us):
+    def dying(kdamond, keyword, deadline_us, then=None):
         if keyword == "commit" and node.is_alive(doomed):
             node.processes.kill(doomed.pid)
-        return start(kdamond, keyword, deadline_us)
+        return start(kdamond, keyword, deadline_us, then)
 
     node.commands.start = dying
     seen = set()
@@ -286,9 +286,9 @@ def test_what_somebody_else_writes_under_our_commit_is_put_right_at_once(node_of
     grown = node.intent([(a, 30), (b, 30)])
     start = node.commands.start
 
-    def disturbed(kdamond, keyword, deadline_us):
+    def disturbed(kdamond, keyword, deadline_us, then=None):
         node.write_as_other(f"{kdamond}/contexts/0/targets/1/pid_target", str(intruder.pid))
-        return start(kdamond, keyword, deadline_us)
+        return start(kdamond, keyword, deadline_us, then)
 
     node.commands.start = disturbed
     node.step(grown)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from damon_agent.bell import Bell
+from damon_agent.coldness import Coldness
 from damon_agent.kernel.commands import InlineCommands
 from damon_agent.kernel.driver import LanesDriver
 from damon_agent.kernel.record import RecordStore
@@ -27,6 +28,8 @@ from damon_mock.damon.processes import HostProcesses
 OWN_PID = 4242
 KDAMONDS = "damon/admin/kdamonds"
 S = 1_000_000
+RESIDENT_PAGES = 80 * 256
+"""As much as the emulator finds in a process: 64 MiB cold, 16 MiB hot."""
 
 
 class Clock:
@@ -98,6 +101,7 @@ class Machine:
             resolver=Resolver(procfs, Hierarchy(self.cgroup), own_pid=OWN_PID),
             memory=MemoryMeter(procfs),
             exits=exits,
+            coldness=Coldness(procfs),
             driver=LanesDriver(
                 damon,
                 Sysfs(files.under("module")),
@@ -166,6 +170,7 @@ class Machine:
         (entry / "stat").write_text(f"{pid} ({comm}) S {middle} {start_ticks} 0\n")
         (entry / "cgroup").write_text(f"0::{cgroup}\n")
         (entry / "comm").write_text(f"{comm}\n")
+        (entry / "statm").write_text(f"99999 {RESIDENT_PAGES} 0 0 0 0 0\n")
 
     def exit(self, pid: int) -> None:
         for procs in self.cgroup.rglob("cgroup.procs"):

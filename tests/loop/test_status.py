@@ -110,6 +110,7 @@ def test_the_largest_plan_with_the_worst_faults_stays_below_64_kib():
             lanes=[lane(n) for n in range(8)],
             spared={pod.uid: Spared(until=NOW, cause="Pressure") for pod in held.spec.pods},
             unseen=MAX_PODS,
+            cold_bytes={pod.uid: 2**40 for pod in held.spec.pods},
         )
     )
     assert len(json.dumps(wire(built), separators=(",", ":"))) < 64 * 1024
@@ -167,6 +168,15 @@ def test_a_condition_keeps_its_time_while_its_status_does():
 def test_each_pod_has_its_processes_and_its_kdamond():
     built = build(seen(plan(3)))
     assert [(p.processes, p.kdamond) for p in built.pods] == [(1, 7)] * 3
+
+
+def test_where_there_is_no_room_for_all_the_coldest_pods_say_so():
+    held = plan(MAX_PODS)
+    cold_bytes = {pod.uid: number << 20 for number, pod in enumerate(held.spec.pods)}
+    built = build(seen(held, cold_bytes=cold_bytes, lanes=[lane(7)]))
+    shown = [pod.cold_bytes for pod in built.pods if pod.cold_bytes is not None]
+    assert shown == [number << 20 for number in range(256, 512)]
+    assert built.lanes[0].cold_bytes == sum(cold_bytes.values())
 
 
 def test_one_container_that_may_not_swap_is_told_of_its_pod():

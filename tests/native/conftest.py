@@ -37,7 +37,7 @@ class WaitingCommands:
         self._emulator = emulator
         self.waiting: list[Pending] = []
 
-    def start(self, kdamond: int, keyword: Keyword, deadline_us: int) -> Command:
+    def start(self, kdamond: int, keyword: Keyword, deadline_us: int, then=None) -> Command:
         command = Command(kdamond, keyword, deadline_us)
         path = f"damon/{state_path(kdamond)}"
         try:
@@ -51,6 +51,8 @@ class WaitingCommands:
 
         def returned(error: OSError | None) -> None:
             command.error = None if error is None else translated(path, keyword, error)
+            if error is None and then is not None:
+                then()
             command.done = True
 
         pending.when_done.append(returned)

@@ -24,6 +24,8 @@ class Keyword(StrEnum):
     COMMIT = "commit"
     UPDATE_SCHEMES_STATS = "update_schemes_stats"
     UPDATE_SCHEMES_EFFECTIVE_QUOTAS = "update_schemes_effective_quotas"
+    UPDATE_SCHEMES_TRIED_REGIONS = "update_schemes_tried_regions"
+    CLEAR_SCHEMES_TRIED_REGIONS = "clear_schemes_tried_regions"
 
 
 class Outcome(StrEnum):
@@ -56,8 +58,18 @@ class Command:
 class Commands(Protocol):
     """Starts commands."""
 
-    def start(self, kdamond: int, keyword: Keyword, deadline_us: int) -> Command:
-        """Write `keyword` to the kdamond's state; the command may be done on return."""
+    def start(
+        self,
+        kdamond: int,
+        keyword: Keyword,
+        deadline_us: int,
+        then: Callable[[], None] | None = None,
+    ) -> Command:
+        """Write `keyword` to the kdamond's state; the command may be done on return.
+
+        `then` belongs to it: it is called when the write has succeeded, where waiting is allowed,
+        and may raise KernelError.
+        """
 
 
 def state_path(kdamond: int) -> str:
@@ -65,12 +77,15 @@ def state_path(kdamond: int) -> str:
     return f"admin/kdamonds/{kdamond}/state"
 
 
-def _carry_out(sysfs: Sysfs, command: Command) -> None:
+def _carry_out(sysfs: Sysfs, command: Command, then: Callable[[], None] | None) -> None:
     try:
         sysfs.write(state_path(command.kdamond), command.keyword.value)
+        if then is not None:
+            then()
     except KernelError as error:
         command.error = error
-    command.done = True
+    finally:
+        command.done = True
 
 
 class InlineCommands:
@@ -79,10 +94,16 @@ class InlineCommands:
     def __init__(self, sysfs: Sysfs) -> None:
         self._sysfs = sysfs
 
-    def start(self, kdamond: int, keyword: Keyword, deadline_us: int) -> Command:
+    def start(
+        self,
+        kdamond: int,
+        keyword: Keyword,
+        deadline_us: int,
+        then: Callable[[], None] | None = None,
+    ) -> Command:
         """See `Commands`."""
         command = Command(kdamond, keyword, deadline_us)
-        _carry_out(self._sysfs, command)
+        _carry_out(self._sysfs, command, then)
         return command
 
 
@@ -107,7 +128,13 @@ class ThreadCommands:
         """How many the kernel has not answered yet."""
         return self._under_way
 
-    def start(self, kdamond: int, keyword: Keyword, deadline_us: int) -> Command:
+    def start(
+        self,
+        kdamond: int,
+        keyword: Keyword,
+        deadline_us: int,
+        then: Callable[[], None] | None = None,
+    ) -> Command:
         """See `Commands`."""
         command = Command(kdamond, keyword, deadline_us)
         with self._lock:
@@ -115,13 +142,13 @@ class ThreadCommands:
         # Daemonic: a write that never returns must not keep the agent from exiting. It keeps the
         # lock of the state directory all the same, because the kernel waits for it.
         threading.Thread(
-            target=self._run, args=(command,), name=f"{keyword}-{kdamond}", daemon=True
+            target=self._run, args=(command, then), name=f"{keyword}-{kdamond}", daemon=True
         ).start()
         return command
 
-    def _run(self, command: Command) -> None:
+    def _run(self, command: Command, then: Callable[[], None] | None) -> None:
         try:
-            _carry_out(self._sysfs, command)
+            _carry_out(self._sysfs, command, then)
         finally:
             with self._lock:
                 self._under_way -= 1

@@ -25,6 +25,7 @@ from damon_agent.kernel.native.phase import Phase, broken
 from damon_agent.kernel.record import Record, RecordStore
 from damon_agent.kernel.report import Fault, LaneReport, Report, Withheld
 from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.survey import Pace, Survey
 from damon_agent.kernel.sysfs import Sysfs
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -70,6 +71,7 @@ class LanesDriver:
         self._anchored_us: int | None = None
         self._busy = Backoff(5_000, 50_000)
         self._turn = 0
+        self._pace = Pace()
         self._releasing = False
         self._last = self._report(None, None, settled=False, now_us=0)
 
@@ -133,6 +135,7 @@ class LanesDriver:
                 features=self._features,
                 alive=self._alive,
                 note=self._note,
+                pace=self._pace,
             )
             for kdamond, held in enumerate(adopted)
         )
@@ -279,6 +282,7 @@ class LanesDriver:
             sample_us=intent.sample_us,
             aggregation_us=intent.aggregation_us,
             update_us=intent.update_us,
+            cold_age=policy.cold_age(intent),
             spacing=policy.commit_spacing(intent, self._features),
         )
         return wanted, len(free) < len(members)
@@ -319,10 +323,13 @@ class LanesDriver:
     ) -> Report:
         lanes: list[LaneReport] = []
         placed: dict[str, int] = {}
+        surveys: dict[int, Survey] = {}
         if intent is not None and assignment is not None:
             for kdamond, band in assignment.bands.items():
                 lane, members = self._lanes[kdamond], assignment.members[kdamond]
                 lanes.append(self._lane_report(lane, band, members, intent))
+                if lane.survey is not None:
+                    surveys[kdamond] = lane.survey
                 if lane.state == "on" and lane.slots.committed:
                     held = set(lane.slots.occupants)
                     placed.update({m.pod_uid: kdamond for m in members if m.process in held})
@@ -332,6 +339,7 @@ class LanesDriver:
             features=tuple(sorted(self._features.names)),
             lanes=tuple(sorted(lanes, key=lambda lane: lane.priorities)),
             placed=placed,
+            surveys=surveys,
             faults=tuple(lane.fault for lane in self._lanes if lane.fault is not None),
             settled=settled,
             next_step_us=min([now_us + idle_us, *(lane.next_us for lane in self._lanes)]),

@@ -26,6 +26,7 @@ PROBED: Final = (
     ("core_filters", SCHEME, "core_filters"),
     ("ops_filters", SCHEME, "ops_filters"),
     ("dests", SCHEME, "dests"),
+    ("tried_regions", SCHEME, "tried_regions"),
     ("effective_bytes", f"{SCHEME}/quotas", "effective_bytes"),
     ("goals", f"{SCHEME}/quotas", "goals"),
     ("fail_charge", f"{SCHEME}/quotas", "fail_charge_num"),

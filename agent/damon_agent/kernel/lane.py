@@ -20,6 +20,8 @@ from damon_agent.kernel.files import KdamondFiles
 from damon_agent.kernel.policy import RECLAIM, Spacing
 from damon_agent.kernel.report import Fault
 from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.survey import Pace, Survey
+from damon_agent.kernel.surveyor import Surveyor
 from damon_agent.kernel.sysfs import Sysfs
 from damon_agent.kernel.tree import Context, Scheme, render, targets
 from damon_contract.v1alpha1.node import NodeReason
@@ -48,6 +50,10 @@ GRACE_US: Final = 5_000_000
 """Beyond the kernel's own intervals, after which a command counts as hung."""
 
 
+_QUESTIONS: Final = {Keyword.UPDATE_SCHEMES_STATS, Keyword.UPDATE_SCHEMES_TRIED_REGIONS}
+"""Asked for figures: nothing depends on an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a lane should be."""
@@ -59,6 +65,8 @@ class Wanted:
     aggregation_us: int
     update_us: int
     spacing: Spacing
+    cold_age: int
+    """Aggregations without access after which a region is cold."""
 
     def context(self, slots: Slots) -> Context:
         """Return all that the kdamond is told, for a list of slots."""
@@ -85,6 +93,7 @@ class Lane:
         features: Features,
         alive: Callable[[Process], bool],
         note: Callable[[int, Slots], None],
+        pace: Pace,
     ) -> None:
         self.kdamond = kdamond
         self.slots = adopted
@@ -99,6 +108,7 @@ class Lane:
         self._alive = alive
         self._note = note
         self._files = KdamondFiles(damon, kdamond_path(kdamond))
+        self._surveyor = Surveyor(kdamond, kdamond_path(kdamond), damon, pace)
         self._command: Command | None = None
         self._freeing: Command | None = None
         self._may_ask = True
@@ -117,6 +127,11 @@ class Lane:
     def under_way(self) -> Command | None:
         """The command that the kernel has not answered yet."""
         return self._command
+
+    @property
+    def survey(self) -> Survey | None:
+        """Where the processes are in use, as far as it is known."""
+        return self._surveyor.last
 
     @property
     def is_idle(self) -> bool:
@@ -231,8 +246,18 @@ class Lane:
         elif now_us >= self._stats_us and self._may_ask:
             self._stats_us = now_us + STATS_US
             self._start(Keyword.UPDATE_SCHEMES_STATS, now_us)
+        elif now_us >= self._survey_us(now_us) and self._may_ask:
+            read = self._surveyor.begin(wanted.cold_age, now_us)
+            self._start(Keyword.UPDATE_SCHEMES_TRIED_REGIONS, now_us, read)
         else:
-            self.next_us = max(now_us + POLL_US, min(self._sweep_us, self._stats_us))
+            due_us = min(self._sweep_us, self._stats_us, self._survey_us(now_us))
+            self.next_us = max(now_us + POLL_US, due_us)
+
+    def _survey_us(self, now_us: int) -> int:
+        """When the lane may be surveyed; kernels before 6.2 show no regions."""
+        if "tried_regions" not in self._features:
+            return self._sweep_us
+        return self._surveyor.due_us(now_us)
 
     def _sweep(self, wanted: Wanted, now_us: int) -> None:
         """Read all files. Where somebody else has written, it is unknown who is in a slot.
@@ -252,6 +277,7 @@ class Lane:
             self._note_stop(wanted, now_us)
         self._untidied = False
         self._committed_us = None
+        self._surveyor.forget()
         placed = slot_rules.fresh(() if wanted is None else wanted.processes, self._alive)
         if wanted is None or not placed.slots:
             self._keep(Slots())
@@ -287,9 +313,11 @@ class Lane:
 
     # Commands
 
-    def _start(self, keyword: Keyword, now_us: int) -> None:
+    def _start(self, keyword: Keyword, now_us: int, then: Callable[[], None] | None = None) -> None:
         self.next_us = now_us + POLL_US
-        command = self._commands.start(self.kdamond, keyword, now_us + self._patience_us)
+        if keyword in {Keyword.ON, Keyword.COMMIT}:
+            self._surveyor.disturbed(now_us)
+        command = self._commands.start(self.kdamond, keyword, now_us + self._patience_us, then)
         self._command = command
         if keyword is Keyword.OFF:
             self._was_on = False
@@ -341,6 +369,8 @@ class Lane:
             self._tidy()
         elif keyword is Keyword.UPDATE_SCHEMES_STATS:
             self.counted_bytes = self._files.counted_bytes(RECLAIM)
+        elif keyword is Keyword.UPDATE_SCHEMES_TRIED_REGIONS:
+            self._surveyor.end(self.slots, self._alive, now_us)
 
     def _refused(self, command: Command, error: KernelError, *, on: bool, now_us: int) -> None:
         """Act on a command that returned an error.
@@ -351,7 +381,7 @@ class Lane:
         """
         self.next_us = now_us
         expected_on = command.keyword is not Keyword.ON
-        if command.keyword is Keyword.UPDATE_SCHEMES_STATS or on is not expected_on:
+        if command.keyword in _QUESTIONS or on is not expected_on:
             return
         if all(map(self._alive, self.slots.occupants)):
             self._failed(NodeReason.COMMIT_FAILED, str(error), now_us)

@@ -6,11 +6,12 @@ from typing import Final
 from damon_agent.kernel.features import Features
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.lanes import Band
-from damon_agent.kernel.tree import Scheme, Watermarks, cold
+from damon_agent.kernel.tree import ANYTHING, Scheme, Watermarks, cold
 
 METER = 0
-"""Index of the scheme that only counts cold memory. It is always active: without one, a kdamond
-whose schemes all sleep stops sampling, and on 6.12 a commit then never returns."""
+"""Index of the scheme that only looks, at every region: surveys read what it was tried on. It is
+always active: without one, a kdamond whose schemes all sleep stops sampling, and on 6.12 a commit
+then never returns."""
 
 RECLAIM = 1
 """Index of the scheme that acts."""
@@ -26,7 +27,7 @@ def schemes(intent: Intent, band: Band, mark_permille: int) -> tuple[Scheme, ...
     A protected lane has only the meter. Observe: the acting scheme only counts what it would take.
     """
     pattern = cold(intent.min_age_us, intent.aggregation_us)
-    meter = Scheme("stat", pattern)
+    meter = Scheme("stat", ANYTHING)
     if band.role == "Protected":
         return (meter,)
     return (
@@ -41,6 +42,11 @@ def schemes(intent: Intent, band: Band, mark_permille: int) -> tuple[Scheme, ...
             quota_window_ms=quota_window_ms(intent),
         ),
     )
+
+
+def cold_age(intent: Intent) -> int:
+    """Return the age, in aggregations, from which on a region without access is cold."""
+    return cold(intent.min_age_us, intent.aggregation_us).age[0]
 
 
 def quota_window_ms(intent: Intent) -> int:

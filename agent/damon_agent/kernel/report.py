@@ -1,11 +1,12 @@
 """What a driver says about a step, and the driver's protocol. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.ladder import Role
+from damon_agent.kernel.survey import Survey
 from damon_contract.v1alpha1.node import NodeReason
 
 
@@ -59,6 +60,8 @@ class Report:
     """Whether everything wanted is in the kernel."""
     next_step_us: int
     """When the next step is due at the latest, on the clock of `now_us`."""
+    surveys: Mapping[int, Survey] = field(default_factory=dict)
+    """By kdamond: where its processes are in use; absent until it is known."""
 
 
 class Driver(Protocol):

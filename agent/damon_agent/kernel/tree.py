@@ -29,6 +29,9 @@ class Pattern:
     age: tuple[int, int]
 
 
+ANYTHING: Final = Pattern((0, ULONG_MAX), (0, UINT_MAX), (0, UINT_MAX))
+"""Matches every region."""
+
 NOTHING: Final = Pattern((0, 0), (0, 0), (0, 0))
 """Matches no region: the kernel's default."""
 

@@ -72,6 +72,21 @@ class Procfs:
                 f"{self._root}/{pid}/stat", text.decode(errors="replace")
             ) from error
 
+    def resident_bytes(self, pid: int) -> int | None:
+        """Return the resident memory of a process, shared pages included; None: it has vanished.
+
+        Field 2 of statm (proc_pid_statm(5)), which is off by a few pages per CPU.
+        """
+        text = self._read(f"{pid}/statm")
+        if text is None:
+            return None
+        try:
+            return int(text.split()[1]) * self._page_bytes
+        except (IndexError, ValueError) as error:
+            raise MalformedError(
+                f"{self._root}/{pid}/statm", text.decode(errors="replace")
+            ) from error
+
     def is_alive(self, process: Process) -> bool:
         """Say whether this very process, not a later one with its pid, is there."""
         return self.process(process.pid) == process

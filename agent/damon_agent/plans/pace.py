@@ -18,7 +18,7 @@ class Urgency(IntEnum):
 
     NONE = 0
     FIGURES = 1
-    """Meters only: bytes tried and applied, available memory."""
+    """Meters only: bytes tried, applied and cold, available memory."""
     CONTENT = 2
     """Lanes, pods, targets, the plan spoken of."""
     CONDITIONS = 3
@@ -39,7 +39,8 @@ def urgency(written: DamonNodeStatus | None, wanted: DamonNodeStatus) -> Urgency
         return Urgency.CONDITIONS
     if _without_figures(written) != _without_figures(wanted):
         return Urgency.CONTENT
-    if written.lanes != wanted.lanes or _moved(written.memory, wanted.memory):
+    figures = (written.lanes, written.pods) != (wanted.lanes, wanted.pods)
+    if figures or _moved(written.memory, wanted.memory):
         return Urgency.FIGURES
     return Urgency.NONE
 
@@ -53,9 +54,10 @@ def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
     return status.model_copy(
         update={
             "lanes": tuple(
-                lane.model_copy(update={"tried_bytes": 0, "applied_bytes": 0})
+                lane.model_copy(update={"tried_bytes": 0, "applied_bytes": 0, "cold_bytes": None})
                 for lane in status.lanes
             ),
+            "pods": tuple(pod.model_copy(update={"cold_bytes": None}) for pod in status.pods),
             "memory": memory and memory.model_copy(update={"available_bytes": 0}),
         }
     )

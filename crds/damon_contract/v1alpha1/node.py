@@ -9,8 +9,11 @@ from damon_contract.quantities import Permille, Priority
 from damon_contract.v1alpha1.model import Conditions, Model
 from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
 
-MAX_SPARED_SHOWN = 100
+MAX_SPARED_SHOWN = 64
 """Most pods that say why they are spared: a status stays below 64 KiB."""
+
+MAX_COLD_SHOWN = 256
+"""Most pods that say how much of their memory is cold, for the same reason."""
 
 MAX_PODS = 512
 """Most pods in one plan; kubelets default to 110, large nodes run 250."""
@@ -173,6 +176,8 @@ class Lane(Model):
     applied_bytes: Annotated[int, Field(ge=0)] = 0
     """Bytes for which the kernel reported success; NOT bytes reclaimed (it counts holes and
     pages that were already out): see memory.stat of the pod for the truth."""
+    cold_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Sum of the cold memory of its pods, as far as it is known."""
 
 
 class Spared(Model):
@@ -198,8 +203,12 @@ class PodStatus(Model):
     swappable: Annotated[bool, Field(exclude_if=bool)] = True
     """False: memory.swap.max is 0 or the node has no swap, so anonymous memory cannot go. Left out
     where it can."""
+    cold_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Its resident memory that nothing has touched for `reclaim.minAge`, in whole MiB; measured
+    every few minutes. While its lane reclaims it is a lower bound. Absent where it is unknown, and,
+    where more than 256 pods are planned, on those that have the least."""
     spared: Spared | None = None
-    """Present while the brake keeps it from being reclaimed; on 100 pods at most, `brake.spared`
+    """Present while the brake keeps it from being reclaimed; on 64 pods at most, `brake.spared`
     counts all."""
 
 

@@ -62,8 +62,8 @@ class DemoNode:
         return [
             f"{record['path']} <- {record['value']}"
             for record in dump["writes"]
-            # Asks for the kernel's counters now and then; it changes nothing.
-            if not str(record["value"]).startswith("update_")
+            # Asks for the kernel's figures now and then; it changes nothing.
+            if not str(record["value"]).startswith(("update_", "clear_"))
         ]
 
     def _dump(self, since_write: int = sys.maxsize) -> Mapping[str, Any]:

@@ -6,12 +6,15 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from damon_mock.damon.memory import Usage
 from damon_mock.damon.processes import stat_text
 from damon_mock.nodes.runtime import Runtime
 
 _KTHREAD_FLAGS: Final = 0x0020_8040
 """PF_KTHREAD | PF_NOFREEZE | PF_FORKNOEXEC, as kthreadd has them."""
 
+_PAGES: Final = (Usage().cold_bytes + Usage().hot_bytes) // 4096
+"""What every process has resident: as much as the mock's kernel finds in it."""
 _MEMORY_STAT: Final = f"anon {64 << 20}\nfile {16 << 20}\nworkingset_refault_anon 0\npgmajfault 0\n"
 _MEMORY_PRESSURE: Final = "".join(
     f"{who} avg10=0.00 avg60=0.00 avg300=0.00 total=0\n" for who in ("some", "full")
@@ -55,6 +58,7 @@ class ProcView:
         entry.mkdir()
         (entry / "cgroup").write_text(f"0::{cgroup}\n")
         runtime.describe(pid, entry)
+        (entry / "statm").write_text(f"{2 * _PAGES} {_PAGES} 0 0 0 {_PAGES} 0\n")
         entry.rename(self.root / str(pid))
         self._shown.add(pid)
 

@@ -1,0 +1,83 @@
+"""One lane's surveys: asking the kernel, reading what it shows, and clearing that away."""
+
+from collections.abc import Callable
+
+from damon_agent.facts import Process
+from damon_agent.kernel.commands import Keyword, state_path
+from damon_agent.kernel.errors import KernelError
+from damon_agent.kernel.features import CONTEXT
+from damon_agent.kernel.policy import METER
+from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.survey import (
+    MOST_REGIONS,
+    Pace,
+    Stretch,
+    Survey,
+    attribute,
+    stretches,
+)
+from damon_agent.kernel.sysfs import Sysfs
+
+
+class Surveyor:
+    """Keeps the last survey of a lane while the lane is on."""
+
+    def __init__(self, kdamond: int, base: str, damon: Sysfs, pace: Pace) -> None:
+        self.last: Survey | None = None
+        self._kdamond = kdamond
+        self._tried = f"{base}/{CONTEXT}/schemes/{METER}/tried_regions"
+        self._damon = damon
+        self._pace = pace
+        self._count = 0
+        self._found: tuple[Stretch, ...] | None = None
+
+    def due_us(self, now_us: int) -> int:
+        """Return when the next survey may begin."""
+        self._pace.enter(self._kdamond, now_us)
+        return self._pace.due_us(self._kdamond)
+
+    def disturbed(self, now_us: int) -> None:
+        """Put surveys off for a while: the lane changes."""
+        self._pace.disturbed(now_us)
+
+    def begin(self, cold_age: int, now_us: int) -> Callable[[], None]:
+        """Return what to do once the kernel has shown the regions: on the command's thread."""
+        self._pace.began(self._kdamond, now_us)
+        self._count, self._found = 0, None
+
+        def read() -> None:
+            self._count = sum(name.isdecimal() for name in self._damon.list(self._tried))
+            if self._count <= MOST_REGIONS:
+                self._found = stretches(
+                    lambda index, name: int(self._damon.read(f"{self._tried}/{index}/{name}")),
+                    self._count,
+                    cold_age,
+                )
+            self._clear()
+
+        return read
+
+    def end(self, slots: Slots, alive: Callable[[Process], bool], now_us: int) -> None:
+        """Take in what was read; `slots` are those it was asked for."""
+        self._pace.read(self._kdamond, self._count, now_us)
+        found, self._found = self._found, None
+        # Whoever has died meanwhile may or may not have had regions.
+        whole = found is not None and all(map(alive, slots.occupants))
+        self.last = Survey(now_us, attribute(found, slots) if found and whole else None)
+
+    def forget(self) -> None:
+        """Drop everything: the lane is not on."""
+        self.last = self._found = None
+        self._pace.forget(self._kdamond)
+
+    def _clear(self) -> None:
+        """Give the kernel its memory back: six files a region.
+
+        The context is there and was running a moment ago, which is what this keyword needs. What
+        can't be cleared now is replaced by the next survey.
+        """
+        keyword = Keyword.CLEAR_SCHEMES_TRIED_REGIONS
+        try:
+            self._damon.write(state_path(self._kdamond), keyword.value)
+        except KernelError:
+            return
