@@ -1,6 +1,7 @@
 """Whose the regions are that the kernel shows without a name, and how seldom it is asked."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -231,3 +232,32 @@ def test_a_lane_that_is_off_knows_nothing(node):
 
 def test_slots_that_were_never_settled_are_no_obstacle():
     assert attribute([], slot_rules.fresh((), lambda _: True)) == {}
+
+
+def test_while_the_kernel_is_asked_the_agent_sleeps_and_other_lanes_wait(node_of):
+    node = node_of("7.2")
+    intent = node.intent([(node.spawn(), 10), (node.spawn(), 50), (node.spawn(), 90)])
+    node.settle(intent)
+    node.settle(intent, until=lambda _: bool(node.writes(WALK)), limit_us=200 * S)
+    report = node.step(intent)
+    assert not node.commands.waiting[-1].done
+    assert report.settled
+    assert report.next_step_us - node.emulator.now_us >= 400_000
+
+
+def test_a_change_that_comes_meanwhile_is_not_said_to_be_applied(node_of):
+    node = node_of("7.2")
+    intent = node.intent([(node.spawn(), 10), (node.spawn(), 50), (node.spawn(), 90)])
+    node.settle(intent)
+    node.settle(intent, until=lambda _: bool(node.writes(WALK)), limit_us=200 * S)
+    changed = replace(intent, ceiling_permille=500)
+    assert not node.commands.waiting[-1].done
+    assert not node.step(changed).settled
+    node.settle(changed)
+    marks = {
+        scheme.wanted.watermarks.high
+        for kdamond in node.emulator.kdamonds
+        if kdamond.running
+        for scheme in kdamond.context.schemes
+    }
+    assert node.step(changed).lanes[1].kernel_mark_permille in marks

@@ -2,9 +2,13 @@ import pytest
 
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeStatus, Lane, Memory
+from damon_contract.v1alpha1.node import DamonNodeStatus, Lane, Memory, PodStatus
 
 GIB = 2**30
+
+
+def pod(**changes):
+    return PodStatus(**{"uid": "u", "priority": 50, "processes": 1, **changes})
 
 
 def status(**changes):
@@ -33,9 +37,14 @@ def status(**changes):
         message=changes.pop("message", ""),
         last_transition_time="2026-01-01T00:00:00Z",
     )
-    return DamonNodeStatus(
-        **{"conditions": (condition,), "lanes": (lane,), "memory": memory, "targets": 1} | changes
-    )
+    usual = {
+        "conditions": (condition,),
+        "lanes": (lane,),
+        "pods": (pod(),),
+        "memory": memory,
+        "targets": 1,
+    }
+    return DamonNodeStatus(**{**usual, **changes})
 
 
 @pytest.mark.parametrize(
@@ -45,6 +54,9 @@ def status(**changes):
         ({"available_bytes": 51 * GIB}, Urgency.NONE),
         ({"available_bytes": 53 * GIB}, Urgency.FIGURES),
         ({"tried_bytes": 4096}, Urgency.FIGURES),
+        ({"pods": (pod(cold_bytes=9),)}, Urgency.FIGURES),
+        ({"pods": (pod(cold_bytes=9, processes=2),)}, Urgency.CONTENT),
+        ({"pods": ()}, Urgency.CONTENT),
         ({"targets": 2}, Urgency.CONTENT),
         ({"observed_hash": "h2"}, Urgency.CONTENT),
         ({"message": "2 of 3"}, Urgency.CONTENT),

@@ -192,20 +192,20 @@ class LanesDriver:
         self._anchor(intent, now_us)
         carried = self._carried()
         blocked = waited = False
+        settled = True
         for lane in self._in_turn(assignment):
             alone = self._is_alone(lane, now_us)
             waited = waited or not alone
+            wanted, waits = self._wanted(lane, assignment, intent)
+            blocked = blocked or waits
             if not alone and self._features.sync_commit:
                 # The command that is under way holds the lock every file needs; its end wakes us.
                 lane.next_us = max(lane.next_us, now_us + POLL_US)
-                continue
-            wanted, waits = self._wanted(lane, assignment, intent)
-            blocked = blocked or waits
-            lane.step(wanted, now_us, may_ask=alone)
-        settled = not blocked and all(
-            lane.at_rest and lane.fault is None and self._has_all(lane, assignment)
-            for lane in self._lanes
-        )
+            else:
+                lane.step(wanted, now_us, may_ask=alone)
+            settled = settled and lane.rests_as(wanted)
+        settled = settled and not blocked
+        settled = settled and all(self._has_all(lane, assignment) for lane in self._lanes)
         report = self._report(intent, assignment, settled=settled, now_us=now_us)
         free_again = waited and not any(lane.under_way for lane in self._lanes)
         if free_again or (blocked and self._carried() != carried):

@@ -100,6 +100,7 @@ class Lane:
         self.fault: Fault | None = None
         self.state: Literal["on", "off"] = "off"
         self.at_rest = False
+        self._resting: Wanted | None = None
         self.next_us = 0
         self.counted_bytes = (0, 0)
         self._damon = damon
@@ -137,6 +138,10 @@ class Lane:
     def is_idle(self) -> bool:
         """Whether nothing of ours is in the kernel here, nor on its way there."""
         return self._command is None and self.state == "off" and not self.slots.slots
+
+    def rests_as(self, wanted: Wanted | None) -> bool:
+        """Say whether just this is in the kernel, with nothing in its way."""
+        return self.at_rest and self.fault is None and self._resting == wanted
 
     def step(self, wanted: Wanted | None, now_us: int, *, may_ask: bool = True) -> None:
         """Do what can be done now; None: switch it off. Raise StateUnwritable, nothing else.
@@ -236,6 +241,7 @@ class Lane:
 
     def _rest(self, wanted: Wanted, now_us: int) -> None:
         self.at_rest = True
+        self._resting = wanted
         self.fault = None
         self._trouble.release()
         if now_us - self._started_us > STABLE_US:
@@ -283,6 +289,7 @@ class Lane:
             self._keep(Slots())
             self.fault = None
             self.at_rest = True
+            self._resting = wanted
             return
         if self._trouble.holds(now_us):
             self.next_us = self._trouble.until_us

@@ -7,7 +7,7 @@ API server's largest load.
 from enum import IntEnum
 from typing import Final
 
-from damon_contract.v1alpha1.node import DamonNodeStatus, Memory
+from damon_contract.v1alpha1.node import DamonNodeStatus, Memory, PodStatus
 
 _MEMORY_STEP: Final = 50
 """Available memory counts as changed when it moved by a 50th of the capacity."""
@@ -39,6 +39,9 @@ def urgency(written: DamonNodeStatus | None, wanted: DamonNodeStatus) -> Urgency
         return Urgency.CONDITIONS
     if _without_figures(written) != _without_figures(wanted):
         return Urgency.CONTENT
+    # Hundreds of pods at every tick: mostly they are equal as they are.
+    if written.pods != wanted.pods and _strangers(written.pods, wanted.pods):
+        return Urgency.CONTENT
     figures = (written.lanes, written.pods) != (wanted.lanes, wanted.pods)
     if figures or _moved(written.memory, wanted.memory):
         return Urgency.FIGURES
@@ -57,9 +60,17 @@ def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
                 lane.model_copy(update={"tried_bytes": 0, "applied_bytes": 0, "cold_bytes": None})
                 for lane in status.lanes
             ),
-            "pods": tuple(pod.model_copy(update={"cold_bytes": None}) for pod in status.pods),
+            "pods": (),
             "memory": memory and memory.model_copy(update={"available_bytes": 0}),
         }
+    )
+
+
+def _strangers(written: tuple[PodStatus, ...], wanted: tuple[PodStatus, ...]) -> bool:
+    """Say whether pods differ in more than their cold bytes."""
+    return len(written) != len(wanted) or any(
+        one != other and one.model_copy(update={"cold_bytes": other.cold_bytes}) != other
+        for one, other in zip(written, wanted, strict=True)
     )
 
 
