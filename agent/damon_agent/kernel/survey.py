@@ -28,8 +28,8 @@ the kernel holds DAMON's lock until the schemes have been applied, so up to one 
 LONGEST_US: Final = 300_000_000
 """How long changes may put surveys off."""
 
-REGION_US: Final = 30_000
-"""Pause for each region that was read: three files, some 30 us of CPU."""
+REGION_US: Final = 40_000
+"""Pause for each region that was read: three files, some 35 us of CPU."""
 
 
 class Stretch(NamedTuple):
