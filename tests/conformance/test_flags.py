@@ -20,7 +20,7 @@ LONG_LAST = sorted(goldens.names(), key=lambda name: name == "commit")
 def flags():
     """Return each flag once, in the oldest recorded profile that has it, switched off there."""
     found = {}
-    for name in ("6.12", "7.3"):
+    for name in ("6.12", "6.18", "7.2", "7.3"):
         profile = profiles.load(name)
         for field in fields(profile):
             value = getattr(profile, field.name)

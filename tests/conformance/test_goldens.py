@@ -13,7 +13,7 @@ from damon_mock.conformance.emulated import EmulatedMachine
 from damon_mock.damon import profiles
 
 GOLDENS = Path(__file__).with_name("goldens")
-RECORDED = ("6.12", "7.3")
+RECORDED = ("6.12", "6.18", "7.2", "7.3")
 
 
 @pytest.mark.parametrize("profile", sorted(path.name for path in GOLDENS.iterdir()))

@@ -132,3 +132,23 @@ def test_newer_kernels_know_the_words_enable_and_disable(make_machine):
         path = "0/contexts/0/schemes/0/filters/0/matching"
         assert machine.errno_of(path, "enabled") == expected
         assert machine.errno_of(path, "disabled") == expected
+
+
+def test_6_18_counts_tried_regions_twice(make_machine):
+    """As observed: 1, 3, 5; then, three of the six having been taken back, 4, 6, 8."""
+    machine = make_machine("6.18")
+    machine.prepare(machine.processes.spawn())
+    machine.scheme(0, "stat", min_age=0)
+    machine.set("schemes/0/access_pattern/nr_accesses/max", 2**64 - 1)
+    machine.command("on")
+    path = "damon/admin/kdamonds/0/contexts/0/schemes/0/tried_regions"
+
+    def numbers():
+        machine.command("update_schemes_tried_regions")
+        return [name for name in machine.emulator.entries(path) if name != "total_bytes"]
+
+    assert numbers() == ["1", "3", "5"]
+    assert numbers() == ["4", "6", "8"]
+    assert machine.get("schemes/0/tried_regions/4/nr_accesses")
+    machine.set("schemes/nr_schemes", 1)
+    assert machine.emulator.entries(path) == ["total_bytes"]

@@ -64,7 +64,7 @@ class Commands:
         if not kdamond.directory.descend("contexts").numbered:
             self._without_context(kdamond, keyword)
         if keyword == "clear_schemes_tried_regions" and not profile.clear_needs_running:
-            serving.clear_tried(kdamond.directory)
+            serving.clear_tried(kdamond.directory, profile)
             return None
         return self._ask(kdamond, keyword, pending, effect)
 

@@ -43,13 +43,13 @@ def execute(kernel: Kernel, directory: Directory, context: Context, keyword: str
     elif keyword == "update_schemes_effective_quotas":
         _show_quotas(sysfs, context)
     elif keyword == "clear_schemes_tried_regions":
-        clear_tried(directory)
+        clear_tried(directory, kernel.profile)
     elif keyword == "update_tuned_intervals":
         _show_intervals(sysfs, context)
     elif keyword == "update_schemes_tried_bytes":
-        _show_tried(sysfs, context, regions=False)
+        _show_tried(sysfs, context, kernel.profile, regions=False)
     elif keyword == "update_schemes_tried_regions":
-        _show_tried(sysfs, context, regions=True)
+        _show_tried(sysfs, context, kernel.profile, regions=True)
 
 
 def refresh(kernel: Kernel, directory: Directory, context: Context) -> None:
@@ -65,11 +65,11 @@ def refresh(kernel: Kernel, directory: Directory, context: Context) -> None:
         _show_quotas(sysfs, context)
 
 
-def clear_tried(directory: Directory) -> None:
+def clear_tried(directory: Directory, profile: Profile) -> None:
     """Remove the tried regions from sysfs; needs no kdamond."""
     for scheme in directory.descend("contexts", "0", "schemes").numbered:
         tried = scheme.descend("tried_regions")
-        tried.make(0, tried.creator)
+        _make_regions(tried, 0, profile)
         tried.values["total_bytes"] = "0"
 
 
@@ -99,10 +99,17 @@ def _show_intervals(sysfs: Directory, context: Context) -> None:
     values["aggr_us"] = str(context.attrs.aggregation_us)
 
 
-def _show_tried(sysfs: Directory, context: Context, *, regions: bool) -> None:
+def _make_regions(tried: Directory, number: int, profile: Profile) -> None:
+    if profile.tried_counted_twice:
+        tried.make_counting_twice(number, tried.creator)
+    else:
+        tried.make(number, tried.creator)
+
+
+def _show_tried(sysfs: Directory, context: Context, profile: Profile, *, regions: bool) -> None:
     for directory, scheme in _pairs(sysfs, context):
         tried = directory.descend("tried_regions")
-        tried.make(len(scheme.tried) if regions else 0, tried.creator)
+        _make_regions(tried, len(scheme.tried) if regions else 0, profile)
         tried.values["total_bytes"] = str(sum(region.size_bytes for region in scheme.tried))
         for entry, region in zip(tried.numbered, scheme.tried, strict=False):
             for name in ("start", "end", "nr_accesses", "age"):

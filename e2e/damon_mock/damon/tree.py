@@ -10,7 +10,8 @@ from .profiles import DirectorySpec, FileSpec
 class Directory:
     """One directory as user space sees it: values of its files, sub-directories, numbered children.
 
-    `creator` is who wrote the `nr_*` file that made it.
+    `creator` is who wrote the `nr_*` file that made it. `numbers` are the names of the numbered
+    children: 0, 1, 2 and so on, but for one kernel's tried regions.
     """
 
     def __init__(self, spec: DirectorySpec, creator: str) -> None:
@@ -19,6 +20,8 @@ class Directory:
         self.values = {name: file.default for name, file in spec.files.items()}
         self.fixed = {name: Directory(inner, creator) for name, inner in spec.directories.items()}
         self.numbered: list[Directory] = []
+        self.numbers: list[int] = []
+        self._counter = 0
 
     def make(self, number: int, creator: str) -> None:
         """Destroy all numbered children and create fresh ones, as every nr_* store does."""
@@ -26,12 +29,20 @@ class Directory:
         if element is None:
             raise LookupError("this directory has no numbered children")
         self.numbered = [Directory(element, creator) for _ in range(number)]
+        self.numbers = list(range(number))
         if self.spec.counter is not None:
             self.values[self.spec.counter] = str(number)
 
+    def make_counting_twice(self, number: int, creator: str) -> None:
+        """Do as `make`, with a counter that goes up twice per child and down once (6.18)."""
+        self._counter -= len(self.numbered)
+        self.make(number, creator)
+        self.numbers = [self._counter + 1 + 2 * index for index in range(number)]
+        self._counter += 2 * number
+
     def entries(self) -> list[str]:
         """Return the names in this directory."""
-        return [*self.values, *self.fixed, *map(str, range(len(self.numbered)))]
+        return [*self.values, *self.fixed, *map(str, self.numbers)]
 
     def descend(self, *path: str) -> "Directory":
         """Return a directory below; ENOENT or ENOTDIR as open(2) would say it."""
@@ -42,9 +53,9 @@ class Directory:
             if name in here.fixed:
                 here = here.fixed[name]
             elif name.isascii() and name.isdigit() and str(int(name)) == name:
-                if int(name) >= len(here.numbered):
+                if int(name) not in here.numbers:
                     raise failure(errno.ENOENT)
-                here = here.numbered[int(name)]
+                here = here.numbered[here.numbers.index(int(name))]
             else:
                 raise failure(errno.ENOENT)
         return here
@@ -76,5 +87,5 @@ class Directory:
             yield f"{prefix}{name}", value
         for name, inner in self.fixed.items():
             yield from inner.walk(f"{prefix}{name}/")
-        for index, inner in enumerate(self.numbered):
+        for index, inner in zip(self.numbers, self.numbered, strict=True):
             yield from inner.walk(f"{prefix}{index}/")

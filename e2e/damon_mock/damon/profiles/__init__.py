@@ -65,10 +65,12 @@ class Profile:
         held (6.17.13, 6.18.15).
     walk_dangles: `update_schemes_tried_*` when stopped leaves every later one EBUSY (6.17, 6.18).
     stopped_errno: what kdamond-bound keywords give after the kdamond has run and stopped.
+    tried_counted_twice: the numbers of tried regions skip, and go on from the last time (6.18).
     off_when_stopped_accepted: `off` of a kdamond that has run and stopped is no error (7.3).
     obsolete_refused_at_on: `on` with an obsolete target is EINVAL (7.3); before, the mark was
         ignored.
-    enable_is_true: flags may be written as words that start with e or d, too (…).
+    enable_is_true: flags may be written as words that start with e or d, too
+        (6.18 and later).
     filter_rule: no filters; reject only; allow or reject.
     tuner: the priority patches' in-kernel tuner.
     modules: exclusive users of DAMON that exist as modules.
@@ -94,6 +96,7 @@ class Profile:
     oops_without_context: bool = False
     walk_dangles: bool = False
     stopped_errno: int = errno.EINVAL
+    tried_counted_twice: bool = False
     off_when_stopped_accepted: bool = False
     obsolete_refused_at_on: bool = False
     enable_is_true: bool = False
