@@ -1,11 +1,16 @@
 """Playing conformance scripts in a virtual machine, and recording what a kernel says.
 
-`python e2e/tests_kernel/kernels_say.py 6.12 newest` writes the goldens of these kernels anew.
+`python e2e/tests_kernel/recording.py 6.12 newest` writes the goldens of these kernels anew.
 """
 
 import sys
 from pathlib import Path
 from typing import Final
+
+from vm import archive
+from vm.archive import Kernel
+from vm.machine import Machine
+from vm.overlay import Overlay
 
 import damon_mock
 from damon_mock.conformance import goldens, transcripts
@@ -17,13 +22,6 @@ _PLACE: Final = "/opt/conformance"
 _OUTPUT: Final = "/tmp/transcripts.json"
 _LONGEST_S: Final = 3600.0
 _PACKAGE: Final = Path(damon_mock.__file__).parent
-
-sys.path.insert(0, str(ROOT / "e2e"))  # `vm` is beside this directory, and no package of ours
-
-from vm import archive  # noqa: E402
-from vm.archive import Kernel  # noqa: E402
-from vm.machine import Machine  # noqa: E402
-from vm.overlay import Overlay  # noqa: E402
 
 
 def profile_of(kernel: Kernel) -> str:
