@@ -90,6 +90,11 @@ check_mocks() {
 
 nodes_ready() { cluster_kubectl wait node --all --for condition=Ready --timeout "${1:-180s}" >/dev/null; }
 
+# Without it no pod finds the API server.
+proxies_ready() {
+  cluster_kubectl --namespace kube-system rollout status daemonset/kube-proxy --timeout 120s >/dev/null
+}
+
 cluster_exists() { "$CACHE/bin/kind" get clusters 2>/dev/null | grep -qx "$CLUSTER"; }
 
 cluster_healthy() {

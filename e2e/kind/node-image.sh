@@ -75,6 +75,13 @@ control_plane_archives() {
   done
   for name in ip{,6}tables{,-save,-restore}; do ln -s xtables-nft-multi "$tree/usr/sbin/$name"; done
   archive kube-proxy "$tree" /usr/local/bin/kube-proxy
+  # What examples/pods.yaml runs; Debian has the same release.
+  tree=$ARCHIVES/trees/busybox
+  mkdir -p "$tree/usr/bin" "$tree/tmp"
+  ln -s usr/bin "$tree/bin"
+  cp "$ROOT/usr/bin/busybox" "$tree/usr/bin/"
+  chroot "$ROOT" busybox --list | grep -vx busybox | while read -r name; do ln -s busybox "$tree/usr/bin/$name"; done
+  python3 "$HERE/oci.py" --archive "$ARCHIVES/busybox.tar" --name docker.io/library/busybox:1.37 --root "$tree" /bin/sh
   rm -rf "$ARCHIVES/trees"
   cp "$HERE/node/preload.toml" "$ARCHIVES/"
 }

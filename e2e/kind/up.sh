@@ -78,6 +78,8 @@ take_kubectl
 show_processes
 [ "$PROVIDER" != local ] || pod_network
 retry nodes_ready || fail "nodes do not get ready: kubectl --kubeconfig $STATE/kubeconfig describe nodes"
+retry proxies_ready || fail "kube-proxy does not run. If it says \"too many open files\": a cluster takes some 60 inotify \
+instances, and fs.inotify.max_user_instances of this machine is $(cat /proc/sys/fs/inotify/max_user_instances)"
 check_sys_is_read_only
 check_mocks
 # Of a registry's node image we know less; on a runner it is the runner's business.
