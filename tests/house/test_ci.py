@@ -20,7 +20,9 @@ def ci_fixture(tmp_path):
     (tmp_path / "pytest").write_text(f"echo '{CLOSING}'; echo 'a word after it'\n")
     (tmp_path / "unable").write_text("echo 'SKIPPED: no such device'; exit 77\n")
     (tmp_path / "slow").write_text(
-        "trap 'echo cleaned up' EXIT; trap 'exit 130' TERM; touch begun; sleep 60 & wait $!\n"
+        # In short naps: one begun just after the signal is over soon.
+        "trap 'echo cleaned up' EXIT; trap 'exit 130' TERM; touch begun\n"
+        "for _ in {1..600}; do sleep 0.1; done\n"
     )
 
     def begin(*tiers: str) -> subprocess.Popen[str]:

@@ -91,7 +91,7 @@ def test_a_tombstone_with_a_processs_regions_is_believed_by_nobody():
 )
 def test_a_region_is_cold_without_access_for_long_enough(nr_accesses, age, hot):
     region = {"start": 1 << 20, "end": (1 << 20) + 8192, "nr_accesses": nr_accesses, "age": age}
-    (found,) = stretches(lambda _, name: region[name], 1, cold_age=12)
+    (found,) = stretches(lambda _, name: region[name], [0], cold_age=12)
     assert found == Stretch(1 << 20, 8192 if hot else 0, is_dummy=False)
 
 

@@ -33,7 +33,7 @@ S = 1_000_000
 LABELS = {
     *("type", "reason", "release", "driver", "kdamond", "priority", "role", "keyword", "outcome"),
 }
-BESIDES_LANES = 41
+BESIDES_LANES = 44
 PER_LANE = 6
 
 

@@ -56,12 +56,14 @@ class Survey:
     """Address space in use, by process; None: it can't be told whose the regions are."""
 
 
-def stretches(read: Callable[[int, str], int], count: int, cold_age: int) -> tuple[Stretch, ...]:
-    """Return the regions 0..count-1; `read` returns a number of one of them by its file's name.
+def stretches(
+    read: Callable[[int, str], int], numbers: Iterable[int], cold_age: int
+) -> tuple[Stretch, ...]:
+    """Return the regions of these numbers; `read` returns what a file of one of them says.
 
     `cold_age`: number of aggregations without access after which a region is cold.
     """
-    return tuple(_stretch(partial(read, index), cold_age) for index in range(count))
+    return tuple(_stretch(partial(read, number), cold_age) for number in numbers)
 
 
 def _stretch(read: Callable[[str], int], cold_age: int) -> Stretch:

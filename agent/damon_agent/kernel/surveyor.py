@@ -46,11 +46,15 @@ class Surveyor:
         self._count, self._found = 0, None
 
         def read() -> None:
-            self._count = sum(name.isdecimal() for name in self._damon.list(self._tried))
+            # Not 0, 1, 2 everywhere: 6.18 counts 1, 3, 5, and on from there the next time.
+            numbers = sorted(
+                int(name) for name in self._damon.list(self._tried) if name.isdecimal()
+            )
+            self._count = len(numbers)
             if self._count <= MOST_REGIONS:
                 self._found = stretches(
-                    lambda index, name: int(self._damon.read(f"{self._tried}/{index}/{name}")),
-                    self._count,
+                    lambda number, name: int(self._damon.read(f"{self._tried}/{number}/{name}")),
+                    numbers,
                     cold_age,
                 )
             self._clear()
