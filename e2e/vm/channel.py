@@ -26,7 +26,11 @@ class Channel:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._sending = threading.Lock()
         self._waiting: dict[int, queue.SimpleQueue[Body]] = {0: queue.SimpleQueue()}
         self._next = 1

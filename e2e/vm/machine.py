@@ -236,6 +236,14 @@ class Running:
         """Read a small text file, such as one of /proc or a cgroup; blanks around it are cut."""
         return self.get(path).decode().strip()
 
+    def mount(self, disk: str, path: str) -> None:
+        """Mount a disk by its name; what is written there is forgotten too."""
+        self.shell(
+            f"mkdir -p {path} && for block in /sys/block/vd*; do "
+            f'if [ "$(cat $block/serial)" = {disk} ]; then '
+            f"exec mount -t ext4 /dev/${{block##*/}} {path}; fi; done; exit 1"
+        )
+
     def power_off(self) -> None:
         """Switch it off at once, as a power cut would, and forget what it wrote."""
         if self._process.poll() is None:

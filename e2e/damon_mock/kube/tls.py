@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,13 +10,16 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Authority:
-    """A CA, and a serving certificate for 127.0.0.1 and localhost; files in a directory."""
+    """A CA, and a serving certificate for localhost and addresses; files in a directory."""
 
     directory: Path
 
     @classmethod
-    def make(cls, directory: Path) -> Self:
-        """Make keys and certificates; FileNotFoundError without an openssl command."""
+    def make(cls, directory: Path, addresses: Collection[str] = ("127.0.0.1",)) -> Self:
+        """Make keys and certificates; FileNotFoundError without an openssl command.
+
+        `addresses`: IP addresses under which clients reach the server.
+        """
         made = cls(directory)
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
         made._openssl(
@@ -23,10 +27,11 @@ class Authority:
             *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             *("-keyout", "ca.key", "-out", "ca.crt"),
         )
+        names = ",".join(["DNS:localhost", *(f"IP:{address}" for address in addresses)])
         made._openssl(
             *("req", "-x509", *key, "-days", "2", "-subj", "/CN=mock-api"),
             *("-CA", "ca.crt", "-CAkey", "ca.key"),
-            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+            *("-addext", f"subjectAltName={names}"),
             *("-addext", "basicConstraints=critical,CA:FALSE"),
             *("-addext", "extendedKeyUsage=serverAuth"),
             *("-keyout", "api.key", "-out", "api.crt"),
