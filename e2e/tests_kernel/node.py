@@ -8,7 +8,7 @@ from typing import Final
 
 from tests_kernel.waiting import until
 from vm.channel import GuestError
-from vm.machine import Running
+from vm.machine import TOKEN, Running
 
 # In the machine only; no test runs where this would be anybody's own kernel.
 DAMON: Final = "/sys/kernel/mm/damon"
@@ -44,6 +44,7 @@ class Node:
 
     def __init__(self, guest: Running) -> None:
         self.guest = guest
+        assert TOKEN in guest.read("/proc/cmdline").split(), "not a kernel made to be written"
         guest.mount("agent", IMAGE)
         self._containerd = guest.spawn("containerd", output="/run/containerd.log")
         until("containerd answers", self._containerd_answers)

@@ -1,0 +1,50 @@
+"""A pod that uses each of its pages every few seconds: seldom enough to look cold by mistake."""
+
+from tests_kernel.containers import Containers
+from tests_kernel.node import PAGE_BYTES, Node
+from tests_kernel.plans import Plans, settings
+from tests_kernel.test_ladder import gives_up
+from tests_kernel.waiting import until
+
+WARM_MIB = 32
+PAGES = (WARM_MIB << 20) // PAGE_BYTES
+WARM = f"warm:{WARM_MIB}:4:random"
+"""Each page once in 4 s on average."""
+
+
+def test_it_is_not_taken_for_cold_by_the_default_settings(
+    node: Node, agent: object, plans: Plans, containers: Containers
+) -> None:
+    """Without us it has no major fault at all: nothing is short."""
+    warm = containers.victim("warm", 10, WARM)
+    clock = containers.victim("clock", 10, "hot:2:0.1", "cold:16")
+    before = warm.major_faults()
+    defaults = settings(monitoring={}, reclaim={})
+    plans.applied([warm.pod, clock.pod], chosen=defaults)
+    for _ in range(2):
+        gives_up(clock)
+        clock.touch()
+    # One region of a hundred, or two, may look cold by chance.
+    assert warm.major_faults() - before <= PAGES // 10
+    assert warm.resident("warm") >= 0.9
+
+
+def test_mistaken_for_cold_it_is_spared(
+    node: Node, agent: object, plans: Plans, containers: Containers
+) -> None:
+    """Six seconds without a look that hits: sampled that quickly, some regions do look cold."""
+    warm = containers.victim("warm", 10, WARM)
+    clock = containers.victim("clock", 10, "hot:2:0.1", "cold:16")
+    plans.applied([warm.pod, clock.pod], chosen=settings(brake={"pressurePermille": 1000}))
+
+    def spared() -> bool:
+        pods = plans.status().get("pods", ())
+        return any(pod["uid"] == warm.pod.uid and "spared" in pod for pod in pods)
+
+    until("it is spared", spared)
+    until("what was taken is back", lambda: warm.resident("warm") >= 0.98)
+    before = warm.major_faults()
+    for _ in range(2):
+        clock.touch()
+        gives_up(clock)
+    assert warm.major_faults() - before <= PAGES // 50, "and nothing more is taken"
