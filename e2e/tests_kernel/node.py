@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests_kernel.waiting import until
-from vm.channel import GuestError
 from vm.machine import TOKEN, Running
 
 # In the machine only; no test runs where this would be anybody's own kernel.
@@ -105,7 +104,7 @@ class Node:
 
     def exists(self, path: str) -> bool:
         """Tell whether there is such a file."""
-        return self.guest.run("test", "-e", path, check=False).rc == 0
+        return self.guest.exists(path)
 
     # -- DAMON -------------------------------------------------------------------------------
 
@@ -152,11 +151,7 @@ class Node:
 
     def is_alive(self, pid: int) -> bool:
         """Tell whether there is a process."""
-        try:
-            self.guest.read(f"/proc/{pid}/stat")
-        except GuestError:
-            return False
-        return True
+        return self.guest.exists(f"/proc/{pid}")
 
 
 def _kdamond(files: Mapping[str, str]) -> Kdamond:

@@ -236,6 +236,10 @@ class Running:
         """Read a small text file, such as one of /proc or a cgroup; blanks around it are cut."""
         return self.get(path).decode().strip()
 
+    def exists(self, path: str) -> bool:
+        """Tell whether there is such a file or directory."""
+        return bool(self.channel.ask("exists", path=path)["exists"])
+
     def mount(self, disk: str, path: str) -> None:
         """Mount a disk by its name; what is written there is forgotten too."""
         self.shell(

@@ -34,6 +34,7 @@ class Server:
             "kill": self._kill,
             "put": self._put,
             "get": self._get,
+            "exists": self._exists,
         }
 
     def serve(self) -> None:
@@ -121,6 +122,9 @@ class Server:
 
     def _get(self, request: Body) -> Body:
         return {"data": base64.b64encode(Path(request["path"]).read_bytes()).decode()}
+
+    def _exists(self, request: Body) -> Body:
+        return {"exists": Path(request["path"]).exists()}
 
 
 def _text(data: bytes) -> str:
