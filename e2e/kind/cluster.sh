@@ -2,7 +2,14 @@
 # The cluster's shape, its pod network where kind's own is not at hand, and what must be true of it. Sourced.
 
 # Roles as kind names the nodes: <cluster>-<role>.
-NODES=(control-plane worker worker2)
+NODES=(control-plane)
+for ((number = 1; number <= ${KIND_WORKERS:-2}; number++)); do
+  name=worker$number
+  NODES+=("${name/%r1/r}")
+done
+
+# The machine's own DAMON: NEVER in reach of a node. An empty directory lies over it.
+MACHINE_DAMON=/sys/kernel/mm/damon # NEVER
 
 in_node() { "$ENGINE" exec "$CLUSTER-$1" "${@:2}"; }
 cluster_kubectl() { "$STATE/bin/kubectl" --kubeconfig "$STATE/kubeconfig" "$@"; }
@@ -28,8 +35,10 @@ networking: {disableDefaultCNI: true, kubeProxyMode: nftables}
 YAML
   echo 'nodes:'
   for node in "${NODES[@]}"; do
-    echo "- role: ${node%[0-9]}"
-    echo "  extraMounts: [{hostPath: $STATE/mocks/$CLUSTER-$node/mount, containerPath: $MOCK_MOUNT_IN_NODE}]"
+    echo "- role: ${node%%[0-9]*}"
+    echo "  extraMounts:"
+    echo "  - {hostPath: $STATE/mocks/$CLUSTER-$node/mount, containerPath: $MOCK_MOUNT_IN_NODE}"
+    [ ! -d "$MACHINE_DAMON" ] || echo "  - {hostPath: $STATE/nothing, containerPath: $MACHINE_DAMON, readOnly: true}"
   done
 }
 
@@ -63,15 +72,17 @@ show_processes() {
   done
 }
 
-# The machine's own DAMON must stay out of reach: kind mounts /sys read-only in a node, and the suite relies on it.
-check_sys_is_read_only() {
-  local node writable
+# The machine's own DAMON must stay out of reach: it is hidden in a node, whose /sys kind mounts read-only besides.
+check_sys() {
+  local node seen writable
   for node in "${NODES[@]}"; do
     # shellcheck disable=SC2016 # awk's fields, not the shell's
     # Field 6 of mountinfo holds the mount's options, the word after " - " the filesystem's type.
     writable=$(in_node "$node" awk '{ for (i = 7; i < NF; i++) if ($i == "-") type = $(i + 1) }
       type == "sysfs" && $6 !~ /^ro(,|$)/ { print $5 }' /proc/self/mountinfo)
     [ -z "$writable" ] || fail "in node $node sysfs is writable at $writable: an agent could reach the machine's own DAMON"
+    seen=$(in_node "$node" find "$MACHINE_DAMON" -mindepth 1 2>/dev/null) || true
+    [ -z "$seen" ] || fail "node $node sees the machine's own DAMON"
   done
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Bring up the end-to-end cluster: one control plane, two workers, a mock DAMON per node. Safe to repeat: what is
+# Bring up the end-to-end cluster: a control plane, workers, a mock DAMON per node. Safe to repeat: what is
 # there and healthy stays, what is broken is made anew. The settings are described in README.md.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -69,7 +69,7 @@ if [ "$PROVIDER" = local ]; then
 fi
 made=$SECONDS
 "$HERE/down.sh" --keep-lock
-mkdir -p "$STATE"
+mkdir -p "$STATE/nothing"
 echo "$PROVIDER" >"$STATE/provider"
 machine_settings >"$STATE/machine-settings"
 start_mocks
@@ -80,7 +80,7 @@ show_processes
 retry nodes_ready || fail "nodes do not get ready: kubectl --kubeconfig $STATE/kubeconfig describe nodes"
 retry proxies_ready || fail "kube-proxy does not run. If it says \"too many open files\": a cluster takes some 60 inotify \
 instances, and fs.inotify.max_user_instances of this machine is $(cat /proc/sys/fs/inotify/max_user_instances)"
-check_sys_is_read_only
+check_sys
 check_mocks
 # Of a registry's node image we know less; on a runner it is the runner's business.
 [ "$PROVIDER" != local ] || diff "$STATE/machine-settings" <(machine_settings) >&2 \
