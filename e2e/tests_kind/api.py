@@ -104,6 +104,14 @@ class Api:
             if refused.code != 404:
                 raise
 
+    def delete_now(self, plural: str, name: str, namespace: str = "") -> None:
+        """Delete an object without waiting for whoever would have to confirm it."""
+        try:
+            self.ask("DELETE", path(plural, name, namespace) + "?gracePeriodSeconds=0")
+        except Refused as refused:
+            if refused.code != 404:
+                raise
+
     def ask(self, verb: str, where: str, body: Body | None = None) -> Body:
         """Return the answer's body; Refused, or urllib3's errors when nobody answers."""
         kind = "application/merge-patch+json" if verb == "PATCH" else "application/json"

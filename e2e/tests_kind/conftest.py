@@ -6,17 +6,17 @@ helm and kubectl are on PATH.
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests_kind import images
 from tests_kind import nodes as machines
 from tests_kind.api import Api, Body
-from tests_kind.nodes import Node, run
-from tests_kind.release import AGENT_IMAGE, ROOT, SOURCES, Release
+from tests_kind.nodes import Node
+from tests_kind.release import ROOT, Release
 from tests_kind.truth import Truth
 from tests_kind.workloads import Workloads
 
@@ -64,31 +64,7 @@ def control_plane_fixture(nodes: dict[str, Node]) -> Node:
 @pytest.fixture(name="images", scope="session")
 def images_fixture(nodes: dict[str, Node]) -> None:
     """The images of this checkout on every node; built when a source of theirs has changed."""
-    wanted = f"{AGENT_IMAGE} {SOURCES}"
-    stamp = Path(os.environ["DAMON_MOCKS"]).with_name("images-loaded")
-    present = all(
-        AGENT_IMAGE.rpartition("/")[0] in n.run("crictl images", check=False)
-        for n in nodes.values()
-    )
-    if present and stamp.is_file() and stamp.read_text() == wanted:
-        return
-    _set_up(["make", "--directory", str(ROOT), "images"])
-    for image in (AGENT_IMAGE, AGENT_IMAGE.replace("/agent:", "/operator:")):
-        _set_up([str(ROOT / "e2e/kind/load.sh"), image])
-    stamp.write_text(wanted)
-
-
-def _set_up(command: list[str]) -> None:
-    """Run a command of the set-up, which may be tried again: it downloads."""
-    for pause_s in (10, 40, None):
-        try:
-            run(command, within_s=900)
-        except AssertionError:
-            if pause_s is None:
-                raise
-            time.sleep(pause_s)
-        else:
-            return
+    images.ensure(*nodes)
 
 
 @pytest.fixture(name="release", scope="session")

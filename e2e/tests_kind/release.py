@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,12 @@ VERSION: Final = next(
 _PREFIX: Final = os.environ.get("IMAGE_PREFIX", "localhost/damon-operator")
 AGENT_IMAGE: Final = f"{_PREFIX}/agent:{os.environ.get('IMAGE_TAG', VERSION)}"
 """Pods of the tests run from it too: where there is no registry, it is an image that is there."""
+OPERATOR_IMAGE: Final = AGENT_IMAGE.replace("/agent:", "/operator:")
+IMAGE: Final[dict[str, Any]] = {
+    "prefix": _PREFIX,
+    "tag": os.environ.get("IMAGE_TAG", VERSION),
+    "pullPolicy": "Never",
+}
 
 
 def _sources() -> str:
@@ -37,17 +44,13 @@ def _sources() -> str:
 SOURCES: Final = _sources()
 """Also an annotation of the pods: a cluster that is used again runs the images of now."""
 
-_ANNOTATIONS: Final = {"podAnnotations": {"damon-operator.io/sources": SOURCES}}
+ANNOTATIONS: Final = {"podAnnotations": {"damon-operator.io/sources": SOURCES}}
 
 VALUES: Final[dict[str, Any]] = {
-    "image": {
-        "prefix": _PREFIX,
-        "tag": os.environ.get("IMAGE_TAG", VERSION),
-        "pullPolicy": "Never",
-    },
-    "operator": _ANNOTATIONS,
+    "image": IMAGE,
+    "operator": ANNOTATIONS,
     "agent": {
-        **_ANNOTATIONS,
+        **ANNOTATIONS,
         "hostPaths": {
             "damon": "/var/lib/damon-mock/damon",
             "module": "/var/lib/damon-mock/module",
@@ -59,14 +62,15 @@ VALUES: Final[dict[str, Any]] = {
 
 
 class Release:
-    """The one release of the suite."""
+    """The one release of a suite."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, values: Mapping[str, Any] = VALUES) -> None:
         self._api = api
+        self._values = values
 
     def install(self, **more: Any) -> None:
-        """Install or upgrade with the suite's values and further ones; wait until all is ready."""
-        values = {**VALUES, **more}
+        """Install or upgrade with its values and further ones; wait until all is ready."""
+        values = {**self._values, **more}
         run(
             [
                 *("helm", "upgrade", "--install", NAME, str(CHART), "--namespace", NAMESPACE),
@@ -112,7 +116,8 @@ class Release:
         operator = self._api.get("deployments", NAME, NAMESPACE)
         agents = self._api.get("daemonsets", f"{NAME}-agent", NAMESPACE)
         wanted, have = operator["spec"]["replicas"], operator["status"]
-        nodes = len(self._api.get("nodes"))
+        selector = self._values["agent"].get("nodeSelector", {}).items()
+        nodes = sum(selector <= n["metadata"]["labels"].items() for n in self._api.get("nodes"))
         state = agents["status"]
         return bool(
             have.get("observedGeneration") == operator["metadata"]["generation"]
