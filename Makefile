@@ -81,6 +81,7 @@ lock: ## Resolve all dependencies anew: for the checkout, and for each image
 
 include e2e/kind/kind.mk
 include e2e/vm/vm.mk
+include e2e/vmnode/node.mk
 include helm/chart.mk
 
 .PHONY: clean

@@ -1,0 +1,20 @@
+"""The release goes, and the kernel is as it was found."""
+
+from tests_kind.api import Api, Body
+from tests_kind.release import NAMESPACE, Release
+from tests_node.ladder import Marks
+from tests_node.scene import Scene
+from vmnode.node import VmNode
+
+
+def test_an_uninstall_leaves_the_kernel_as_it_was_found(
+    node: VmNode, marks: Marks, scene: Scene, victims: dict[str, Body], release: Release, api: Api
+) -> None:
+    assert scene.look().nr_kdamonds > 0
+    release.uninstall()
+    seen = scene.look()
+    assert seen.nr_kdamonds == 0
+    assert not seen.threads
+    assert not node.on.shell("find /run/damon-operator -name '*.json*'")
+    assert api.get("pods", namespace=NAMESPACE) == []
+    assert api.get("damonnodes") == []
