@@ -68,11 +68,14 @@ candidates() {
   done
 }
 
-# download <package> <version> <directory>: the package and those of its own source it depends on, unpacked.
+# download <package> <version> <directory>: the package and those of its own source it depends on, unpacked. A mirror may
+# have lost one that holds neither kernel nor modules (6.18's linux-base-*): what is missed is missed by who unpacks it.
 download() {
-  local package=$1 version=$2 directory=$3 needed
-  mapfile -t needed < <(apt apt-cache show --no-all-versions "$package=$version" | sed -n 's/^Depends: //p' | tr ',' '\n' \
-    | sed -n "s/^ *\(linux-[^ ]*\) (= $version).*/\1/p")
+  local package=$1 version=$2 directory=$3 name needed=()
+  for name in $(apt apt-cache show --no-all-versions "$package=$version" | sed -n 's/^Depends: //p' | tr ',' '\n' \
+    | sed -n "s/^ *\(linux-[^ ]*\) (= $version).*/\1/p"); do
+    if [ -n "$(apt apt-cache madison "$name")" ]; then needed+=("$name"); else say "no $name in the archive"; fi
+  done
   rm -rf "$directory"
   mkdir -p "$directory/debs" "$directory/tree"
   download_once() { (cd "$directory/debs" && apt apt-get download "${needed[@]/%/=$version}" "$package=$version" >&2); }
