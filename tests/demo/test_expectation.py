@@ -3,10 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damon_agent import intents
 from damon_agent.facts import MemoryReading
 from damon_agent.kernel import ladder
-from damon_agent.kernel.intent import Intent
 from damon_contract import priorities
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.tuning import Settings
 from damon_mock.demo import expectation, observation
 from damon_mock.demo.expectation import ExpectedPod, Meter
 from damon_mock.demo.observation import Observation, ObservedLane
@@ -35,32 +37,22 @@ def test_both_build_the_same_ladder(planned, free_bytes, available_bytes):
     meter = Meter(16 * GIB, free_bytes, available_bytes, reserved=2**27, zone_high=2**26)
     pods = {str(n): (f"n/{n}", frozenset({n})) for n in range(len(planned))}
     decided = {str(n): (priority, "default") for n, priority in enumerate(planned)}
-    intent = Intent(
+    spec = DamonNodeSpec(
+        tuning="test",
         mode="Enforce",
-        protect_from=80,
-        eager_up_to=20,
-        sample_us=220_000,
-        aggregation_us=2_000_000,
-        update_us=2_000_000,
-        action="pageout",
-        min_age_us=24_000_000,
-        quota_bytes=None,
-        quota_window_us=None,
-        metric="AvailableMemory",
-        interval_us=5_000_000,
-        floor_permille=None,
-        ceiling_permille=600,
-        scaling="Relative",
+        settings=Settings(),
         reserved_bytes=meter.reserved,
-        members=(),
-        memory=MemoryReading(
-            capacity_bytes=meter.total,
-            free_bytes=meter.free,
-            available_bytes=meter.available,
-            swap_total_bytes=GIB,
-            zone_high_bytes=meter.zone_high,
-        ),
+        hash="",
+        pods=(),
     )
+    memory = MemoryReading(
+        capacity_bytes=meter.total,
+        free_bytes=meter.free,
+        available_bytes=meter.available,
+        swap_total_bytes=GIB,
+        zone_high_bytes=meter.zone_high,
+    )
+    intent = intents.intent(spec, (), memory)
     built = ladder.build(intent, planned)
     shift = ladder.shift(intent.memory, intent.metric)
     for pod in expectation.on_node(pods, decided, meter):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from damon_agent import intents
 from damon_agent.facts import MemoryReading, Process
 from damon_agent.kernel.commands import Command, Keyword, state_path
 from damon_agent.kernel.driver import LanesDriver
@@ -17,6 +18,8 @@ from damon_agent.kernel.intent import Intent, Member
 from damon_agent.kernel.record import RecordStore
 from damon_agent.kernel.report import Report
 from damon_agent.kernel.sysfs import Sysfs
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.tuning import Settings
 from damon_mock.damon import (
     KTHREADD,
     MIB,
@@ -173,29 +176,12 @@ class Node:
 
     def intent(self, members: Iterable[tuple[Process, int]], **changes) -> Intent:
         """Return the defaults of a DamonTuning in mode Enforce, a pod per process."""
-        wanted = Intent(
-            mode="Enforce",
-            protect_from=80,
-            eager_up_to=20,
-            sample_us=220_000,
-            aggregation_us=2_000_000,
-            update_us=2_000_000,
-            action="pageout",
-            min_age_us=24_000_000,
-            quota_bytes=None,
-            quota_window_us=None,
-            metric="AvailableMemory",
-            interval_us=5_000_000,
-            floor_permille=100,
-            ceiling_permille=600,
-            scaling="Relative",
-            reserved_bytes=0,
-            members=tuple(
-                Member(process, f"pod-{process.pid}-{process.start_ticks}", priority)
-                for process, priority in members
-            ),
-            memory=self.reading(),
+        spec = DamonNodeSpec(tuning="test", mode="Enforce", settings=Settings(), hash="", pods=())
+        planned = tuple(
+            Member(process, f"pod-{process.pid}-{process.start_ticks}", priority)
+            for process, priority in members
         )
+        wanted = replace(intents.intent(spec, planned, self.reading()), floor_permille=100)
         return replace(wanted, **changes)
 
     # What is the case

@@ -4,36 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damon_agent import intents
 from damon_agent.facts import MemoryReading
 from damon_agent.kernel import ladder, lanes
-from damon_agent.kernel.intent import Intent
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.tuning import Settings
 
 GIB = 2**30
 MEMORY = MemoryReading(16 * GIB, 1 * GIB, 8 * GIB, 4 * GIB, 100 * 2**20)
-INTENT = Intent(
+SPEC = DamonNodeSpec(
+    tuning="test",
     mode="Enforce",
-    protect_from=80,
-    eager_up_to=20,
-    sample_us=220_000,
-    aggregation_us=2_000_000,
-    update_us=2_000_000,
-    action="pageout",
-    min_age_us=24_000_000,
-    quota_bytes=None,
-    quota_window_us=None,
-    metric="AvailableMemory",
-    interval_us=5_000_000,
-    floor_permille=None,
-    ceiling_permille=600,
-    scaling="Relative",
+    settings=Settings(),
     reserved_bytes=512 * 2**20,
-    members=(),
-    memory=MEMORY,
+    hash="",
+    pods=(),
 )
+INTENT = intents.intent(SPEC, (), MEMORY)
 
 
 @st.composite
-def intents(draw):
+def any_intent(draw):
     capacity = draw(st.integers(0, 2**45))
     available = draw(st.sampled_from([0, capacity]) | st.integers(0, capacity))
     free = draw(st.sampled_from([0, capacity]) | st.integers(0, capacity))
@@ -54,7 +45,7 @@ def intents(draw):
 priority_sets = st.sets(st.integers(1, 100), min_size=1, max_size=40)
 
 
-@given(intent=intents(), priorities=priority_sets)
+@given(intent=any_intent(), priorities=priority_sets)
 def test_marks_are_integers_between_floor_and_ceiling_in_the_order_of_importance(
     intent, priorities
 ):
@@ -71,7 +62,7 @@ def test_marks_are_integers_between_floor_and_ceiling_in_the_order_of_importance
     assert marks == sorted(marks, reverse=True), "less important: higher mark, works earlier"
 
 
-@given(intent=intents(), priorities=priority_sets)
+@given(intent=any_intent(), priorities=priority_sets)
 def test_what_the_kernel_is_told_is_in_its_range_and_in_order_whatever_memory_there_is(
     intent, priorities
 ):
@@ -86,7 +77,7 @@ def test_what_the_kernel_is_told_is_in_its_range_and_in_order_whatever_memory_th
     assert told == sorted(told, reverse=True)
 
 
-@given(intent=intents(), priority=st.integers(1, 100))
+@given(intent=any_intent(), priority=st.integers(1, 100))
 def test_a_single_priority_only_is_no_special_case(intent, priority):
     rungs = ladder.build(intent, [priority])
     if rungs.role(priority) != "Protected" and intent.scaling == "Relative":
@@ -142,7 +133,7 @@ def test_marks_are_anchored_again_only_when_they_moved_by_more_than_8_permille(
     assert ladder.anchored(current, measured) == used
 
 
-@given(intent=intents(), priorities=priority_sets, most=st.integers(1, 8))
+@given(intent=any_intent(), priorities=priority_sets, most=st.integers(1, 8))
 def test_bands_cover_all_priorities_and_protected_ones_are_never_in_a_lane_that_reclaims(
     intent, priorities, most
 ):
@@ -165,7 +156,7 @@ def test_bands_cover_all_priorities_and_protected_ones_are_never_in_a_lane_that_
         assert all(rungs.role(p) == "Protected" for b in mixed for p in b.priorities)
 
 
-@given(intent=intents(), priorities=priority_sets)
+@given(intent=any_intent(), priorities=priority_sets)
 def test_with_kdamonds_enough_everybody_has_a_lane_of_its_own(intent, priorities):
     rungs = ladder.build(intent, priorities)
     result = lanes.bands(priorities, rungs, len(priorities))
