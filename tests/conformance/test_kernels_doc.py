@@ -16,7 +16,7 @@ ROWS = [
     if line.startswith("| ") and "shown by |" not in line
 ]
 CASES = sorted(set(re.findall(rf"`({'|'.join(goldens.names())}): ([^`]+)`", TEXT)))
-TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
+TESTS = sorted(set(re.findall(r"`((?:tests|e2e)/[\w/]+\.py)::(\w+)`", TEXT)))
 
 
 @pytest.mark.parametrize(("script", "title"), CASES)
@@ -31,7 +31,7 @@ def test_a_named_test_exists(path, name):
 
 @pytest.mark.parametrize("row", ROWS)
 def test_every_row_names_what_shows_it(row):
-    assert re.search(r"`\w+: [^`]+`|`tests/[^`]+::\w+`", row)
+    assert re.search(r"`\w+: [^`]+`|`(tests|e2e)/[^`]+::\w+`", row)
 
 
 @pytest.mark.parametrize("profile", ["6.12", "6.18", "7.2", "7.3"])
