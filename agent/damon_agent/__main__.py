@@ -17,7 +17,7 @@ from typing import Final
 
 from damon_agent import settings as setup
 from damon_agent.bell import Bell
-from damon_agent.clock import SystemClock
+from damon_agent.clock import SystemClock, thread_spent_us
 from damon_agent.coldness import Coldness
 from damon_agent.errors import AgentError, StartError
 from damon_agent.kernel.commands import ThreadCommands
@@ -157,6 +157,7 @@ def _driver(
             commands=commands,
             store=store,
             alive=exits.is_alive,
+            spent_us=thread_spent_us,
             comm=procfs.comm,
             stops_damon_stat=settings.disable_damon_stat,
         )

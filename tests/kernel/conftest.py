@@ -111,6 +111,7 @@ class Node:
             commands=self.commands,
             store=self._store,
             alive=self.is_alive,
+            spent_us=lambda: 0,
             stops_damon_stat=self.stops_damon_stat,
         )
 

@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-from damon_agent.kernel.lane import SWEEP_APART_US, SWEEP_US
 from damon_agent.kernel.lanes import KDAMONDS
+from damon_agent.kernel.sweeps import APART_US, SHORTEST_US
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Fails, Fault, Hangs, StopsKdamond, Writer
 
@@ -272,7 +272,7 @@ def test_what_somebody_else_writes_into_our_files_is_put_right(node, intent):
     node.write_as_other(f"{kdamond}/contexts/0/schemes/1/watermarks/high", "1000")
     node.write_as_other(f"{kdamond}/contexts/0/targets/0/pid_target", "1")
     node.emulator.write(f"damon/admin/kdamonds/{kdamond}/state", b"commit", Writer("other"))
-    node.keep_running(intent, SWEEP_US + KDAMONDS * SWEEP_APART_US)
+    node.keep_running(intent, SHORTEST_US + KDAMONDS * APART_US)
     node.settle(intent, check=node.check)
     assert node.read(f"{kdamond}/contexts/0/schemes/1/watermarks/high") != "1000"
     assert node.kernel_targets()[kdamond] == [intent.members[0].process]

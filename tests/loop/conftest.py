@@ -108,6 +108,7 @@ class Machine:
                 commands=InlineCommands(damon),
                 store=store,
                 alive=exits.is_alive,
+                spent_us=lambda: 0,
             ),
             clock=Clock(self.emulator),
             bell=bell,

@@ -259,6 +259,7 @@ def test_the_driver_lanes_takes_over_without_a_crash(node):
         commands=node.commands,
         store=RecordStore(node.state_dir, node.boot_id),
         alive=node.is_alive,
+        spent_us=lambda: 0,
         comm=node.comm,
     )
     node.settle(node.intent(members))

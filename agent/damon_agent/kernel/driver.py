@@ -47,19 +47,23 @@ class LanesDriver:
         commands: Commands,
         store: RecordStore,
         alive: Callable[[Process], bool],
+        spent_us: Callable[[], int],
         comm: Callable[[int], str | None] = lambda _pid: "kdamond",
         kdamonds: int = KDAMONDS,
         stops_damon_stat: bool = False,
     ) -> None:
         """`alive` is asked right before a pid is written and again before it is committed.
 
-        `comm` names a thread; it is asked only after the native driver had armed an RFC kernel.
+        `spent_us` is the CPU time of the thread that steps: how often all files are compared goes
+        by it. `comm` names a thread; it is asked only after the native driver had armed an RFC
+        kernel.
         `stops_damon_stat`: DAMON_STAT may be switched off while there is a plan.
         """
         self._damon = damon
         self._module = module
         self._commands = commands
         self._alive = alive
+        self._spent_us = spent_us
         self._comm = comm
         self._most = kdamonds
         self._stops_damon_stat = stops_damon_stat
@@ -136,6 +140,7 @@ class LanesDriver:
                 alive=self._alive,
                 note=self._note,
                 pace=self._pace,
+                spent_us=self._spent_us,
             )
             for kdamond, held in enumerate(adopted)
         )

@@ -22,16 +22,13 @@ from damon_agent.kernel.report import Fault
 from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.survey import Pace, Survey
 from damon_agent.kernel.surveyor import Surveyor
+from damon_agent.kernel.sweeps import Sweeps
 from damon_agent.kernel.sysfs import Sysfs
 from damon_agent.kernel.tree import Context, Scheme, render, targets
 from damon_contract.v1alpha1.node import NodeReason
 
-SWEEP_US: Final = 600_000_000
-"""How often all files are compared with what they should read: thousands on a full node. What is
-written is compared at each commit anyway; this is for somebody else's pen."""
-
-SWEEP_APART_US: Final = 10_000_000
-"""Between the sweeps of two lanes, so that no tick has to do them all."""
+LOOK_US: Final = 600_000_000
+"""When to look at a lane again that nothing is due for."""
 
 STATS_US: Final = 60_000_000
 """How often the kernel is asked for its counters. Each lane's question wakes the agent twice."""
@@ -94,6 +91,7 @@ class Lane:
         alive: Callable[[Process], bool],
         note: Callable[[int, Slots], None],
         pace: Pace,
+        spent_us: Callable[[], int],
     ) -> None:
         self.kdamond = kdamond
         self.slots = adopted
@@ -109,6 +107,7 @@ class Lane:
         self._alive = alive
         self._note = note
         self._files = KdamondFiles(damon, kdamond_path(kdamond))
+        self._sweeps = Sweeps(kdamond, spent_us)
         self._surveyor = Surveyor(kdamond, kdamond_path(kdamond), damon, pace)
         self._command: Command | None = None
         self._freeing: Command | None = None
@@ -121,7 +120,6 @@ class Lane:
         self._patience_us = GRACE_US
         self._started_us = 0
         self._committed_us: int | None = None
-        self._sweep_us = 0
         self._stats_us = 0
 
     @property
@@ -149,7 +147,7 @@ class Lane:
         `may_ask`: whether the kernel is free for a command that a kdamond has to carry out.
         """
         self._may_ask = may_ask
-        self.next_us = now_us + SWEEP_US
+        self.next_us = now_us + LOOK_US
         try:
             if self._command is not None and not self._collected(self._command, now_us):
                 return
@@ -246,7 +244,7 @@ class Lane:
         self._trouble.release()
         if now_us - self._started_us > STABLE_US:
             self._trouble.clear()
-        if now_us >= self._sweep_us:
+        if now_us >= self._sweeps.due_us:
             self._sweep(wanted, now_us)
             self.next_us = now_us
         elif now_us >= self._stats_us and self._may_ask:
@@ -256,13 +254,13 @@ class Lane:
             read = self._surveyor.begin(wanted.cold_age, now_us)
             self._start(Keyword.UPDATE_SCHEMES_TRIED_REGIONS, now_us, read)
         else:
-            due_us = min(self._sweep_us, self._stats_us, self._survey_us(now_us))
+            due_us = min(self._sweeps.due_us, self._stats_us, self._survey_us(now_us))
             self.next_us = max(now_us + POLL_US, due_us)
 
     def _survey_us(self, now_us: int) -> int:
         """When the lane may be surveyed; kernels before 6.2 show no regions."""
         if "tried_regions" not in self._features:
-            return self._sweep_us
+            return self._sweeps.due_us
         return self._surveyor.due_us(now_us)
 
     def _sweep(self, wanted: Wanted, now_us: int) -> None:
@@ -271,8 +269,8 @@ class Lane:
         In the middle of a change, what reads differently may as well be of our own making; then the
         slots that matter are unsettled already.
         """
-        changed = self._files.sweep(render(wanted.context(self.slots), self._features))
-        self._sweep_us = now_us + SWEEP_US
+        with self._sweeps.sweeping(now_us):
+            changed = self._files.sweep(render(wanted.context(self.slots), self._features))
         if self.slots.committed:
             self.slots = slot_rules.doubt(self.slots, changed)
 
@@ -361,7 +359,7 @@ class Lane:
             self._was_on = True
             self._started_us = now_us
             self._committed_us = None
-            self._sweep_us = now_us + SWEEP_US + self.kdamond * SWEEP_APART_US
+            self._sweeps.put_off(now_us)
             self._stats_us = now_us + STATS_US
             self.counted_bytes = (0, 0)
             self.slots = slot_rules.taken(self.slots)
