@@ -326,3 +326,23 @@ def test_a_kdamond_of_ours_that_somebody_else_switched_on_is_never_committed_to(
     assert node.settle(node.intent([(process, 50)])).faults == ()
     assert node.writes("commit") == []
     assert list(node.kernel_targets().values()) == [[process]]
+
+
+def test_after_a_hang_every_file_is_ours_again(node_of):
+    """Somebody let the scheme sleep that keeps the kdamond awake: the next commit would hang, too."""
+    node = node_of("6.12")
+    process, other = node.spawn(), node.spawn()
+    asleep_too = {"floor_permille": 100, "ceiling_permille": 101}
+    intent = node.intent([(process, 30)], **asleep_too)
+    node.settle(intent)
+    meter = "0/contexts/0/schemes/0/watermarks"
+    asleep = {"metric": "free_mem_rate", "interval_us": "1000000", "high": "2", "mid": "2"}
+    for name, value in asleep.items():
+        node.write_as_other(f"{meter}/{name}", value)
+    node.write_as_other("0/state", "commit")
+    node.keep_running(intent, 10_000_000)
+    grown = node.intent([(process, 30), (other, 30)], **asleep_too)
+    node.settle(grown, until=blames(NodeReason.COMMIT_HUNG))
+    node.settle(grown, check=node.check)
+    assert node.targeted() == {process, other}
+    assert node.read(f"{meter}/metric") == "none"

@@ -401,6 +401,8 @@ class Lane:
         freeing = self._freeing
         if freeing is None or (isinstance(freeing.error, Busy) and not self._busy.holds(now_us)):
             self._was_on = False
+            # Somebody else's pen may be why it hangs: with the same files it would hang again.
+            self._files.forget()
             self._freeing = self._commands.start(
                 self.kdamond, Keyword.OFF, now_us + self._patience_us
             )
