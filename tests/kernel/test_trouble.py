@@ -329,7 +329,7 @@ def test_a_kdamond_of_ours_that_somebody_else_switched_on_is_never_committed_to(
 
 
 def test_after_a_hang_every_file_is_ours_again(node_of):
-    """Somebody let the scheme sleep that keeps the kdamond awake: the next commit would hang, too."""
+    """Somebody let the scheme sleep that keeps it awake: the next commit would hang, too."""
     node = node_of("6.12")
     process, other = node.spawn(), node.spawn()
     asleep_too = {"floor_permille": 100, "ceiling_permille": 101}

@@ -71,6 +71,15 @@ class Features:
         return "addr_unit" in self
 
     @property
+    def limits_first_window(self) -> bool:
+        """Whether a quota limits its first window, too.
+
+        damos_adjust_quota() does since 6.18 ("set effective quota on first charge window"), the
+        release that brought addr_unit.
+        """
+        return "addr_unit" in self
+
+    @property
     def commit_reactivates(self) -> bool:
         """Whether a commit wakes a scheme that its watermarks had put to sleep.
 

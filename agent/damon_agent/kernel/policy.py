@@ -52,8 +52,8 @@ def cold_age(intent: Intent) -> int:
 def quota_window_ms(intent: Intent) -> int:
     """Return the length of a quota window; 0 (one per application) when it is one aggregation.
 
-    0 says the same, but 6.12 to 6.17 leave the first window of any other length unlimited, and a
-    window of exactly one aggregation may close a tick late and be skipped.
+    0 says the same, and a window of exactly one aggregation may close a tick late and be skipped.
+    What becomes of a longer one where the kernel does not limit the first: tree.quota_kept.
     """
     window_us = intent.quota_window_us
     if intent.quota_bytes is None or window_us is None or window_us <= intent.aggregation_us:

@@ -171,7 +171,8 @@ def _schemes(context: Context, features: Features) -> Iterator[tuple[str, int | 
         if "apply_interval_us" in features:
             yield f"{path}/apply_interval_us", 0
         yield from _pattern(f"{path}/access_pattern", scheme.pattern)
-        yield from _quotas(f"{path}/quotas", scheme, features)
+        quota = quota_kept(scheme, context.sample_us, context.aggregation_us, features)
+        yield from _quotas(f"{path}/quotas", quota, features)
         yield from _watermarks(f"{path}/watermarks", scheme.watermarks)
         yield from _filters(path, scheme, features)
 
@@ -186,10 +187,27 @@ def _pattern(path: str, pattern: Pattern) -> Iterator[tuple[str, int]]:
         yield f"{path}/{name}/max", most
 
 
-def _quotas(path: str, scheme: Scheme, features: Features) -> Iterator[tuple[str, int]]:
+def quota_kept(
+    scheme: Scheme, sample_us: int, aggregation_us: int, features: Features
+) -> tuple[int, int]:
+    """Return bytes and window (ms) of a quota that this kernel keeps from its first window on.
+
+    Where the first window has no limit, each application is a window of its own and has its share
+    of the bytes, in whole pages and at least one: less than a page is never applied. Schemes are
+    applied every whole number of samples that fits into an aggregation.
+    """
+    window_us = scheme.quota_window_ms * 1000
+    if features.limits_first_window or window_us <= aggregation_us:
+        return scheme.quota_bytes, scheme.quota_window_ms
+    applications = -(-window_us // (aggregation_us // sample_us * sample_us))
+    return max(1, scheme.quota_bytes // applications // PAGE_BYTES) * PAGE_BYTES, 0
+
+
+def _quotas(path: str, quota: tuple[int, int], features: Features) -> Iterator[tuple[str, int]]:
+    size_bytes, window_ms = quota
     yield f"{path}/ms", 0
-    yield f"{path}/bytes", scheme.quota_bytes
-    yield f"{path}/reset_interval_ms", scheme.quota_window_ms
+    yield f"{path}/bytes", size_bytes
+    yield f"{path}/reset_interval_ms", window_ms
     # Weights would spend a byte quota on reserved address space first: it is always the oldest.
     yield f"{path}/weights/sz_permil", 0
     yield f"{path}/weights/nr_accesses_permil", 0

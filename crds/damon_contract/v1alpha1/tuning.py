@@ -186,7 +186,9 @@ class Quota(Model):
     window: Duration | None = None
     """Length of the window, at least the aggregation interval; that interval when absent.
 
-    A shorter window is refused: schemes act once per aggregation, windows in between are lost."""
+    A shorter window is refused: schemes act once per aggregation, windows in between are lost.
+    Before Linux 6.18 a longer one is spread evenly over its aggregations: the kernel would not
+    limit the first."""
 
 
 class Reclaim(Model):

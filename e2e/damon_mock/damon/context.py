@@ -52,7 +52,7 @@ def made(wanted: ContextInput, profile: Profile, now_us: int) -> Context:
     context = Context(wanted.operations, wanted.attrs, targets, paused=wanted.paused)
     restart_timers(context)
     for wished in wanted.schemes:
-        scheme = Scheme.made(wished, now_us, 0)
+        scheme = Scheme.made(wished, 0)
         scheme.next_apply = context.apply_samples(scheme)
         context.schemes.append(scheme)
     context.last_update_us = now_us
@@ -67,14 +67,14 @@ def restart_timers(context: Context) -> None:
         scheme.next_apply = context.passed_samples + context.apply_samples(scheme)
 
 
-def commit(context: Context, wanted: ContextInput, profile: Profile, now_us: int) -> None:
+def commit(context: Context, wanted: ContextInput, profile: Profile) -> None:
     """Let a running context become what sysfs describes; OSError before anything changed."""
     obsolete = [described.obsolete for described in wanted.targets]
     if any(obsolete[len(context.targets) :]):
         raise failure(errno.EINVAL)
     context.operations = wanted.operations
     context.paused = wanted.paused
-    _commit_schemes(context, wanted, profile, now_us)
+    _commit_schemes(context, wanted, profile)
     _commit_targets(context, wanted)
     _commit_attrs(context, wanted.attrs, profile)
 
@@ -93,11 +93,11 @@ def _commit_targets(context: Context, wanted: ContextInput) -> None:
     context.targets = survivors + [_new_target(described) for described in appended]
 
 
-def _commit_schemes(context: Context, wanted: ContextInput, profile: Profile, now_us: int) -> None:
+def _commit_schemes(context: Context, wanted: ContextInput, profile: Profile) -> None:
     for scheme, described in zip(context.schemes, wanted.schemes, strict=False):
         scheme.change(described, reactivate=profile.activated_reset_on_commit)
     for described in wanted.schemes[len(context.schemes) :]:
-        added = Scheme.made(described, now_us, 0)
+        added = Scheme.made(described, 0)
         added.next_apply = context.passed_samples + context.apply_samples(added)
         context.schemes.append(added)
     del context.schemes[len(wanted.schemes) :]

@@ -82,7 +82,7 @@ class Quota:
     """A quota at work: its window, and what was charged in it. Outlives commits."""
 
     limits: QuotaLimits
-    window_started_us: int
+    window_started_us: int = 0
     effective_bytes: int = 0
     charged_bytes: int = 0
     total_charged_bytes: int = 0
@@ -94,9 +94,10 @@ class Quota:
             self.effective_bytes = 0
             return False
         if not self.opened:
+            # It begins when the scheme is first applied, however long that slept before.
             self.opened = True
+            self.window_started_us = now_us
             if not first_window_unlimited:
-                self.window_started_us = now_us
                 self.effective_bytes = self.limits.effective_bytes
                 return False
         if now_us < self.window_started_us + self.limits.window_ms * 1000:
@@ -166,9 +167,9 @@ class Scheme:
     resume_after: tuple[int, int] | None = None
 
     @classmethod
-    def made(cls, wanted: SchemeInput, now_us: int, next_apply: int) -> "Scheme":
+    def made(cls, wanted: SchemeInput, next_apply: int) -> "Scheme":
         """Return a fresh scheme; it starts activated, whatever its watermarks say."""
-        quota = Quota(wanted.limits, now_us)
+        quota = Quota(wanted.limits)
         scheme = cls(wanted, quota, next_apply=next_apply)
         scheme.settle_filters()
         return scheme

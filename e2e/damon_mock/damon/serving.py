@@ -37,7 +37,7 @@ def execute(kernel: Kernel, directory: Directory, context: Context, keyword: str
     sysfs = directory.descend("contexts", "0")
     if keyword == "commit":
         wanted = described.take(sysfs, kernel.profile, kernel.lookup())
-        contexts.commit(context, wanted, kernel.profile, kernel.now_us)
+        contexts.commit(context, wanted, kernel.profile)
     elif keyword == "update_schemes_stats":
         _show_stats(sysfs, context)
     elif keyword == "update_schemes_effective_quotas":

@@ -76,7 +76,7 @@ class Tuner:
         self.checked_us = now_us
         if context.operations == PADDR:
             marks = Watermarks("free_mem_rate", CHECK_US, 500, 400, 200)
-            context.schemes = [_auto_scheme(context, marks, (), now_us)]
+            context.schemes = [_auto_scheme(context, marks, ())]
             return
         priorities = _live_priorities(context, exists)
         self.live = len(priorities)
@@ -86,15 +86,13 @@ class Tuner:
             mark = by_index.get(index, LOWEST_MARK)
             marks = Watermarks("free_mem_rate", CHECK_US, mark, mark, 0)
             only = Filter("target", matching=True, allow=True, target_index=index)
-            scheme = _auto_scheme(context, marks, (only,), now_us)
+            scheme = _auto_scheme(context, marks, (only,))
             # The step that sets "reject what no filter matched" is skipped: nothing is isolated.
             scheme.default_reject = False
             context.schemes.append(scheme)
 
 
-def _auto_scheme(
-    context: Context, marks: Watermarks, filters: tuple[Filter, ...], now_us: int
-) -> Scheme:
+def _auto_scheme(context: Context, marks: Watermarks, filters: tuple[Filter, ...]) -> Scheme:
     wanted = SchemeInput(
         action="pageout",
         pattern=Pattern(4096, _WRAP - 1, 0, 0, COLD_AGGREGATIONS, _WRAP - 1),
@@ -102,7 +100,7 @@ def _auto_scheme(
         watermarks=marks,
         filters=filters,
     )
-    scheme = Scheme.made(wanted, now_us, 0)
+    scheme = Scheme.made(wanted, 0)
     scheme.next_apply = context.passed_samples + context.apply_samples(scheme)
     return scheme
 
