@@ -40,6 +40,11 @@ class Agent:
         assert self._container is not None, "the agent does not run"
         return self._container.pid
 
+    @property
+    def runs(self) -> bool:
+        """Tell whether it was started and not ended since."""
+        return self._container is not None
+
     def start(self, *arguments: str, mounts: Sequence[tuple[str, str, str]] = ()) -> None:
         """Start it as the chart does; more arguments and mounts as values would add them."""
         guest = self._node.guest
@@ -92,7 +97,7 @@ class Agent:
 
     def stop(self) -> None:
         """End it as the kubelet does, if it runs."""
-        if self._container is not None:
+        if self.runs:
             self.kill(signal.SIGTERM)
 
     def log(self) -> str:

@@ -53,7 +53,7 @@ def record(wanted: str) -> None:
     profile = profile_of(kernel)
     for recorded in play(kernel):
         goldens.save(GOLDENS / profile, goldens.completed(recorded, profile))
-    print(f"{kernel.release}: {GOLDENS / profile}", file=sys.stderr)  # noqa: T201
+    print(f"{kernel.release}: {GOLDENS / profile}", file=sys.stderr)
 
 
 if __name__ == "__main__":

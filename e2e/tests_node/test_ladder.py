@@ -13,7 +13,7 @@ from tests_node.ladder import (
     squeeze,
     until_gone,
 )
-from tests_node.pods import HOT_MIB
+from tests_node.pods import COLD_MIB, HOT_MIB
 from tests_node.scene import MIB, Scene
 from vmnode.node import VmNode
 
@@ -74,3 +74,23 @@ def test_each_pod_is_told_whether_its_anonymous_memory_can_go(
     eventually(f"status.pods says {truth}", lambda: told() == truth)
     (applied,) = [c for c in scene.report()["status"]["conditions"] if c["type"] == "Applied"]
     assert "2 may not swap (memory.swap.max 0)" in applied["message"]
+
+
+PROGRAM_MIB = 16
+"""At most: what a victim's interpreter has in memory, most of it used once."""
+
+
+def test_the_agent_tells_how_much_of_the_protected_pod_is_cold(
+    node: VmNode, marks: Marks, scene: Scene, victims: dict[str, Body]
+) -> None:
+    """What it could give up, though nobody takes it: its cold part, whole, and of itself a bit."""
+    uid = victims["protected"]["metadata"]["uid"]
+
+    def told_mib() -> int:
+        pods = scene.report()["status"].get("pods", ())
+        return sum(pod.get("coldBytes", 0) for pod in pods if pod["uid"] == uid) // MIB
+
+    found = eventually(
+        "a survey finds the cold part", lambda: n if (n := told_mib()) >= COLD_MIB else 0, EFFECT_S
+    )
+    assert found <= COLD_MIB + PROGRAM_MIB

@@ -25,7 +25,7 @@ def test_a_node_that_lost_its_power_is_tuned_anew_when_it_returns(
     )
     before = scene.look()
     record = node.on.get(RECORD)
-    assert json.loads(record)["boot_id"] == before.boot
+    assert json.loads(record)["bootId"] == before.boot
     node.power_cut()
     # As if it lay on a disk that keeps what is written: it speaks of the former boot.
     node.join({RECORD: record})
@@ -36,7 +36,7 @@ def test_a_node_that_lost_its_power_is_tuned_anew_when_it_returns(
     eventually("the agent says that the plan is applied", scene.applied, EFFECT_S)
     seen = until_gone(scene, returned, "eager")
     assert seen.boot != before.boot
-    assert json.loads(node.on.get(RECORD))["boot_id"] == seen.boot
+    assert json.loads(node.on.get(RECORD))["bootId"] == seen.boot
     # Nobody but the processes of the planned pods: nothing was taken over from the record.
     alive = {pid for pod in returned.values() for pid in seen.of(pod).pids}
     assert {pid for k in seen.kdamonds for pid in k.targets} == alive

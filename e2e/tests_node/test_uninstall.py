@@ -1,8 +1,8 @@
 """The release goes, and the kernel is as it was found."""
 
-from tests_kind.api import Api, Body
+from tests_kind.api import Api, Body, eventually
 from tests_kind.release import NAMESPACE, Release
-from tests_node.ladder import Marks
+from tests_node.ladder import EFFECT_S, Marks
 from tests_node.scene import Scene
 from vmnode.node import VmNode
 
@@ -16,5 +16,6 @@ def test_an_uninstall_leaves_the_kernel_as_it_was_found(
     assert seen.nr_kdamonds == 0
     assert not seen.threads
     assert not node.on.shell("find /run/damon-operator -name '*.json*'")
-    assert api.get("pods", namespace=NAMESPACE) == []
+    # Helm does not wait for the pods of what it has deleted.
+    eventually("no pod is left", lambda: api.get("pods", namespace=NAMESPACE) == [], EFFECT_S)
     assert api.get("damonnodes") == []
