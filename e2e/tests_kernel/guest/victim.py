@@ -1,6 +1,6 @@
 """A container's program: parts of memory, each touched at its own pace.
 
-usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]]...
+usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]]... [hole:MIB]
 
 A part without seconds is touched once, when it is made; with `random` each of its pages is touched
 that often on average, at any time, else all of them at the same time. DIRECTORY/ready then tells
@@ -21,15 +21,23 @@ from pathlib import Path
 PAGE = mmap.PAGESIZE
 MIB = 1 << 20
 TICK_S = 0.1
+MAP_NORESERVE = 0x4000
+"""<asm-generic/mman-common.h>; else the kernel refuses more than there is memory and swap."""
 
 
-def part(size_bytes: int) -> mmap.mmap:
-    """Return memory whose pages are a quarter noise: zram has something to compress."""
-    made = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+def part(size_bytes: int, *, hole: bool) -> mmap.mmap:
+    """Return memory whose pages are a quarter noise: zram has something to compress.
+
+    A hole is reserved, and never used.
+    """
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | (MAP_NORESERVE if hole else 0)
+    made = mmap.mmap(-1, size_bytes, flags=flags)
     # Neighbours with the same flags would be one mapping in /proc/PID/smaps.
     made.madvise(mmap.MADV_DONTFORK)
     if len(parts) % 2:
         made.madvise(mmap.MADV_DONTDUMP)
+    if hole:
+        return made
     block = b"".join(os.urandom(PAGE // 4) + bytes(PAGE - PAGE // 4) for _ in range(64))
     for start in range(0, size_bytes, len(block)):
         made[start : start + len(block)] = block
@@ -52,7 +60,7 @@ parts: dict[str, mmap.mmap] = {}
 due: list[tuple[float, str, float, int]] = []
 for description in sys.argv[2:]:
     name, mib, *pace = description.split(":")
-    parts[name] = part(int(mib) * MIB)
+    parts[name] = part(int(mib) * MIB, hole=name == "hole")
     if pace[1:] == ["random"]:
         pages = int(mib) * MIB // PAGE * TICK_S / float(pace[0])
         due.append((time.monotonic(), name, TICK_S, max(1, round(pages))))
@@ -74,8 +82,9 @@ addresses = {
 while True:
     if touched < len(asked):
         touched = len(asked)
-        for memory in parts.values():
-            touch(memory)
+        for name, memory in parts.items():
+            if name != "hole":
+                touch(memory)
         (directory / "touched").write_text(str(touched))
     if not due:
         time.sleep(1)
