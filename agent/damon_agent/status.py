@@ -76,7 +76,10 @@ def build(
         observed_generation=plan.generation if plan else 0,
         observed_hash=plan.spec.hash if plan else "",
         conditions=settle(
-            verdicts(seen), previous, now=now, generation=newest.generation if newest else 0
+            verdicts(seen, previous),
+            previous,
+            now=now,
+            generation=newest.generation if newest else 0,
         ),
         kernel=report
         and Kernel(release=release, driver=report.driver_name, features=report.features),
@@ -92,10 +95,10 @@ def build(
     )
 
 
-def verdicts(seen: Observation) -> tuple[Verdict, ...]:
+def verdicts(seen: Observation, previous: Sequence[Condition] = ()) -> tuple[Verdict, ...]:
     """Return the four conditions of a node; each message says what is the case and what to do."""
     faults = _faults(seen)
-    applied = _applied(seen, faults)
+    applied = _applied(seen, faults, previous)
     return (
         _ready(applied, faults),
         applied,
@@ -148,20 +151,35 @@ def _faults(seen: Observation) -> list[Fault]:
     return faults
 
 
-def _applied(seen: Observation, faults: Sequence[Fault]) -> Verdict:
+def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Condition]) -> Verdict:
+    """Say whether the plan is in force.
+
+    Once it is, forks and exits, marks that follow the memory and pods that are spared are no news:
+    they take a commit each, and what keeps one from its end is a fault.
+    """
     kind = NodeCondition.APPLIED
     # Without swap the plan is in the kernel all the same.
     for fault in faults:
         if fault.reason is not NodeReason.NO_SWAP:
             return _verdict(kind, "False", fault.reason, fault.message)
-    if seen.report is None or not seen.report.settled:
-        return _verdict(kind, "False", NodeReason.APPLYING, "the plan is being written")
     plan = seen.latest.plan
+    if seen.report is None or not (seen.report.settled or _in_force(plan, previous)):
+        return _verdict(kind, "False", NodeReason.APPLYING, "the plan is being written")
     if plan is None:
         return _verdict(kind, "False", NodeReason.NO_PLAN, "there is no plan for this node")
     if plan.spec.mode == "Off":
         return _verdict(kind, "True", NodeReason.OFF, "mode Off: nothing of ours is in the kernel")
     return _verdict(kind, "True", NodeReason.APPLIED, _summary(plan, seen))
+
+
+def _in_force(plan: Plan | None, previous: Sequence[Condition]) -> bool:
+    """Say whether just this plan was found applied before, and nothing has gone wrong since."""
+    return plan is not None and any(
+        condition.type == NodeCondition.APPLIED.value
+        and condition.status == "True"
+        and condition.observed_generation == plan.generation
+        for condition in previous
+    )
 
 
 def _summary(plan: Plan, seen: Observation) -> str:

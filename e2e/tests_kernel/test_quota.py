@@ -11,6 +11,7 @@ from tests_kernel.node import Node
 from tests_kernel.pen import KDAMONDS
 from tests_kernel.plans import Plans, settings
 from tests_kernel.test_ladder import gives_up
+from tests_kernel.waiting import until
 
 from damon_contract.v1alpha1.tuning import Settings
 
@@ -22,12 +23,21 @@ def chosen(quota: dict[str, str] | None) -> Settings:
     return settings(reclaim={"minAge": "6s", "quota": quota})
 
 
+def told(node: Node, name: str) -> int:
+    """Return what the kernel was told of the quota of the scheme that acts."""
+    return int(node.guest.read(f"{KDAMONDS}/{LANE}/contexts/0/schemes/1/quotas/{name}"))
+
+
+def uptime_s(node: Node) -> float:
+    return float(node.guest.read("/proc/uptime").split()[0])
+
+
 def swapped_mib(victim: Victim) -> float:
     return victim.parts()["cold"].swapped / (1 << 20)
 
 
 def show(node: Node, what: str, *amounts: object) -> None:
-    print(f"\n{node.guest.release} | {what} | {' | '.join(map(str, amounts))}")  # noqa: T201 - the table
+    print(f"\n{node.guest.release} | {what} | {' | '.join(map(str, amounts))}")
 
 
 def test_a_pod_with_large_holes_gives_up_everything_without_a_quota(
@@ -58,3 +68,41 @@ def test_holes_are_charged_and_the_pod_gives_up_everything_all_the_same(
         tried,
         node.guest.read(f"{stats}/qt_exceeds"),
     )
+
+
+def test_two_pods_of_one_lane_share_its_quota(
+    node: Node, agent: object, plans: Plans, containers: Containers
+) -> None:
+    """It is one of the lane; neither starves, because the next window goes on where one ended."""
+    victims = [containers.victim(f"low-{n}", 10, "hot:2:0.1", "cold:32") for n in range(2)]
+    plans.applied([victim.pod for victim in victims], chosen=chosen({"bytes": "16Mi"}))
+    assert told(node, "bytes") == 16 << 20
+    assert told(node, "reset_interval_ms") == 0
+    for victim in victims:
+        gives_up(victim)
+    show(
+        node,
+        "16 MiB per aggregation, two pods: MiB",
+        *(round(swapped_mib(victim)) for victim in victims),
+    )
+
+
+def test_the_first_window_does_not_take_everything(
+    node: Node, agent: object, plans: Plans, containers: Containers
+) -> None:
+    """6.12 to 6.17 have no limit in it: all that is cold would go at once."""
+    quota_mib, window_s = 16, 20
+    victim = containers.victim("low", 10, "hot:2:0.1", f"cold:{COLD_MIB}")
+    quota = {"bytes": f"{quota_mib}Mi", "window": f"{window_s}s"}
+    plans.applied([victim.pod], chosen=chosen(quota))
+    until("something is taken", lambda: victim.given_up() > 0)
+    begun_s, seen = uptime_s(node), []
+    while len(seen) < 2 or uptime_s(node) - begun_s < window_s:
+        taken_mib = victim.given_up() / (1 << 20)
+        # Of windows that began somewhere in this time.
+        windows = int((uptime_s(node) - begun_s) // window_s) + 2
+        assert taken_mib <= windows * quota_mib, (seen, windows)
+        seen.append(round(taken_mib, 1))
+        node.guest.shell("sleep 2")
+    what = f"{quota_mib} MiB per {window_s} s: MiB every 2 s, told bytes, told ms"
+    show(node, what, seen, told(node, "bytes"), told(node, "reset_interval_ms"))

@@ -42,8 +42,14 @@ def _container(path: Path) -> dict[str, Any]:
         "pids": pids,
         "swap_max_bytes": None if swap_max == "max" else int(swap_max),
         "swap_bytes": int(_read(path / "memory.swap.current")),
+        "major_faults": _stat(path / "memory.stat")["pgmajfault"],
         "areas": _areas(pids),
     }
+
+
+def _stat(path: Path) -> dict[str, int]:
+    """Return the counters of a cgroup's memory.stat."""
+    return {name: int(count) for name, count in map(str.split, _read(path).splitlines())}
 
 
 def _areas(pids: list[int]) -> dict[str, dict[str, int]]:

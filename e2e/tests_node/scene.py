@@ -32,6 +32,8 @@ class Container:
     swap_max_bytes: int | None
     """None: as much as there is."""
     swap_bytes: int
+    major_faults: int
+    """Pages that its processes have waited for, so far."""
     areas: Mapping[str, Area]
     """hot and cold memory, of a victim."""
 
@@ -90,6 +92,7 @@ class Scene:
                 pids=frozenset(found["pids"]),
                 swap_max_bytes=found["swap_max_bytes"],
                 swap_bytes=found["swap_bytes"],
+                major_faults=found["major_faults"],
                 areas={kind: Area(**area) for kind, area in found["areas"].items()},
             )
             for identity, found in body["containers"].items()

@@ -1,6 +1,7 @@
 """The status of a node: bounded, telling, stable."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,34 @@ def test_a_plan_being_written_is_neither_ready_nor_degraded():
     found = conditions(seen(plan(), settled=False))
     assert found["Ready"] == ("False", "Applying")
     assert found["Degraded"] == ("False", "AsExpected")
+
+
+def ready(observation, previous=()):
+    (found,) = [c for c in build(observation, previous).conditions if c.type == "Ready"]
+    return found.status, found.reason
+
+
+def test_an_applied_plan_stays_ready_while_processes_and_memory_are_followed():
+    held = plan()
+    applied = build(seen(held)).conditions
+    following = build(seen(held, settled=False), applied).conditions
+    assert following == applied
+    assert ready(seen(held, settled=False), following) == ("True", "Applied")
+
+
+def test_another_plan_is_not_ready_because_the_one_before_was():
+    applied = build(seen(plan())).conditions
+    other = replace(plan(), generation=4)
+    assert ready(seen(other, settled=False), applied) == ("False", "Applying")
+
+
+def test_after_a_fault_the_plan_has_to_be_applied_anew():
+    held = plan()
+    applied = build(seen(held)).conditions
+    fault = Fault(NodeReason.KDAMOND_STOPPED, "it stopped")
+    broken = build(seen(held, settled=False, faults=[fault]), applied).conditions
+    assert ready(seen(held, settled=False), broken) == ("False", "Applying")
+    assert ready(seen(held), broken) == ("True", "Applied")
 
 
 def test_before_the_first_step_it_is_unknown_whether_there_is_a_damon():
