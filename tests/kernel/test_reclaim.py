@@ -279,3 +279,24 @@ def test_a_steady_stream_of_starts_does_not_starve_the_search_for_mappings(node_
     first_started = [target for target in context.targets[1:8] if target.regions]
     assert len(first_started) == 7
     assert all(len(target.regions) == 3 for target in first_started)
+
+
+@pytest.mark.parametrize("profile", ["6.12", "6.18", "7.2", "7.3"])
+def test_commits_to_a_lane_that_sleeps_take_nothing(node_of, profile):
+    """From 6.18 on one in ten comes when the scheme is due, and finds it marked as active."""
+    node = node_of(profile)
+    node.memory.set_free_permille(900)
+    cold = [(node.spawn(), 50) for _ in range(2)]
+    node.settle(node.intent(cold))
+    node.keep_running(node.intent(cold), 60_000_000)
+    before = len(node.events("commit"))
+    for _ in range(40):
+        passing = (node.spawn(), 50)
+        node.keep_running(node.intent([*cold, passing]), 4_000_000, check=node.check)
+        node.processes.kill(passing[0].pid)
+        node.keep_running(node.intent(cold), 4_300_000, check=node.check)
+    assert len(node.events("commit")) > before + 40
+    assert reclaimed(node) == {}
+    node.memory.set_free_permille(300)
+    node.keep_running(node.intent(cold), 60_000_000, check=node.check)
+    assert set(reclaimed(node)) == {process for process, _ in cold}, "and it still wakes"

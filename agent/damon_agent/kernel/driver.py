@@ -289,6 +289,7 @@ class LanesDriver:
             update_us=intent.update_us,
             cold_age=policy.cold_age(intent),
             spacing=policy.commit_spacing(intent, self._features),
+            asleep=rungs.sleeps(intent.memory, self._kernel_mark(band)) and band.role == "Ladder",
         )
         return wanted, len(free) < len(members)
 

@@ -71,6 +71,15 @@ class Features:
         return "addr_unit" in self
 
     @property
+    def commit_may_act(self) -> bool:
+        """Whether a commit may let each scheme act once, whatever its watermarks say.
+
+        It marks all as active, and if it comes when one is due that one acts before the watermarks
+        are looked at again. Where a commit restarts the clocks none is due then.
+        """
+        return self.commit_keeps_clocks
+
+    @property
     def limits_first_window(self) -> bool:
         """Whether a quota limits its first window, too.
 

@@ -107,6 +107,11 @@ def kernel_mark(mark_permille: int, shift_permille: int) -> int:
     return clamp(mark_permille - shift_permille)
 
 
+def sleeps(memory: MemoryReading, kernel_mark_permille: int) -> bool:
+    """Say whether the kernel lets a lane with this watermark sleep: so much memory is free."""
+    return permille(memory.free_bytes, memory.capacity_bytes) > kernel_mark_permille
+
+
 def permille(part: int, whole: int) -> int:
     """Return part/whole in per mille, rounded down; 0 of nothing is 0."""
     return part * FULL // whole if whole > 0 else 0

@@ -6,7 +6,7 @@ what the record and sysfs say, and no commit is sent before every file is right.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from damon_agent.facts import Process
@@ -64,12 +64,19 @@ class Wanted:
     spacing: Spacing
     cold_age: int
     """Aggregations without access after which a region is cold."""
+    asleep: bool = field(default=False, compare=False)
+    """Whether its watermarks keep the acting scheme from acting now."""
 
     def context(self, slots: Slots) -> Context:
         """Return all that the kdamond is told, for a list of slots."""
         return Context(
             self.sample_us, self.aggregation_us, self.update_us, targets(slots), self.schemes
         )
+
+    @property
+    def watching(self) -> "Wanted":
+        """The same without the scheme that acts."""
+        return replace(self, schemes=self.schemes[:RECLAIM])
 
     @property
     def patience_us(self) -> int:
@@ -190,8 +197,22 @@ class Lane:
             self._rest(wanted, now_us)
         elif self._needs_restart(desired):
             self._start(Keyword.OFF, now_us)
-        elif self._may_commit(wanted.spacing, placed, now_us):
-            self._commit(replace(placed, committed=False), wanted, desired, now_us)
+        else:
+            if self._features.commit_may_act and wanted.asleep:
+                desired = self._harmless(wanted, placed, desired)
+            if self._may_commit(wanted.spacing, placed, now_us):
+                self._commit(replace(placed, committed=False), wanted, desired, now_us)
+
+    def _harmless(self, wanted: Wanted, placed: Slots, desired: dict[str, str]) -> dict[str, str]:
+        """Return what to commit to a lane that sleeps: what else is new, or else its scheme.
+
+        A commit may let the scheme act that its watermarks keep asleep. So that goes out with the
+        first of several changes, and returns by a commit of its own: one that is new waits for its
+        turn, and then the watermarks are looked at (docs/adr/0014).
+        """
+        watching = render(wanted.watching.context(placed), self._features)
+        is_all = placed.committed and not self._files.missing(watching)
+        return desired if is_all else watching
 
     def _desired(self, wanted: Wanted, placed: Slots) -> dict[str, str]:
         """Render, unless nothing has changed since the last time: most steps change nothing."""

@@ -1,5 +1,6 @@
 """What is in the kernel: the emulator's kernel copy and its sysfs files, not anybody's report."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -84,12 +85,24 @@ def differences(expected: tuple[ExpectedPod, ...], observed: Observation) -> lis
         found.append("a process is the target of two kdamonds")
     if observed.inherited:
         found.append(f"{observed.inherited} targets carry the ages of another process")
+    for lane in observed.lanes:
+        found.extend(_untidy(lane, observed.sysfs))
     wanted = {pid for pod in expected for pid in pod.pids}
     if extra := sorted(carried.keys() - wanted):
         found.append(f"targets that belong to no planned pod: {extra}")
     for pod in expected:
         found.extend(_of_pod(pod, carried))
     return found
+
+
+def _untidy(lane: ObservedLane, sysfs: Mapping[str, str]) -> Iterator[str]:
+    """Yield targets whose regions the next commit would begin anew; after one they are removed."""
+    for slot in itertools.count():
+        target = f"damon/admin/kdamonds/{lane.index}/contexts/0/targets/{slot}"
+        if (pid := sysfs.get(f"{target}/pid_target")) is None:
+            return
+        if int(pid) in lane.pids and sysfs.get(f"{target}/regions/nr_regions") != "0":
+            yield f"kdamond {lane.index}: target {slot} still has initial regions"
 
 
 def _of_pod(pod: ExpectedPod, carried: Mapping[int, ObservedLane]) -> Iterator[str]:
