@@ -106,7 +106,7 @@ def _lanes(status: DamonNodeStatus) -> Iterator[Metric]:
     pods = _gauge("lane_pods", "Pods in the lane", *which)
     targets = _gauge("lane_targets", "Live processes in the lane", *which)
     tried = _counter(
-        "lane_tried_bytes", "Address space the scheme has tried since the kdamond's start", *which
+        "lane_tried_bytes", "Address space the scheme has tried since it was last set up", *which
     )
     applied = _counter(
         "lane_applied_bytes",

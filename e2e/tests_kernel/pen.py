@@ -23,9 +23,13 @@ class Region:
 
 
 def everything(node: Node) -> str:
-    """Return all that DAMON's files say, the parameters of its modules among them."""
-    files = f"find {DAMON}/admin /sys/module/damon_*/parameters -type f -readable | sort"
-    return _unlocked(node, f"{files} | xargs grep -H '' 2>&1 || true")
+    """Return all that DAMON's files say, and what its modules were told.
+
+    What a module tells of its work (DAMON_STAT's percentiles) can't be written, and changes.
+    """
+    files = f"find {DAMON}/admin -type f -readable"
+    told = "find /sys/module/damon_*/parameters -type f -perm /u+w"
+    return _unlocked(node, f"({files}; {told}) | sort | xargs grep -H '' 2>&1 || true")
 
 
 def write(node: Node, kdamond: int, values: dict[str, object], keyword: str = "") -> str:

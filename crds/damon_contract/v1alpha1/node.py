@@ -172,7 +172,8 @@ class Lane(Model):
     active: bool
     """Whether its reclaim scheme works now."""
     tried_bytes: Annotated[int, Field(ge=0)] = 0
-    """Bytes of address space the reclaim scheme has tried since the kdamond started."""
+    """Bytes of address space the reclaim scheme has tried since the kdamond started, or since a
+    lane that sleeps was last changed: its scheme is set up anew."""
     applied_bytes: Annotated[int, Field(ge=0)] = 0
     """Bytes for which the kernel reported success; NOT bytes reclaimed (it counts holes and
     pages that were already out): see memory.stat of the pod for the truth."""
