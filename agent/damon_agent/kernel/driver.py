@@ -19,7 +19,7 @@ from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
 from damon_agent.kernel.exclusive import refuse_exclusive_users
 from damon_agent.kernel.features import Features
 from damon_agent.kernel.intent import Intent, Member
-from damon_agent.kernel.lane import LOCKED_US, POLL_US, Lane, Wanted
+from damon_agent.kernel.lane import LOCKED_US, POLL_US, Lane
 from damon_agent.kernel.lanes import KDAMONDS, Band
 from damon_agent.kernel.native.phase import Phase, broken
 from damon_agent.kernel.record import Record, RecordStore
@@ -27,6 +27,7 @@ from damon_agent.kernel.report import Fault, LaneReport, Report, Withheld
 from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.survey import Pace, Survey
 from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.kernel.wanted import Wanted
 from damon_contract.v1alpha1.node import NodeReason
 
 RETRY_US: Final = 1_000_000

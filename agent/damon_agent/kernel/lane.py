@@ -6,7 +6,7 @@ what the record and sysfs say, and no commit is sent before every file is right.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from damon_agent.facts import Process
@@ -24,7 +24,8 @@ from damon_agent.kernel.survey import Pace, Survey
 from damon_agent.kernel.surveyor import Surveyor
 from damon_agent.kernel.sweeps import Sweeps
 from damon_agent.kernel.sysfs import Sysfs
-from damon_agent.kernel.tree import Context, Scheme, render, targets
+from damon_agent.kernel.tree import render
+from damon_agent.kernel.wanted import GRACE_US, Wanted
 from damon_contract.v1alpha1.node import NodeReason
 
 LOOK_US: Final = 600_000_000
@@ -43,45 +44,8 @@ look costs a step, and `update_schemes_stats` alone takes up to a sampling inter
 LOCKED_US: Final = 5_000_000
 """How long EBUSY may last before it is worth telling."""
 
-GRACE_US: Final = 5_000_000
-"""Beyond the kernel's own intervals, after which a command counts as hung."""
-
-
 _QUESTIONS: Final = {Keyword.UPDATE_SCHEMES_STATS, Keyword.UPDATE_SCHEMES_TRIED_REGIONS}
 """Asked for figures: nothing depends on an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a lane should be."""
-
-    processes: tuple[Process, ...]
-    """Its members, without those that another kdamond may still carry."""
-    schemes: tuple[Scheme, ...]
-    sample_us: int
-    aggregation_us: int
-    update_us: int
-    spacing: Spacing
-    cold_age: int
-    """Aggregations without access after which a region is cold."""
-    asleep: bool = field(default=False, compare=False)
-    """Whether its watermarks keep the acting scheme from acting now."""
-
-    def context(self, slots: Slots) -> Context:
-        """Return all that the kdamond is told, for a list of slots."""
-        return Context(
-            self.sample_us, self.aggregation_us, self.update_us, targets(slots), self.schemes
-        )
-
-    @property
-    def watching(self) -> "Wanted":
-        """The same without the scheme that acts."""
-        return replace(self, schemes=self.schemes[:RECLAIM])
-
-    @property
-    def patience_us(self) -> int:
-        """How long a command may take: two rounds of everything the kdamond does, and then some."""
-        return 2 * (self.sample_us + self.aggregation_us + self.update_us) + GRACE_US
 
 
 class Lane:
