@@ -52,7 +52,9 @@ def regions(node: Node, kdamond: int, scheme: int = 0) -> list[Region]:
         f"cd {tried}; for r in [0-9]*; do [ ! -e $r ] || "
         f"echo {' '.join(f'$(cat $r/{name})' for name in names)}; done"
     )
-    return [Region(*map(int, line.split())) for line in said.splitlines()]
+    # The agent may be clearing them away at the same time.
+    whole = (words for line in said.splitlines() if len(words := line.split()) == len(names))
+    return [Region(*map(int, words)) for words in whole]
 
 
 def _unlocked(node: Node, script: str, *, empty: str = TAKEN) -> str:
