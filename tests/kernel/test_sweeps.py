@@ -41,3 +41,12 @@ def test_lanes_that_start_together_are_swept_one_after_the_other():
         sweeps.put_off(0)
         due_us.append(sweeps.due_us)
     assert due_us == [SHORTEST_US + kdamond * APART_US for kdamond in range(8)]
+
+
+def test_what_was_dear_to_write_is_first_read_after_a_long_while():
+    meter = Meter()
+    sweeps = Sweeps(1, meter)
+    with sweeps.measuring():
+        meter.spent_us += 1_000_000
+    sweeps.put_off(0)
+    assert sweeps.due_us == LONGEST_US + APART_US

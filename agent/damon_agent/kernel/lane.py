@@ -280,9 +280,10 @@ class Lane:
             return
         self._keep(placed)
         desired = render(wanted.context(slot_rules.settle(placed)), self._features)
-        if self._files.is_unknown:
-            self._files.sweep(desired)
-        self._files.write(desired)
+        with self._sweeps.measuring():
+            if self._files.is_unknown:
+                self._files.sweep(desired)
+            self._files.write(desired)
         if slot_rules.fresh(wanted.processes, self._alive) != placed:
             self.next_us = now_us
             return

@@ -26,19 +26,27 @@ class Sweeps:
     def __init__(self, kdamond: int, spent_us: Callable[[], int]) -> None:
         """`spent_us`: CPU time of the thread that sweeps."""
         self.due_us = 0
+        self._rest_us = SHORTEST_US
         self._offset_us = kdamond * APART_US
         self._spent_us = spent_us
 
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Read or write all files: the next time will cost as much."""
+        before_us = self._spent_us()
+        yield
+        rest_us = REST * (self._spent_us() - before_us)
+        self._rest_us = min(max(SHORTEST_US, rest_us), LONGEST_US)
+
     def put_off(self, now_us: int) -> None:
         """Note that all files have just been written."""
-        self.due_us = now_us + SHORTEST_US + self._offset_us
+        self.due_us = now_us + self._rest_us + self._offset_us
 
     @contextmanager
     def sweeping(self, now_us: int) -> Iterator[None]:
         """Do a sweep; what it costs decides when the next one is due."""
-        before_us = self._spent_us()
         # Should it fail, the next one is not to come at once.
         self.due_us = now_us + SHORTEST_US
-        yield
-        rest_us = REST * (self._spent_us() - before_us)
-        self.due_us = now_us + min(max(SHORTEST_US, rest_us), LONGEST_US)
+        with self.measuring():
+            yield
+        self.due_us = now_us + self._rest_us
