@@ -8,14 +8,20 @@ from tests_kernel.waiting import until
 
 WARM_MIB = 32
 PAGES = (WARM_MIB << 20) // PAGE_BYTES
-WARM = f"warm:{WARM_MIB}:4:random"
-"""Each page once in 4 s on average."""
+CLOCK = "cold:16"
+BRAKE = {
+    "pressurePermille": 1000,
+    "refaultsPermille": 100,
+    "spareFor": "16m",
+    "spareForAtMost": "16m",
+}
+"""Spares who has lost much of what it uses, and not a clock that misses its interpreter."""
 
 
 def test_it_is_not_taken_for_cold_by_the_default_settings(
     node: Node, agent: object, plans: Plans, containers: Containers
 ) -> None:
-    warm, control = warm_pods(containers)
+    warm, control = warm_pods(containers, seconds=4)
     clock = containers.victim("clock", 10, "hot:2:0.1", "cold:16")
     lost = Lost(warm, control)
     plans.applied([warm.pod, clock.pod], chosen=settings(monitoring={}, reclaim={}))
@@ -30,27 +36,33 @@ def test_it_is_not_taken_for_cold_by_the_default_settings(
 def test_mistaken_for_cold_it_is_spared(
     node: Node, agent: object, plans: Plans, containers: Containers
 ) -> None:
-    """Six seconds without a look that hits: sampled that quickly, some regions do look cold."""
-    warm, control = warm_pods(containers)
-    clock = containers.victim("clock", 10, "hot:2:0.1", "cold:16")
-    plans.applied([warm.pod, clock.pod], chosen=settings(brake={"pressurePermille": 1000}))
+    """Cold after 6 s, used every 10 s: taken by mistake, and it comes back."""
+    warm, control = warm_pods(containers, seconds=10)
+    clock = containers.victim("clock", 10, CLOCK)
+    plans.applied([warm.pod, clock.pod], chosen=settings(brake=BRAKE))
 
     def spared() -> bool:
         pods = plans.status().get("pods", ())
         return any(pod["uid"] == warm.pod.uid and "spared" in pod for pod in pods)
 
     until("it is spared", spared)
-    until("what was taken is back", lambda: warm.resident("warm") >= 0.98)
     lost = Lost(warm, control)
-    for _ in range(2):
-        clock.touch()
+    taken_bytes = warm.given_up()
+    for number in range(2):
+        # A new one each time: one whose memory came back would be spared as well.
+        clock = containers.victim(f"clock-{number}", 10, CLOCK)
+        plans.applied([warm.pod, clock.pod], chosen=settings(brake=BRAKE))
         gives_up(clock)
-    assert lost.pages() <= PAGES // 50, "and nothing more is taken"
+    until("what was taken is back", lambda: warm.resident("warm") >= 0.98)
+    print(f"{taken_bytes} bytes were in swap when it was spared, {warm.given_up()} are now")
+    assert warm.given_up() <= taken_bytes, "and nothing more is taken"
+    assert lost.pages() <= taken_bytes // PAGE_BYTES + PAGES // 50, "each page came back once"
 
 
-def warm_pods(containers: Containers) -> tuple[Victim, Victim]:
-    """Start two alike, one to be planned and one to run without us."""
-    return containers.victim("warm", 10, WARM), containers.victim("control", 10, WARM)
+def warm_pods(containers: Containers, *, seconds: int) -> tuple[Victim, Victim]:
+    """Start two alike, one to be planned and one to run without us; how often a page is used."""
+    part = f"warm:{WARM_MIB}:{seconds}:random"
+    return containers.victim("warm", 10, part), containers.victim("control", 10, part)
 
 
 class Lost:

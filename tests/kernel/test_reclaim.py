@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
+from damon_agent.kernel.commands import Keyword
 from damon_mock.damon import MIB
 from damon_mock.damon.profiles import Profile, load
 
@@ -206,10 +207,15 @@ def test_who_comes_right_after_a_commit_is_in_the_kernel_within_a_second(node_of
         assert node.emulator.now_us - came_us < 1_000_000
 
 
-def test_99_of_100_starts_five_at_a_time_are_in_the_kernel_within_a_second(node_of):
+@pytest.mark.parametrize("free_permille", [950, 100], ids=["asleep", "awake"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_99_of_100_starts_five_at_a_time_are_in_the_kernel_within_a_second(
+    node_of, seed, free_permille
+):
     """What driver and kernel add to a start; looking and writing cost nothing here."""
-    chance = random.Random(1)
+    chance = random.Random(seed)
     node = node_of("7.2")
+    node.memory.set_free_permille(free_permille)
     priorities = (25, 35, 45, 55, 65)
     members = [(node.spawn(), priority) for priority in priorities]
     node.settle(node.intent(members))
@@ -300,3 +306,49 @@ def test_commits_to_a_lane_that_sleeps_take_nothing(node_of, profile):
     node.memory.set_free_permille(300)
     node.keep_running(node.intent(cold), 60_000_000, check=node.check)
     assert set(reclaimed(node)) == {process for process, _ in cold}, "and it still wakes"
+
+
+@pytest.mark.parametrize(("mode", "commits"), [("Observe", 1), ("Enforce", 2)])
+def test_only_a_scheme_that_would_act_is_away_while_its_lane_changes(node_of, mode, commits):
+    node = node_of("7.2")
+    node.memory.set_free_permille(900)
+    members = [(node.spawn(), 50)]
+    node.settle(node.intent(members, mode=mode))
+    node.keep_running(node.intent(members, mode=mode), 10_000_000)
+    before = len(node.events("commit"))
+    members.append((node.spawn(), 50))
+    node.settle(node.intent(members, mode=mode))
+    assert len(node.events("commit")) == before + commits
+
+
+def test_nothing_that_can_wait_is_asked_of_the_kernel_while_somebody_waits_to_get_in(node_of):
+    chance = random.Random(1)
+    node = node_of("7.2")
+    node.memory.set_free_permille(900)
+    priorities = (25, 45, 65)
+    members = [(node.spawn(), priority) for priority in priorities]
+    node.settle(node.intent(members))
+    calm, hurried = set(), []
+    start = node.commands.start
+
+    def started(kdamond, keyword, *rest):
+        waiting = {str(process.pid) for process, _ in members} - {
+            str(process.pid) for process in node.targeted()
+        }
+        targets = f"{kdamond}/contexts/0/targets"
+        told = {
+            node.read(f"{targets}/{index}/pid_target")
+            for index in range(int(node.read(f"{targets}/nr_targets")))
+        }
+        if not waiting:
+            calm.add(keyword)
+        elif not waiting & told:
+            hurried.append((node.emulator.now_us, kdamond, keyword, waiting))
+        return start(kdamond, keyword, *rest)
+
+    node.commands.start = started
+    for _ in range(150):
+        members.append((node.spawn(), chance.choice(priorities)))
+        node.keep_running(node.intent(members), chance.randrange(1_500_000))
+    assert not hurried
+    assert calm >= {Keyword.COMMIT, Keyword.UPDATE_SCHEMES_STATS}, "they are asked between"

@@ -27,6 +27,7 @@ from damon_agent.kernel.report import Fault, LaneReport, Report, Withheld
 from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.survey import Pace, Survey
 from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.kernel.turns import Standing, Turns
 from damon_agent.kernel.wanted import Wanted
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -75,7 +76,7 @@ class LanesDriver:
         self._shift: int | None = None
         self._anchored_us: int | None = None
         self._busy = Backoff(5_000, 50_000)
-        self._turn = 0
+        self._turns = Turns()
         self._pace = Pace()
         self._releasing = False
         self._last = self._report(None, None, settled=False, now_us=0)
@@ -199,7 +200,7 @@ class LanesDriver:
         carried = self._carried()
         blocked = waited = False
         settled = True
-        for lane in self._in_turn(assignment):
+        for lane in self._in_turn(assignment, now_us):
             alone = self._is_alone(lane, now_us)
             waited = waited or not alone
             wanted, waits = self._wanted(lane, assignment, intent)
@@ -208,7 +209,7 @@ class LanesDriver:
                 # The command that is under way holds the lock every file needs; its end wakes us.
                 lane.next_us = max(lane.next_us, now_us + POLL_US)
             else:
-                lane.step(wanted, now_us, may_ask=alone)
+                lane.step(wanted, now_us, may_ask=alone, calm=self._turns.is_calm(now_us))
             settled = settled and lane.rests_as(wanted)
         settled = settled and not blocked
         settled = settled and all(self._has_all(lane, assignment) for lane in self._lanes)
@@ -243,21 +244,22 @@ class LanesDriver:
     def _carried(self) -> frozenset[Process]:
         return frozenset[Process]().union(*(lane.slots.carried for lane in self._lanes))
 
-    def _in_turn(self, assignment: Assignment) -> Iterable[Lane]:
-        """Return the lanes in the order in which they are stepped.
+    def _in_turn(self, assignment: Assignment, now_us: int) -> Iterable[Lane]:
+        """Return the lanes in the order in which they are stepped."""
+        turns = self._turns.order(
+            (self._standing(lane, assignment) for lane in self._lanes), now_us
+        )
+        return [self._lanes[kdamond] for kdamond in turns]
 
-        First those with a command: once it is collected, the kernel is free for the others. Then
-        those that somebody leaves, because others may wait for that; then in turn.
-        """
-        self._turn += 1
-        count = len(self._lanes)
-
-        def order(lane: Lane) -> tuple[bool, bool, int]:
-            stay = {member.process for member in assignment.members.get(lane.kdamond, ())}
-            stays = lane.slots.carried <= stay
-            return lane.under_way is None, stays, (lane.kdamond - self._turn) % count
-
-        return sorted(self._lanes, key=order)
+    @staticmethod
+    def _standing(lane: Lane, assignment: Assignment) -> Standing:
+        members = {member.process for member in assignment.members.get(lane.kdamond, ())}
+        return Standing(
+            lane.kdamond,
+            under_way=lane.under_way is not None,
+            awaits=lane.slots.arriving or not members <= set(lane.slots.occupants),
+            leaves=not lane.slots.carried <= members,
+        )
 
     def _is_alone(self, lane: Lane, now_us: int) -> bool:
         """Whether no other lane's command is under way: every kernel takes one at a time."""
@@ -290,7 +292,11 @@ class LanesDriver:
             update_us=intent.update_us,
             cold_age=policy.cold_age(intent),
             spacing=policy.commit_spacing(intent, self._features),
-            asleep=rungs.sleeps(intent.memory, self._kernel_mark(band)) and band.role == "Ladder",
+            asleep=(
+                intent.mode == "Enforce"
+                and band.role == "Ladder"
+                and rungs.sleeps(intent.memory, self._kernel_mark(band))
+            ),
         )
         return wanted, len(free) < len(members)
 

@@ -82,7 +82,7 @@ class Lane:
         self._surveyor = Surveyor(kdamond, kdamond_path(kdamond), damon, pace)
         self._command: Command | None = None
         self._freeing: Command | None = None
-        self._may_ask = True
+        self._may_ask = self._calm = True
         self._was_on = False
         self._untidied = False
         self._rendered: tuple[Wanted, Slots, dict[str, str]] | None = None
@@ -112,12 +112,16 @@ class Lane:
         """Say whether just this is in the kernel, with nothing in its way."""
         return self.at_rest and self.fault is None and self._resting == wanted
 
-    def step(self, wanted: Wanted | None, now_us: int, *, may_ask: bool = True) -> None:
+    def step(
+        self, wanted: Wanted | None, now_us: int, *, may_ask: bool = True, calm: bool = True
+    ) -> None:
         """Do what can be done now; None: switch it off. Raise StateUnwritable, nothing else.
 
-        `may_ask`: whether the kernel is free for a command that a kdamond has to carry out.
+        `may_ask`: whether the kernel is free for a command that a kdamond has to carry out; `calm`:
+        also for one that can wait.
         """
         self._may_ask = may_ask
+        self._calm = may_ask and calm
         self.next_us = now_us + LOOK_US
         try:
             if self._command is not None and not self._collected(self._command, now_us):
@@ -162,21 +166,25 @@ class Lane:
         elif self._needs_restart(desired):
             self._start(Keyword.OFF, now_us)
         else:
-            if self._features.commit_may_act and wanted.asleep:
-                desired = self._harmless(wanted, placed, desired)
-            if self._may_commit(wanted.spacing, placed, now_us):
-                self._commit(replace(placed, committed=False), wanted, desired, now_us)
+            harmless, may = self._harmless(wanted, placed, desired)
+            if self._may_commit(wanted.spacing, placed, now_us, may=may):
+                self._commit(replace(placed, committed=False), wanted, harmless, now_us)
 
-    def _harmless(self, wanted: Wanted, placed: Slots, desired: dict[str, str]) -> dict[str, str]:
-        """Return what to commit to a lane that sleeps: what else is new, or else its scheme.
+    def _harmless(
+        self, wanted: Wanted, placed: Slots, desired: dict[str, str]
+    ) -> tuple[dict[str, str], bool]:
+        """Return what to commit, and whether its time has come.
 
-        A commit may let the scheme act that its watermarks keep asleep. So that goes out with the
-        first of several changes, and returns by a commit of its own: one that is new waits for its
-        turn, and then the watermarks are looked at (docs/adr/0014).
+        A commit may let the scheme act that its watermarks keep asleep. So to a lane that sleeps
+        goes what else is new, without that scheme. It returns by a commit of its own, when nobody
+        waits to get in: one that is new waits for its turn, and then the watermarks are looked at
+        (docs/adr/0014).
         """
+        if not self._features.commit_may_act or not wanted.asleep:
+            return desired, self._may_ask
         watching = render(wanted.watching.context(placed), self._features)
         is_all = placed.committed and not self._files.missing(watching)
-        return desired if is_all else watching
+        return (desired, self._calm) if is_all else (watching, self._may_ask)
 
     def _desired(self, wanted: Wanted, placed: Slots) -> dict[str, str]:
         """Render, unless nothing has changed since the last time: most steps change nothing."""
@@ -184,13 +192,13 @@ class Lane:
             self._rendered = (wanted, placed, render(wanted.context(placed), self._features))
         return self._rendered[2]
 
-    def _may_commit(self, spacing: Spacing, placed: Slots, now_us: int) -> bool:
+    def _may_commit(self, spacing: Spacing, placed: Slots, now_us: int, *, may: bool) -> bool:
         due_us = self._trouble.until_us
         if self._committed_us is not None:
             apart_us = spacing.arrival_us if placed.arriving else spacing.us
             due_us = max(due_us, self._committed_us + apart_us)
-        self.next_us = due_us if self._may_ask else max(due_us, now_us + POLL_US)
-        return self._may_ask and now_us >= due_us
+        self.next_us = due_us if may else max(due_us, now_us + POLL_US)
+        return may and now_us >= due_us
 
     def _commit(self, placed: Slots, wanted: Wanted, desired: dict[str, str], now_us: int) -> None:
         self._keep(placed)
@@ -232,10 +240,10 @@ class Lane:
         if now_us >= self._sweeps.due_us:
             self._sweep(wanted, now_us)
             self.next_us = now_us
-        elif now_us >= self._stats_us and self._may_ask:
+        elif now_us >= self._stats_us and self._calm:
             self._stats_us = now_us + STATS_US
             self._start(Keyword.UPDATE_SCHEMES_STATS, now_us)
-        elif now_us >= self._survey_us(now_us) and self._may_ask:
+        elif now_us >= self._survey_us(now_us) and self._calm:
             read = self._surveyor.begin(wanted.cold_age, now_us)
             self._start(Keyword.UPDATE_SCHEMES_TRIED_REGIONS, now_us, read)
         else:
