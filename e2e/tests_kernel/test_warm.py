@@ -36,8 +36,8 @@ def test_it_is_not_taken_for_cold_by_the_default_settings(
 def test_mistaken_for_cold_it_is_spared(
     node: Node, agent: object, plans: Plans, containers: Containers
 ) -> None:
-    """Cold after 6 s, used every 10 s: taken by mistake, and it comes back."""
-    warm, control = warm_pods(containers, seconds=10)
+    """Cold after 6 s, each page used every 6 s: taken by mistake, and it comes back."""
+    warm, control = warm_pods(containers, seconds=6)
     clock = containers.victim("clock", 10, CLOCK)
     plans.applied([warm.pod, clock.pod], chosen=settings(brake=BRAKE))
 

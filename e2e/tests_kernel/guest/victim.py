@@ -3,7 +3,8 @@
 usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]]... [hole:MIB]
 
 A part without seconds is touched once, when it is made; with `random` each of its pages is touched
-that often on average, at any time, else all of them at the same time. DIRECTORY/ready then tells
+that often on average, at any time, else all of them at the same time. Such pages are small ones:
+of a huge page, some part would always just have been used. DIRECTORY/ready then tells
 the parts' addresses. SIGUSR1 touches everything once more; DIRECTORY/touched counts that.
 """
 
@@ -25,7 +26,7 @@ MAP_NORESERVE = 0x4000
 """<asm-generic/mman-common.h>; else the kernel refuses more than there is memory and swap."""
 
 
-def part(size_bytes: int, *, hole: bool) -> mmap.mmap:
+def part(size_bytes: int, *, hole: bool, small_pages: bool) -> mmap.mmap:
     """Return memory whose pages are a quarter noise: zram has something to compress.
 
     A hole is reserved, and never used.
@@ -38,6 +39,8 @@ def part(size_bytes: int, *, hole: bool) -> mmap.mmap:
         made.madvise(mmap.MADV_DONTDUMP)
     if hole:
         return made
+    if small_pages:
+        made.madvise(mmap.MADV_NOHUGEPAGE)
     block = b"".join(os.urandom(PAGE // 4) + bytes(PAGE - PAGE // 4) for _ in range(64))
     for start in range(0, size_bytes, len(block)):
         made[start : start + len(block)] = block
@@ -60,8 +63,9 @@ parts: dict[str, mmap.mmap] = {}
 due: list[tuple[float, str, float, int]] = []
 for description in sys.argv[2:]:
     name, mib, *pace = description.split(":")
-    parts[name] = part(int(mib) * MIB, hole=name == "hole")
-    if pace[1:] == ["random"]:
+    at_random = pace[1:] == ["random"]
+    parts[name] = part(int(mib) * MIB, hole=name == "hole", small_pages=at_random)
+    if at_random:
         pages = int(mib) * MIB // PAGE * TICK_S / float(pace[0])
         due.append((time.monotonic(), name, TICK_S, max(1, round(pages))))
     elif pace:
