@@ -352,3 +352,28 @@ def test_nothing_that_can_wait_is_asked_of_the_kernel_while_somebody_waits_to_ge
         node.keep_running(node.intent(members), chance.randrange(1_500_000))
     assert not hurried
     assert calm >= {Keyword.COMMIT, Keyword.UPDATE_SCHEMES_STATS}, "they are asked between"
+
+
+def test_dummy_regions_are_taken_back_when_nobody_waits_to_get_in(node_of):
+    """It reads all that was written, which nobody has to wait for."""
+    node = node_of("7.2")
+    members = [(node.spawn(), 25), (node.spawn(), 65)]
+    node.settle(node.intent(members))
+    node.keep_running(node.intent(members), 5_000_000)
+    came = [(node.spawn(), 25), (node.spawn(), 65)]
+    members.extend(came)
+
+    def dummies():
+        paths = (f"{lane}/contexts/0/targets/1/regions/nr_regions" for lane in range(2))
+        return [node.read(path) for path in paths]
+
+    for count in (1, 2):
+        node.settle(
+            node.intent(members),
+            until=lambda _, count=count: len(node.targeted() & dict(came).keys()) == count,
+        )
+        if count == 1:
+            assert dummies().count("1") == 2, "one is in, one is written"
+    node.settle(node.intent(members))
+    assert dummies() == ["0", "0"]
+    node.check()

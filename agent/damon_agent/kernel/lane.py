@@ -156,35 +156,40 @@ class Lane:
     def _running(self, wanted: Wanted, now_us: int) -> None:
         self._was_on = True
         if self._untidied:
+            if not self._calm and self._urgent(wanted, self._placed(wanted)) is None:
+                self.next_us = now_us + POLL_US
+                return
             self._tidy()
         if self._files.is_unknown:
             self._sweep(wanted, now_us)
-        placed = slot_rules.place(self.slots, wanted.processes, self._alive)
+        placed = self._placed(wanted)
         desired = self._desired(wanted, placed)
-        if placed.committed and not self._files.missing(desired):
+        urgent = self._urgent(wanted, placed)
+        may = self._calm if urgent is None else self._may_ask
+        if urgent is None and not self._files.missing(desired):
             self._rest(wanted, now_us)
         elif self._needs_restart(desired):
             self._start(Keyword.OFF, now_us)
-        else:
-            harmless, may = self._harmless(wanted, placed, desired)
-            if self._may_commit(wanted.spacing, placed, now_us, may=may):
-                self._commit(replace(placed, committed=False), wanted, harmless, now_us)
+        elif self._may_commit(wanted.spacing, placed, now_us, may=may):
+            self._commit(replace(placed, committed=False), wanted, urgent or desired, now_us)
 
-    def _harmless(
-        self, wanted: Wanted, placed: Slots, desired: dict[str, str]
-    ) -> tuple[dict[str, str], bool]:
-        """Return what to commit, and whether its time has come.
+    def _placed(self, wanted: Wanted) -> Slots:
+        return slot_rules.place(self.slots, wanted.processes, self._alive)
+
+    def _urgent(self, wanted: Wanted, placed: Slots) -> dict[str, str] | None:
+        """Return what has to be committed; None: nothing, or only what can wait.
 
         A commit may let the scheme act that its watermarks keep asleep. So to a lane that sleeps
         goes what else is new, without that scheme. It returns by a commit of its own, when nobody
         waits to get in: one that is new waits for its turn, and then the watermarks are looked at
         (docs/adr/0014).
         """
-        if not self._features.commit_may_act or not wanted.asleep:
-            return desired, self._may_ask
-        watching = render(wanted.watching.context(placed), self._features)
-        is_all = placed.committed and not self._files.missing(watching)
-        return (desired, self._calm) if is_all else (watching, self._may_ask)
+        least = self._desired(wanted, placed)
+        if placed.committed and not self._files.missing(least):
+            return None
+        if self._features.commit_may_act and wanted.asleep:
+            least = render(wanted.watching.context(placed), self._features)
+        return None if placed.committed and not self._files.missing(least) else least
 
     def _desired(self, wanted: Wanted, placed: Slots) -> dict[str, str]:
         """Render, unless nothing has changed since the last time: most steps change nothing."""
@@ -220,7 +225,8 @@ class Lane:
     def _tidy(self) -> None:
         """Take the dummy regions of live slots back: else the next commit would impose them again.
 
-        What was written is compared first: somebody else may have written between.
+        Before that one is soon enough: it reads many files, and somebody may wait to get in. What
+        was written is compared first: somebody else may have written between.
         """
         doubted = self._files.compare_written()
         for index, slot in enumerate(self.slots.slots):
@@ -365,7 +371,6 @@ class Lane:
             self._committed_us = None if died else now_us
             self.slots = slot_rules.taken(self.slots)
             self._untidied = True
-            self._tidy()
         elif keyword is Keyword.UPDATE_SCHEMES_STATS:
             self.counted_bytes = self._files.counted_bytes(RECLAIM)
         elif keyword is Keyword.UPDATE_SCHEMES_TRIED_REGIONS:

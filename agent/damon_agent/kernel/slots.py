@@ -50,7 +50,9 @@ class Slots:
     @cached_property
     def arriving(self) -> bool:
         """Whether some process is in a slot that no commit has given it yet."""
-        return any(slot.process is not None and not slot.settled for slot in self.slots)
+        return not self.committed and any(
+            slot.process is not None and not slot.settled for slot in self.slots
+        )
 
     @cached_property
     def carried(self) -> frozenset[Process]:

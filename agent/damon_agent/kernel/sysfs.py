@@ -7,11 +7,11 @@ final newline, and the errors of damon_agent.kernel.errors.
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from damon_agent.kernel.errors import Missing, RealSysfs, translated
 
-_READ_CHUNK = 65536
+_READ_BYTES: Final = 65536
 
 
 class Files(Protocol):
@@ -52,19 +52,20 @@ class DirectoryFiles:
 
     def read(self, path: str) -> bytes:
         """See `Files`."""
-        descriptor = os.open(self._root / path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            chunks = []
-            while chunk := os.read(descriptor, _READ_CHUNK):
-                chunks.append(chunk)
-            return b"".join(chunks)
+            content = os.read(descriptor, _READ_BYTES)
+            # A file of sysfs is at most a page, and read in one piece: a shorter read was all.
+            while len(content) % _READ_BYTES == 0 and (more := os.read(descriptor, _READ_BYTES)):
+                content += more
+            return content
         finally:
             os.close(descriptor)
 
     def write(self, path: str, data: bytes) -> None:
         """See `Files`."""
         # Not a Python file object: it would split or delay the write and could lose its error.
-        descriptor = os.open(self._root / path, os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{self._root}/{path}", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(descriptor, data)
         finally:

@@ -148,9 +148,12 @@ class _Session:
             os.kill(pid, signal.SIGKILL)
 
     def _look_up(self, request: Request) -> bytes:
-        path = f"{self._nodes.path(request.node)}/{protocol.name(request.body)}".strip("/")
+        name = protocol.name(request.body)
+        path = f"{self._nodes.path(request.node)}/{name}".strip("/")
         attributes = self._of(path)
-        return protocol.entry_out(self._nodes.look_up(path), attributes)
+        # Only numbered directories come and go, and each use of `state` has a node of its own.
+        lasting = not name.isdecimal() and name != "state"
+        return protocol.entry_out(self._nodes.look_up(path), attributes, lasting=lasting)
 
     def _attributes(self, request: Request) -> bytes:
         return protocol.attr_out(self._of(self._nodes.path(request.node)))
@@ -267,8 +270,10 @@ class Mount:
                 if error.errno == errno.ENODEV:
                     return  # unmounted
                 raise
+            request = protocol.request(data)
             changed = self._ticker.shared.changed
             with changed:
                 self._ticker.tick()
-                self._session.serve(protocol.request(data))
-                changed.notify_all()
+                self._session.serve(request)
+                if request.opcode == Opcode.WRITE:
+                    changed.notify_all()

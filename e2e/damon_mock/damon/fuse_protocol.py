@@ -19,6 +19,8 @@ _HEADER: Final = struct.Struct("<IIQQIIIHH")
 _REPLY: Final = struct.Struct("<IiQ")
 _ATTR: Final = struct.Struct("<QQQQQQIIIIIIIIII")
 _ENTRY: Final = struct.Struct("<QQQQII")
+_VALID: Final = struct.Struct("<QII")
+_LONG_S: Final = 86_400
 _INIT_OUT: Final = struct.Struct("<IIIIHHIIHHI28x")
 _OPEN_OUT: Final = struct.Struct("<QII")
 _READ_IN: Final = struct.Struct("<QQI")
@@ -133,14 +135,14 @@ def init_out() -> bytes:
     return _INIT_OUT.pack(MAJOR, MINOR, 0, _INIT_FLAGS, 64, 48, MAX_WRITE_BYTES, 1, 1, 0, 0)
 
 
-def entry_out(node: int, attributes: Attributes) -> bytes:
-    """Answer LOOKUP; nothing may be cached."""
-    return _ENTRY.pack(node, 0, 0, 0, 0, 0) + _attr(attributes)
+def entry_out(node: int, attributes: Attributes, *, lasting: bool) -> bytes:
+    """Answer LOOKUP; `lasting`: the kernel need not ask again. What a path is never changes."""
+    return _ENTRY.pack(node, 0, _LONG_S if lasting else 0, _LONG_S, 0, 0) + _attr(attributes)
 
 
 def attr_out(attributes: Attributes) -> bytes:
-    """Answer GETATTR and SETATTR; nothing may be cached."""
-    return bytes(16) + _attr(attributes)
+    """Answer GETATTR and SETATTR."""
+    return _VALID.pack(_LONG_S, 0, 0) + _attr(attributes)
 
 
 def open_out(handle_: int) -> bytes:
