@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_agent.kernel.turns import HURRY_US, Standing, Turns
+from damon_agent.kernel.turns import HURRY_US, QUIET_US, Standing, Turns
 
 KDAMONDS = 5
 
@@ -32,7 +32,7 @@ lanes_at_some_time = st.tuples(
 @given(looks=st.lists(lanes_at_some_time, min_size=1, max_size=20))
 def test_each_look_names_every_lane_once_and_who_waits_longest_before_who_came_later(looks):
     turns = Turns()
-    now_us, since_us = 0, {}
+    now_us, since_us, waited_us = 0, {}, -QUIET_US
     for later_us, lanes in looks:
         now_us += later_us
         since_us = {
@@ -50,8 +50,9 @@ def test_each_look_names_every_lane_once_and_who_waits_longest_before_who_came_l
             for kdamond in order
         ]
         assert ranks == sorted(ranks)
-        young = [us for us in since_us.values() if now_us - us < HURRY_US]
-        assert turns.is_calm(now_us) == (not young)
+        if any(now_us - us < HURRY_US for us in since_us.values()):
+            waited_us = now_us
+        assert turns.is_calm(now_us) == (now_us - waited_us >= QUIET_US)
 
 
 def test_lanes_alike_take_turns():
@@ -73,5 +74,10 @@ def test_a_newcomer_that_never_gets_in_keeps_nothing_back_for_ever():
     for now_us in (0, HURRY_US - 1):
         turns.order([standing(0, awaits=True), standing(1)], now_us)
         assert not turns.is_calm(now_us)
-    turns.order([standing(0, awaits=True), standing(1)], HURRY_US)
-    assert turns.is_calm(HURRY_US)
+    end_us = HURRY_US - 1 + QUIET_US
+    turns.order([standing(0, awaits=True), standing(1)], end_us)
+    assert turns.is_calm(end_us)
+
+
+def test_there_is_no_hurry_before_anybody_has_come():
+    assert Turns().is_calm(0)

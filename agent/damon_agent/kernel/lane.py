@@ -91,6 +91,8 @@ class Lane:
         self._patience_us = GRACE_US
         self._started_us = 0
         self._committed_us: int | None = None
+        self._counts = True
+        """Whether the commit under way is one that the next has to keep its distance from."""
         self._stats_us = 0
 
     @property
@@ -171,6 +173,7 @@ class Lane:
         elif self._needs_restart(desired):
             self._start(Keyword.OFF, now_us)
         elif self._may_commit(wanted.spacing, placed, now_us, may=may):
+            self._counts = urgent is not None
             self._commit(replace(placed, committed=False), wanted, urgent or desired, now_us)
 
     def _placed(self, wanted: Wanted) -> Slots:
@@ -368,7 +371,8 @@ class Lane:
             # Up to 6.12 numbers are resolved when the kdamond gets to it. Whoever died meanwhile
             # may have left his to another process: that slot is cleared before anything is applied.
             died = not all(map(self._alive, self.slots.occupants))
-            self._committed_us = None if died else now_us
+            if died or self._counts:
+                self._committed_us = None if died else now_us
             self.slots = slot_rules.taken(self.slots)
             self._untidied = True
         elif keyword is Keyword.UPDATE_SCHEMES_STATS:

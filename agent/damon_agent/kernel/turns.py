@@ -1,8 +1,8 @@
 """Whose turn it is: the kernel takes one command at a time, whichever lane it is for. Pure.
 
 A commit takes up to a sample, so lanes with newcomers queue; in the order in which they came, or
-some start waits for many others. What can wait does so while anybody waits to get in: counters,
-surveys, and the commit that brings the scheme of a sleeping lane back.
+some start waits for many others. What can wait does so until nobody has waited to get in for a
+while: counters, surveys, and the commit that brings the scheme of a sleeping lane back.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,10 @@ from typing import Final
 HURRY_US: Final = 5_000_000
 """A newcomer that has waited for so long keeps nothing back any more: what is in its way is no
 queue. Commits of a lane are less than that apart, with the default intervals."""
+
+QUIET_US: Final = 1_000_000
+"""After the last newcomer: starts come in bursts, and the next one is not to find the kernel busy.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,10 @@ class Standing:
 
 @dataclass(slots=True)
 class Turns:
-    """Remembers since when each lane has waited."""
+    """Remembers since when each lane has waited, and until when any has."""
 
     _since_us: dict[int, int] = field(default_factory=dict)
+    _waited_us: int | None = None
     _turn: int = 0
 
     def order(self, lanes: Iterable[Standing], now_us: int) -> tuple[int, ...]:
@@ -46,6 +51,8 @@ class Turns:
             for lane in standing
             if lane.awaits
         }
+        if any(now_us - since_us < HURRY_US for since_us in self._since_us.values()):
+            self._waited_us = now_us
         self._turn += 1
 
         def key(lane: Standing) -> tuple[bool, bool, bool, int, int]:
@@ -57,4 +64,4 @@ class Turns:
 
     def is_calm(self, now_us: int) -> bool:
         """Whether there is time for what can wait."""
-        return all(now_us - since_us >= HURRY_US for since_us in self._since_us.values())
+        return self._waited_us is None or now_us - self._waited_us >= QUIET_US
