@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_agent.kernel.turns import HURRY_US, QUIET_US, Standing, Turns
+from damon_agent.kernel.turns import HURRY_US, QUIET_US, STORM_US, Standing, Turns
 
 KDAMONDS = 5
 
@@ -13,7 +13,7 @@ def standing(kdamond, *, under_way=False, awaits=False, leaves=False):
 
 
 lanes_at_some_time = st.tuples(
-    st.integers(0, 1_000_000),
+    st.integers(0, 4_000_000),
     st.tuples(
         *(
             st.builds(
@@ -29,10 +29,10 @@ lanes_at_some_time = st.tuples(
 )
 
 
-@given(looks=st.lists(lanes_at_some_time, min_size=1, max_size=20))
+@given(looks=st.lists(lanes_at_some_time, min_size=1, max_size=60))
 def test_each_look_names_every_lane_once_and_who_waits_longest_before_who_came_later(looks):
     turns = Turns()
-    now_us, since_us, waited_us = 0, {}, -QUIET_US
+    now_us, since_us, waited_us, storm_us = 0, {}, -QUIET_US, 0
     for later_us, lanes in looks:
         now_us += later_us
         since_us = {
@@ -50,9 +50,12 @@ def test_each_look_names_every_lane_once_and_who_waits_longest_before_who_came_l
             for kdamond in order
         ]
         assert ranks == sorted(ranks)
-        if any(now_us - us < HURRY_US for us in since_us.values()):
+        waits = any(now_us - us < HURRY_US for us in since_us.values())
+        if waits:
+            storm_us = now_us if now_us - waited_us >= QUIET_US else storm_us
             waited_us = now_us
-        assert turns.is_calm(now_us) == (now_us - waited_us >= QUIET_US)
+        is_usual = not waits and now_us - storm_us >= STORM_US
+        assert turns.is_calm(now_us) == (is_usual or now_us - waited_us >= QUIET_US)
 
 
 def test_lanes_alike_take_turns():
@@ -81,3 +84,14 @@ def test_a_newcomer_that_never_gets_in_keeps_nothing_back_for_ever():
 
 def test_there_is_no_hurry_before_anybody_has_come():
     assert Turns().is_calm(0)
+
+
+def test_starts_that_never_stop_do_not_keep_everything_else_back():
+    turns = Turns()
+    calm_us = []
+    for now_us in range(0, STORM_US + 10_000_000, 500_000):
+        turns.order([standing(0, awaits=now_us % 2_000_000 == 0), standing(1)], now_us)
+        if turns.is_calm(now_us):
+            calm_us.append(now_us)
+            assert now_us % 2_000_000, "never while one waits"
+    assert calm_us[0] == STORM_US + 500_000

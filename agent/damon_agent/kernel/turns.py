@@ -13,9 +13,13 @@ HURRY_US: Final = 5_000_000
 """A newcomer that has waited for so long keeps nothing back any more: what is in its way is no
 queue. Commits of a lane are less than that apart, with the default intervals."""
 
-QUIET_US: Final = 1_000_000
-"""After the last newcomer: starts come in bursts, and the next one is not to find the kernel busy.
-"""
+QUIET_US: Final = 3_000_000
+"""After the last newcomer: pods start one after the other, with pauses, and none is to find the
+kernel busy with what can wait."""
+
+STORM_US: Final = 120_000_000
+"""Starts that come for so long without a quiet time are what is usual here: from then on, what can
+wait is done whenever nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,12 @@ class Standing:
 
 @dataclass(slots=True)
 class Turns:
-    """Remembers since when each lane has waited, and until when any has."""
+    """Remembers since when each lane has waited, and when any has last."""
 
     _since_us: dict[int, int] = field(default_factory=dict)
+    _waits: bool = False
     _waited_us: int | None = None
+    _storm_us: int = 0
     _turn: int = 0
 
     def order(self, lanes: Iterable[Standing], now_us: int) -> tuple[int, ...]:
@@ -51,7 +57,10 @@ class Turns:
             for lane in standing
             if lane.awaits
         }
-        if any(now_us - since_us < HURRY_US for since_us in self._since_us.values()):
+        self._waits = any(now_us - us < HURRY_US for us in self._since_us.values())
+        if self._waits:
+            if self._is_quiet(now_us):
+                self._storm_us = now_us
             self._waited_us = now_us
         self._turn += 1
 
@@ -64,4 +73,8 @@ class Turns:
 
     def is_calm(self, now_us: int) -> bool:
         """Whether there is time for what can wait."""
+        is_usual = not self._waits and now_us - self._storm_us >= STORM_US
+        return self._is_quiet(now_us) or is_usual
+
+    def _is_quiet(self, now_us: int) -> bool:
         return self._waited_us is None or now_us - self._waited_us >= QUIET_US
