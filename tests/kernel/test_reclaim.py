@@ -388,3 +388,17 @@ def test_dummy_regions_are_taken_back_when_nobody_waits_to_get_in(node_of):
     node.settle(node.intent(members))
     assert dummies() == ["0", "0"]
     node.check()
+
+
+def test_a_newcomer_need_not_wait_for_a_scheme_that_has_just_come_back(node_of):
+    node = node_of("7.2")
+    node.memory.set_free_permille(900)
+    members = [(node.spawn(), 50)]
+    node.settle(node.intent(members))
+    members.append((node.spawn(), 50))
+    node.settle(node.intent(members))
+    assert node.read("0/contexts/0/schemes/nr_schemes") == "2"
+    came_us = node.emulator.now_us
+    members.append((node.spawn(), 50))
+    node.settle(node.intent(members), until=lambda _: members[-1][0] in node.targeted())
+    assert node.events("commit")[-1].time_us - came_us <= SAMPLE_US
