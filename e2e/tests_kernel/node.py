@@ -76,6 +76,10 @@ class Node:
         """Return how often a process waited for a page of its own."""
         return int(self.guest.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[9])
 
+    def uptime_s(self) -> float:
+        """Return the machine's own time: an emulated one may be slower than ours."""
+        return float(self.guest.read("/proc/uptime").split()[0])
+
     def parts(self, pid: int, addresses: Mapping[str, tuple[int, int]]) -> dict[str, Part]:
         """Return where the parts of a process's memory are."""
         mappings: dict[int, dict[str, int]] = {}

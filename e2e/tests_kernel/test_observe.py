@@ -9,6 +9,10 @@ from tests_kernel.waiting import until
 PARTS_MIB = {10: (8, 64), 30: (32, 32), 90: (32, 8)}
 """Hot and cold part by priority: a lane that acts, one that sleeps, one that only watches."""
 
+SETTLE_S = 40
+"""Of the machine's time: regions are found by splitting and merging, and what a process needs when
+it starts grows cold only then."""
+
 TOLERANCE = 8
 """A pod's cold bytes differ from what Enforce takes by less than this part of its memory."""
 
@@ -35,7 +39,10 @@ def test_observe_moves_no_page_and_calls_cold_what_enforce_takes(
         known = {pod["uid"]: int(pod["coldBytes"]) for pod in pods if "coldBytes" in pod}
         return known if len(known) == len(victims) else {}
 
-    cold = until("the cold bytes of every pod are known", cold_bytes)
+    until("the cold bytes of every pod are known", cold_bytes)
+    known_s = node.uptime_s()
+    until("regions have settled", lambda: node.uptime_s() - known_s >= SETTLE_S)
+    cold = until("they are known still", cold_bytes)
     for victim in victims:
         assert victim.given_up() == 0
         assert victim.swapped("cold") == 0

@@ -28,10 +28,6 @@ def told(node: Node, name: str) -> int:
     return int(node.guest.read(f"{KDAMONDS}/{LANE}/contexts/0/schemes/1/quotas/{name}"))
 
 
-def uptime_s(node: Node) -> float:
-    return float(node.guest.read("/proc/uptime").split()[0])
-
-
 def swapped_mib(victim: Victim) -> float:
     return victim.parts()["cold"].swapped / (1 << 20)
 
@@ -95,12 +91,12 @@ def test_the_first_window_does_not_take_everything(
     quota = {"bytes": f"{quota_mib}Mi", "window": f"{window_s}s"}
     plans.applied([victim.pod], chosen=chosen(quota))
     until("something is tried", lambda: tried_mib(node) > 0)
-    begun_s = uptime_s(node)
+    begun_s = node.uptime_s()
     seen: list[int] = []
-    while len(seen) < 2 or uptime_s(node) - begun_s < window_s / 2:
+    while len(seen) < 2 or node.uptime_s() - begun_s < window_s / 2:
         seen.append(tried_mib(node))
         # Of windows that began somewhere in this time.
-        windows = int((uptime_s(node) - begun_s) // window_s) + 2
+        windows = int((node.uptime_s() - begun_s) // window_s) + 2
         assert seen[-1] <= windows * quota_mib, (seen, windows)
         node.guest.shell("sleep 3")
     what = f"{quota_mib} MiB per {window_s} s: virtual MiB every 3 s, told bytes, told ms"
