@@ -1,14 +1,16 @@
+import asyncio
 import os
 import signal
 import sys
 from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
 
 from damon_operator import handlers
-from damon_operator.__main__ import main
+from damon_operator.__main__ import at_the_end, main
 from damon_operator.cluster import Credentials
 
 
@@ -147,6 +149,37 @@ async def test_the_process_starts_works_and_ends_when_told_to(lab):
     assert process.returncode == 0, logged.decode()
     assert b"level=info" in logged
     assert b"Traceback" not in logged
+
+
+def test_streams_that_kopf_has_left_open_are_no_error_at_the_end(caplog):
+    @asynccontextmanager
+    async def block():
+        waiter = asyncio.create_task(asyncio.sleep(60))
+        try:
+            yield
+        finally:
+            waiter.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiter
+
+    async def stream():
+        async with block():
+            yield
+
+    open_streams = []
+
+    async def end():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(at_the_end)
+        open_streams.extend(stream() for _ in range(20))
+        for opened in open_streams:
+            await anext(opened)
+        loop.call_exception_handler({"message": "something else"})
+
+    asyncio.run(end())
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "something else"
+    ]
 
 
 def test_without_an_api_server_to_talk_to_it_says_so(monkeypatch, caplog):
