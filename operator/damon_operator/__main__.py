@@ -75,7 +75,7 @@ def at_the_end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     The loop closes all asynchronous generators side by side: one that finds another closed, which
     it was just leaving, fails ("generator didn't stop after athrow()"), and nothing depends on it.
     """
-    if "asyncgen" in context:
+    if "asyncgen" in context and isinstance(context.get("exception"), RuntimeError):
         _log.debug("closed by the loop stream=%r", context["asyncgen"])
     else:
         loop.default_exception_handler(context)

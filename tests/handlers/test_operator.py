@@ -167,19 +167,26 @@ def test_streams_that_kopf_has_left_open_are_no_error_at_the_end(caplog):
         async with block():
             yield
 
+    async def broken():
+        try:
+            yield
+        finally:
+            raise ValueError("of our own making")
+
     open_streams = []
 
     async def end():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(at_the_end)
-        open_streams.extend(stream() for _ in range(20))
+        open_streams.extend((*(stream() for _ in range(20)), broken()))
         for opened in open_streams:
             await anext(opened)
         loop.call_exception_handler({"message": "something else"})
 
     asyncio.run(end())
     errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert errors == ["something else"]
+    assert errors[0] == "something else"
+    assert ["broken" in error for error in errors[1:]] == [True]
 
 
 def test_without_an_api_server_to_talk_to_it_says_so(monkeypatch, caplog):

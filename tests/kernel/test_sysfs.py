@@ -109,3 +109,24 @@ def test_a_failing_write_is_never_lost(tmp_path):
     (tmp_path / "full").symlink_to(full)
     with pytest.raises(errors.Rejected, match="ENOSPC"):
         Sysfs(DirectoryFiles(tmp_path)).write("full", "x")
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 65_535, 65_536, 65_537, 200_000])
+def test_a_file_is_read_to_its_end(tmp_path, size_bytes):
+    content = bytes(n % 251 for n in range(size_bytes))
+    (tmp_path / "file").write_bytes(content)
+    assert DirectoryFiles(tmp_path).read("file") == content
+
+
+def test_a_short_file_is_read_once(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"on\n")
+    sizes = []
+    read = os.read
+
+    def counted(descriptor, size_bytes):
+        sizes.append(size_bytes)
+        return read(descriptor, size_bytes)
+
+    monkeypatch.setattr(os, "read", counted)
+    DirectoryFiles(tmp_path).read("file")
+    assert len(sizes) == 1

@@ -243,6 +243,25 @@ class TestFuse:
         (mount / KDAMONDS / "nr_kdamonds").write_text("1")
         assert not (mount / KDAMONDS / "2/state").exists()
 
+    def test_a_second_read_asks_again_for_numbered_directories_alone(self, mount, monkeypatch):
+        self.started(mount)
+        path = mount / KDAMONDS / "0/contexts/0/targets/0/pid_target"
+        path.read_bytes()
+        asked = []
+        parse = fuse.protocol.request
+
+        def request(data):
+            asked.append(parse(data))
+            return asked[-1]
+
+        monkeypatch.setattr(fuse.protocol, "request", request)
+        descriptor = os.open(path, os.O_RDONLY)
+        os.read(descriptor, 4096)
+        os.close(descriptor)
+        names = [fuse.protocol.name(one.body) for one in asked if one.opcode == fuse.Opcode.LOOKUP]
+        assert names == ["0", "0", "0"]
+        assert fuse.Opcode.GETATTR not in [one.opcode for one in asked]
+
     def test_a_read_only_tree_is_erofs_at_open(self, mount, ticker):
         ticker.shared.emulator.read_only = True
         with pytest.raises(OSError, match="Read-only"):
