@@ -1,8 +1,9 @@
 """damon-agent: puts the plan of its node into DAMON. One process per node.
 
-On SIGTERM and SIGINT it stops watching and reporting and leaves the kernel as it is: kdamonds go on
-reclaiming by the last marks, and the next start adopts them by the ownership record. To switch
-DAMON off, set the tuning's mode to Off, or delete it, while the agents run.
+On SIGTERM and SIGINT it lets every lane only watch, which keeps what is known of each page's age,
+and ends. The kdamonds go on; the next start adopts them by the ownership record and wakes those
+that are to reclaim. To switch DAMON off, set the tuning's mode to Off, or delete it, while the
+agents run.
 """
 
 import gc
@@ -17,15 +18,15 @@ from typing import Final
 
 from damon_agent import settings as setup
 from damon_agent.bell import Bell
-from damon_agent.clock import SystemClock, thread_spent_us
-from damon_agent.coldness import Coldness
+from damon_agent.clock import SystemClock
+from damon_agent.cold.coldness import Coldness
 from damon_agent.errors import AgentError, StartError
-from damon_agent.kernel.commands import ThreadCommands
-from damon_agent.kernel.driver import LanesDriver
-from damon_agent.kernel.errors import RealSysfs
-from damon_agent.kernel.record import RecordStore
+from damon_agent.kernel.lanes.driver import LanesDriver
+from damon_agent.kernel.ownership.record import StateDirectory
 from damon_agent.kernel.report import Driver
-from damon_agent.kernel.sysfs import DirectoryFiles, Files, Sysfs
+from damon_agent.kernel.tree.commands import ThreadCommands
+from damon_agent.kernel.tree.errors import RealSysfs
+from damon_agent.kernel.tree.sysfs import DirectoryFiles, Files, Sysfs
 from damon_agent.loop import Loop
 from damon_agent.node.exits import Exits
 from damon_agent.node.hierarchy import Hierarchy
@@ -119,7 +120,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             gc.freeze()
             _LOGGER.info("agent of node %s, driver %s", settings.node_name, settings.driver)
             loop.run()
-    _LOGGER.info("stopping; what is in the kernel stays there")
+    _LOGGER.info("stopped; the kdamonds only watch until an agent is back")
 
 
 def _check_namespace(procfs: Procfs, *, nested: bool) -> None:
@@ -149,16 +150,15 @@ def _driver(
 ) -> Driver:
     damon = Sysfs(roots.damon)
     module = Sysfs(roots.module)
-    store = RecordStore(settings.state_dir, procfs.boot_id())
+    state = StateDirectory(settings.state_dir, procfs.boot_id())
     if settings.driver == "lanes":
         return LanesDriver(
             damon,
             module,
             commands=commands,
-            store=store,
+            state=state,
             alive=exits.is_alive,
-            spent_us=thread_spent_us,
-            comm=procfs.comm,
+            spent_us=procfs.spent_us,
             stops_damon_stat=settings.disable_damon_stat,
         )
     # Late: almost no node needs its code.
@@ -168,8 +168,9 @@ def _driver(
         damon,
         module,
         commands=commands,
-        store=store,
+        state=state,
         alive=exits.is_alive,
+        spent_us=procfs.spent_us,
         comm=procfs.comm,
         host_pid_namespace=procfs.is_host_pid_namespace(),
         slots_per_class=settings.native_slots_per_class,

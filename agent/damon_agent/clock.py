@@ -29,11 +29,6 @@ class SystemClock:
         return time.time()
 
 
-def thread_spent_us() -> int:
-    """Return the CPU time of the calling thread in microseconds."""
-    return time.thread_time_ns() // 1000
-
-
 def rfc3339(wall_s: float) -> str:
     """Return a moment as Kubernetes writes it, in whole seconds of UTC."""
     return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -30,6 +30,8 @@ class MemoryReading:
     """SwapTotal."""
     zone_high_bytes: int
     """Sum of the zones' high watermarks; below it kswapd reclaims on its own."""
+    page_bytes: int
+    """Size of a page: 4 KiB on x86, 4 to 64 KiB on arm64."""
 
 
 @dataclass(frozen=True, slots=True)

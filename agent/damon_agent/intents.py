@@ -6,7 +6,7 @@ Durations and sizes stay as people write them up to here: this is the kernel's d
 from collections.abc import Collection
 from dataclasses import replace
 
-from damon_agent.brake import Limits
+from damon_agent.brake.brake import Limits
 from damon_agent.facts import MemoryReading, Process
 from damon_agent.kernel.intent import Intent, Member
 from damon_agent.node.resolver import Resolution
@@ -14,11 +14,21 @@ from damon_contract.quantities import microseconds, size_bytes
 from damon_contract.v1alpha1.node import DamonNodeSpec, PlannedPod
 
 
-def intent(spec: DamonNodeSpec, members: tuple[Member, ...], memory: MemoryReading) -> Intent:
-    """Return what a driver is to make true for this plan, these processes and this memory."""
+def intent(
+    spec: DamonNodeSpec,
+    members: tuple[Member, ...],
+    memory: MemoryReading,
+    *,
+    halted: bool = False,
+) -> Intent:
+    """Return what a driver is to make true for this plan, these processes and this memory.
+
+    `halted`: the agent is about to end, so that every lane is only to watch.
+    """
     settings = spec.settings
     quota = settings.reclaim.quota
     return Intent(
+        plan=spec.hash,
         mode=spec.mode,
         protect_from=settings.protect_from,
         eager_up_to=settings.eager_up_to,
@@ -39,6 +49,8 @@ def intent(spec: DamonNodeSpec, members: tuple[Member, ...], memory: MemoryReadi
         reserved_bytes=spec.reserved_bytes,
         members=members,
         memory=memory,
+        max_plan_age_us=microseconds(settings.safety.max_plan_age),
+        halted=halted,
     )
 
 
@@ -58,7 +70,7 @@ def members(pods: tuple[PlannedPod, ...], resolution: Resolution) -> tuple[Membe
     return tuple(Member(process, pod.uid, pod.priority) for process, pod in owners.items())
 
 
-def limits(spec: DamonNodeSpec) -> Limits | None:
+def limits(spec: DamonNodeSpec, page_bytes: int) -> Limits | None:
     """Return what the brake goes by; None where no pod is to be spared."""
     brake = spec.settings.brake
     if spec.mode != "Enforce" or not brake.enabled:
@@ -68,6 +80,7 @@ def limits(spec: DamonNodeSpec) -> Limits | None:
         refaults_permille=brake.refaults_permille,
         spare_us=microseconds(brake.spare_for),
         spare_at_most_us=microseconds(brake.spare_for_at_most),
+        page_bytes=page_bytes,
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from damon_agent import intents, status
 from damon_agent.bell import Bell
+from damon_agent.brake.sparing import Sparing
 from damon_agent.clock import Clock, rfc3339
-from damon_agent.coldness import Coldness
+from damon_agent.cold.coldness import Coldness
 from damon_agent.errors import AgentError
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
@@ -19,7 +20,6 @@ from damon_agent.node.exits import Exits
 from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.resolver import Resolution, Resolver
 from damon_agent.plans.plan import Latest, Plan
-from damon_agent.sparing import Sparing
 from damon_contract import quantities
 from damon_contract.v1alpha1.node import DamonNodeStatus, NodeReason
 from damon_contract.v1alpha1.tuning import Safety
@@ -33,6 +33,8 @@ _LEAST_GAP_US: Final = 20_000
 """Between two ticks, whoever rings."""
 _STOP_US: Final = 100_000
 """How long a stop may go unnoticed during a pause."""
+_HALT_US: Final = 15_000_000
+"""How long lanes are asked to only watch when the agent ends; the pod is killed after 30 s."""
 _FIRST_RETRY_US: Final = 1_000_000
 _LONGEST_RETRY_US: Final = 30_000_000
 _NOTHING: Final = Resolution(processes={}, unswappable=frozenset())
@@ -87,7 +89,7 @@ class Loop:
         self._bell = bell
         self._release = release
         self._looks = Looks()
-        self._sparing = Sparing(clock)
+        self._sparing = Sparing(clock, memory.page_bytes)
         self._coldness = coldness
         self._resolution = _NOTHING
         self._members: tuple[Member, ...] = ()
@@ -102,7 +104,7 @@ class Loop:
         self._stopping = False
 
     def run(self) -> None:
-        """Tick until `stop`; what is in the kernel stays there."""
+        """Tick until `stop`; then let every lane only watch, and leave the kernel like that."""
         while not self._stopping:
             started_us = self._clock.now_us()
             next_us = self.guarded_tick()
@@ -112,6 +114,21 @@ class Loop:
             _LOGGER.debug("tick took %d us", ended_us - started_us)
             self._bell.wait(next_us - ended_us)
             self._sleep_until(max(started_us + _LEAST_GAP_US, self._not_before_us))
+        self._halt()
+
+    def _halt(self) -> None:
+        """Take from every scheme the leave to reclaim: nobody is going to look after it.
+
+        Ages are kept, and the next agent wakes who is to be awake. A page-out under way may keep a
+        lane from hearing of it; then what remains is for the kernel's watermarks to stop.
+        """
+        deadline_us = self._clock.now_us() + _HALT_US
+        while (now_us := self._clock.now_us()) < deadline_us:
+            next_us = self.guarded_tick()
+            if self._intent is None or self._report is None or not self._report.reclaims:
+                return
+            self._bell.wait(min(next_us, deadline_us) - now_us)
+        _LOGGER.warning("not every lane could be told to stop reclaiming within the time there is")
 
     def _sleep_until(self, moment_us: int) -> None:
         """Let no ring shorten a pause, but `stop`."""
@@ -162,7 +179,8 @@ class Loop:
         self._sparing.look(in_force.spec if in_force else None, self._resolution, now_us)
         if in_force is not None:
             members = intents.spare(self._members, self._sparing.spared.keys())
-            self._intent = intents.intent(in_force.spec, members, self._memory.read(now_us))
+            memory = self._memory.read(now_us)
+            self._intent = intents.intent(in_force.spec, members, memory, halted=self._stopping)
         self._report = self._driver.step(self._intent, now_us)
         self._coldness.look(
             in_force.spec if in_force else None, self._resolution, self._members, self._report

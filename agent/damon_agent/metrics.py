@@ -24,8 +24,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import CollectorRegistry
 
 from damon_agent.errors import StartError
-from damon_agent.kernel.commands import Keyword, Outcome
 from damon_agent.kernel.ladder import permille
+from damon_agent.kernel.tree.commands import Keyword, Outcome
 from damon_agent.loop import Ticks
 from damon_agent.plans.plan import Latest
 from damon_contract.quantities import microseconds

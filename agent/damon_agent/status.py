@@ -8,9 +8,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final, Literal
 
-from damon_agent.kernel import ladder
 from damon_agent.kernel.intent import Intent
-from damon_agent.kernel.report import Fault, LaneReport, Report
+from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
@@ -83,7 +82,7 @@ def build(
         ),
         kernel=report
         and Kernel(release=release, driver=report.driver_name, features=report.features),
-        memory=_memory(seen.intent),
+        memory=_memory(seen.intent, report),
         lanes=tuple(_lane(lane, seen) for lane in report.lanes) if report else (),
         pods=_pods(plan, seen) if plan else (),
         targets=sum(lane.targets for lane in report.lanes) if report else 0,
@@ -163,7 +162,7 @@ def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Cond
         if fault.reason is not NodeReason.NO_SWAP:
             return _verdict(kind, "False", fault.reason, fault.message)
     plan = seen.latest.plan
-    if seen.report is None or not (seen.report.settled or _in_force(plan, previous)):
+    if seen.report is None or not (seen.report.applied or _in_force(plan, previous)):
         return _verdict(kind, "False", NodeReason.APPLYING, "the plan is being written")
     if plan is None:
         return _verdict(kind, "False", NodeReason.NO_PLAN, "there is no plan for this node")
@@ -234,34 +233,23 @@ def _verdict(
     return Verdict(type=kind.value, status=status, reason=reason.value, message=message)
 
 
-def _memory(intent: Intent | None) -> Memory | None:
-    if intent is None:
+def _memory(intent: Intent | None, report: Report | None) -> Memory | None:
+    if intent is None or report is None or report.ladder is None:
         return None
     return Memory(
         capacity_bytes=intent.memory.capacity_bytes,
         available_bytes=intent.memory.available_bytes,
         swap_total_bytes=intent.memory.swap_total_bytes,
-        floor_permille=ladder.floor(intent),
-        ceiling_permille=ladder.clamp(intent.ceiling_permille),
+        floor_permille=report.ladder.floor_permille,
+        ceiling_permille=report.ladder.ceiling_permille,
     )
 
 
-def _lane(lane: LaneReport, seen: Observation) -> Lane:
+def _lane(lane: Lane, seen: Observation) -> Lane:
+    """Return a lane with the cold memory of its pods, as far as it is known."""
     placed = seen.report.placed if seen.report else {}
     cold = [size for uid, size in seen.cold_bytes.items() if placed.get(uid) == lane.kdamond]
-    return Lane(
-        kdamond=lane.kdamond,
-        priorities=lane.priorities,
-        role=lane.role,
-        mark_permille=lane.mark_permille,
-        pods=lane.pods,
-        targets=lane.targets,
-        state=lane.state,
-        active=lane.active,
-        tried_bytes=lane.tried_bytes,
-        applied_bytes=lane.applied_bytes,
-        cold_bytes=sum(cold) if cold else None,
-    )
+    return lane.model_copy(update={"cold_bytes": sum(cold) if cold else None})
 
 
 def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:

@@ -3,7 +3,7 @@
 import pytest
 
 from damon_agent.facts import Process
-from damon_agent.kernel.record import Record, RecordStore
+from damon_agent.kernel.ownership.record import Record, RecordStore
 from damon_agent.kernel.slots import Slots
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Identity

@@ -2,9 +2,9 @@
 
 import threading
 
-from damon_agent.kernel.commands import InlineCommands, Keyword, Outcome, ThreadCommands
-from damon_agent.kernel.errors import Busy, Rejected
-from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.kernel.tree.commands import InlineCommands, Keyword, Outcome, ThreadCommands
+from damon_agent.kernel.tree.errors import Busy, Rejected
+from damon_agent.kernel.tree.sysfs import Sysfs
 from damon_mock.damon import (
     Emulator,
     Fault,

@@ -94,7 +94,7 @@ def test_what_can_not_be_given_back_is_said_until_it_is(node):
     node.emulator.faults.add(Fault(ENABLED, Fails(errno.EROFS), times=None))
     report = node.settle(None, until=blames(NodeReason.DAMON_STAT_OFF))
     assert "EROFS" in report.faults[0].message
-    assert not report.settled
+    assert not report.at_rest
     node.emulator.faults.clear()
     node.settle(None)
     assert given_back(node)

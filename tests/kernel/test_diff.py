@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from damon_agent.facts import Process
 from damon_agent.kernel import tree
-from damon_agent.kernel.diff import diff, is_count
-from damon_agent.kernel.features import PROBED, Features
+from damon_agent.kernel.tree.diff import diff, is_count
+from damon_agent.kernel.tree.features import PROBED, Features
 from damon_agent.kernel.slots import Slot, Slots
 
 names = [feature for feature, _, _ in PROBED]

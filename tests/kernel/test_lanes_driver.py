@@ -104,7 +104,7 @@ def test_lanes_do_not_take_each_others_slow_commands_for_a_fault(node):
     node.settle(node.intent(members, **slow))
     grown = node.intent([*members, *((node.spawn(), p) for _, p in members)], **slow)
     seen = set()
-    node.settle(grown, until=lambda report: seen.update(report.faults) or report.settled)
+    node.settle(grown, until=lambda report: seen.update(report.faults) or report.at_rest)
     assert seen == set()
 
 
@@ -130,7 +130,7 @@ def test_the_counters_come_from_the_kernel_now_and_then(node):
     node.settle(intent)
     report = node.keep_running(intent, 95_000_000)
     assert report.lanes[0].tried_bytes > 0
-    assert report.settled
+    assert report.at_rest
     assert 1 <= len(node.writes("update_schemes_stats")) <= 4
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from damon_agent.kernel.commands import Keyword
+from damon_agent.kernel.tree.commands import Keyword
 
 SAMPLE_US = 220_000
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
-from damon_agent.kernel.features import Features
+from damon_agent.kernel.tree.features import Features
 from damon_agent.kernel.tree import ANYTHING, PAGE_BYTES, Scheme, quota_kept
 from damon_mock.damon import Usage
 

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from damon_agent.facts import Process
 from damon_agent.kernel import record
-from damon_agent.kernel.errors import AlreadyRunning, StateUnwritable
-from damon_agent.kernel.record import Record, RecordStore
+from damon_agent.kernel.tree.errors import AlreadyRunning, StateUnwritable
+from damon_agent.kernel.ownership.record import Record, RecordStore
 from damon_agent.kernel.slots import Slot, Slots
 
 processes = st.builds(Process, st.integers(3, 99), st.integers(1, 99))

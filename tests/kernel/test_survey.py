@@ -241,7 +241,7 @@ def test_while_the_kernel_is_asked_the_agent_sleeps_and_other_lanes_wait(node_of
     node.settle(intent, until=lambda _: bool(node.writes(WALK)), limit_us=200 * S)
     report = node.step(intent)
     assert not node.commands.waiting[-1].done
-    assert report.settled
+    assert report.at_rest
     assert report.next_step_us - node.emulator.now_us >= 400_000
 
 

@@ -125,7 +125,7 @@ def test_a_short_storm_of_ebusy_is_no_fault(node, intent):
         Fault("*", Fails(errno.EBUSY), times=30),
         Fault("*/state", Fails(errno.EBUSY), operation="read", times=30),
     )
-    node.settle(intent, until=lambda report: report.settled or bool(report.faults))
+    node.settle(intent, until=lambda report: report.at_rest or bool(report.faults))
     assert node.settle(intent, check=node.check).faults == ()
 
 
@@ -178,9 +178,9 @@ def test_a_kdamond_that_ends_with_its_last_process_is_no_fault(node):
     seen = []
     node.keep_running(node.intent([(a, 30)]), 3_000_000)
     report = node.settle(
-        node.intent([(b, 30)]), until=lambda report: seen.append(report.faults) or report.settled
+        node.intent([(b, 30)]), until=lambda report: seen.append(report.faults) or report.at_rest
     )
-    assert report.settled
+    assert report.at_rest
     assert set(seen) == {()}
     assert node.targeted() == {b}
 

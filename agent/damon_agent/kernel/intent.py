@@ -25,6 +25,8 @@ class Member:
 class Intent:
     """A plan in the kernel's units; the fields mean what those of DamonTuning mean."""
 
+    plan: str
+    """Hash of the plan: what was applied of one says nothing about another."""
     mode: Literal["Observe", "Enforce", "Off"]
     protect_from: int
     eager_up_to: int
@@ -47,5 +49,9 @@ class Intent:
     reserved_bytes: int
     """Node capacity minus allocatable memory."""
     members: tuple[Member, ...]
-    """The processes, each once, in the order of the plan."""
+    """The processes in the order of the plan. Each once: drivers rely on it."""
     memory: MemoryReading
+    max_plan_age_us: int
+    """How long a scheme may go on without the agent, where the kernel can count that."""
+    halted: bool = False
+    """Whether every lane is only to watch, because the agent is about to end. Ages are kept."""

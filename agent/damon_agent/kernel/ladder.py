@@ -1,16 +1,14 @@
 """From which share of available memory on each priority gives up cold memory. Pure, integers only.
 
 Marks are per mille of the node's capacity. A lane works while less than its mark is available, so
-the lower the priority, the higher the mark, the earlier it works (docs/adr/0002). The kernel's only
-metric is free memory (damos_wmark_metric_value() in mm/damon/core.c), which page cache uses up on
-every healthy node; `shift` turns a mark of available memory into one of free memory.
+the lower the priority, the higher the mark, the earlier it works (docs/adr/0002). What a mark is
+compared with, and by whom, is in `availability`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from damon_agent.facts import MemoryReading
 from damon_agent.kernel.intent import Intent
 from damon_contract.priorities import HIGHEST, LOWEST, reclaim_rank
 
@@ -18,9 +16,6 @@ Role = Literal["Protected", "Ladder", "Eager"]
 
 FULL: Final = 1000
 """All of the capacity, in per mille."""
-
-ANCHOR_TOLERANCE_PERMILLE: Final = 8
-"""A shift that has moved by no more than this is left where it is: each move costs a commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +80,12 @@ def floor(intent: Intent) -> int:
     return min(clamp(-permille(-kept_bytes, intent.memory.capacity_bytes)), ceiling)
 
 
-def shift(memory: MemoryReading, metric: Literal["AvailableMemory", "FreeMemory"]) -> int:
-    """Return available minus free memory, in per mille: what a mark is lowered by for the kernel.
+def lets_work(free_permille: int, watermark_permille: int) -> bool:
+    """Say whether the kernel lets a scheme with this watermark work.
 
-    Negative where the kernel counts less as available than is free (its reserves).
+    damos_wmark_wait_us() in mm/damon/core.c deactivates it above `high`.
     """
-    if metric == "FreeMemory":
-        return 0
-    return permille(memory.available_bytes - memory.free_bytes, memory.capacity_bytes)
-
-
-def anchored(current: int | None, measured: int) -> int:
-    """Return the shift to use: the current one unless it is more than the tolerance off."""
-    if current is not None and abs(measured - current) <= ANCHOR_TOLERANCE_PERMILLE:
-        return current
-    return measured
-
-
-def kernel_mark(mark_permille: int, shift_permille: int) -> int:
-    """Return the watermark to write, in 0..1000 of free memory. At 0 the lane sleeps."""
-    return clamp(mark_permille - shift_permille)
-
-
-def sleeps(memory: MemoryReading, kernel_mark_permille: int) -> bool:
-    """Say whether the kernel lets a lane with this watermark sleep: so much memory is free."""
-    return permille(memory.free_bytes, memory.capacity_bytes) > kernel_mark_permille
+    return free_permille <= watermark_permille
 
 
 def permille(part: int, whole: int) -> int:

@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from damon_agent.facts import Process
 from damon_agent.kernel.intent import Intent
-from damon_agent.kernel.ladder import Role
-from damon_agent.kernel.survey import Survey
-from damon_contract.v1alpha1.node import NodeReason
+from damon_agent.kernel.ladder import Ladder
+from damon_contract.v1alpha1.node import Lane, NodeReason
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at a lane has found."""
+
+    taken_us: int
+    hot_bytes: Mapping[Process, int] | None
+    """Address space in use, by process; None: it can't be told whose the regions are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +28,7 @@ class Fault:
     """For people: what is the case, and what to do if it is not ours to mend."""
 
 
-class Withheld(Exception):  # noqa: N818 - says what is the case
+class Blocked(Exception):  # noqa: N818 - says what is the case
     """DAMON is not to be had, for a reason that a report carries."""
 
     def __init__(self, reason: NodeReason, message: str) -> None:
@@ -28,37 +37,26 @@ class Withheld(Exception):  # noqa: N818 - says what is the case
 
 
 @dataclass(frozen=True, slots=True)
-class LaneReport:
-    """One lane in use; the fields mean those of damon_contract.v1alpha1.node.Lane."""
-
-    kdamond: int
-    priorities: tuple[int, ...]
-    role: Role
-    mark_permille: int | None
-    """Of available memory; `kernel_mark_permille` is what the kernel compares free memory with."""
-    kernel_mark_permille: int | None
-    pods: int
-    targets: int
-    state: Literal["on", "off"]
-    active: bool
-    tried_bytes: int
-    applied_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What came of one step."""
 
     driver_name: Literal["lanes", "native"]
     features: tuple[str, ...]
-    lanes: tuple[LaneReport, ...]
-    """Least important first."""
-    placed: Mapping[str, int]
+    lanes: tuple[Lane, ...] = ()
+    """Least important first; cold bytes are not a driver's business."""
+    ladder: Ladder | None = None
+    """The rungs of this node; None without a plan."""
+    placed: Mapping[str, int] = field(default_factory=dict)
     """pod_uid -> kdamond, of pods with at least one process that the kernel has taken."""
-    faults: tuple[Fault, ...]
-    settled: bool
-    """Whether everything wanted is in the kernel."""
-    next_step_us: int
+    faults: tuple[Fault, ...] = ()
+    applied: bool = False
+    """Whether the kernel has taken this plan since it came; what changes later on a node, such as
+    a process or the memory, is followed and does not make it untrue."""
+    at_rest: bool = False
+    """Whether everything wanted at this moment is in the kernel."""
+    reclaims: bool = False
+    """Whether some scheme may reclaim now, if the agent does nothing more."""
+    next_step_us: int = 0
     """When the next step is due at the latest, on the clock of `now_us`."""
     surveys: Mapping[int, Survey] = field(default_factory=dict)
     """By kdamond: where its processes are in use; absent until it is known."""

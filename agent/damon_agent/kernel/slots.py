@@ -7,6 +7,7 @@ changes hands is cleared by a dummy region in the same commit. What must survive
 `Slots`, and goes into the ownership record before the first write it covers.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -48,11 +49,9 @@ class Slots:
         return tuple(slot.process for slot in self.slots if slot.process is not None)
 
     @cached_property
-    def arriving(self) -> bool:
-        """Whether some process is in a slot that no commit has given it yet."""
-        return not self.committed and any(
-            slot.process is not None and not slot.settled for slot in self.slots
-        )
+    def is_to_settle(self) -> bool:
+        """Whether the kernel has taken a change whose dummy regions still stand in sysfs."""
+        return self.committed and not all(slot.settled for slot in self.slots)
 
     @cached_property
     def carried(self) -> frozenset[Process]:
@@ -70,13 +69,13 @@ def place(current: Slots, wanted: Sequence[Process], alive: Callable[[Process], 
     living = tuple(dict.fromkeys(process for process in wanted if alive(process)))
     stays = frozenset(living)
     held = frozenset(current.occupants)
-    arriving = [process for process in living if process not in held]
+    arriving = deque(process for process in living if process not in held)
     placed: list[Slot] = []
     for slot in current.slots:
         if slot.process is not None and slot.process not in stays:
             placed.append(Slot(None, settled=False))
         elif slot.process is None and slot.settled and arriving:
-            placed.append(Slot(arriving.pop(0), settled=False))
+            placed.append(Slot(arriving.popleft(), settled=False))
         else:
             placed.append(slot)
     placed.extend(Slot(process, settled=False) for process in arriving)
@@ -108,7 +107,7 @@ def settle(current: Slots) -> Slots:
     return replace(current, slots=tuple(replace(slot, settled=True) for slot in current.slots))
 
 
-def doubt(current: Slots, changed: Collection[str]) -> Slots:
+def unsettle(current: Slots, changed: Collection[str]) -> Slots:
     """Return the list with every slot unsettled whose files (paths as in tree) somebody changed."""
     targets = [path.split("/targets/")[1] for path in changed if "/targets/" in path]
     if not targets:

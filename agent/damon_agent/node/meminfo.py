@@ -18,6 +18,11 @@ class MemoryMeter:
         self._zone_high_bytes = 0
         self._next_zones_us: int | None = None
 
+    @property
+    def page_bytes(self) -> int:
+        """Size of a page of this kernel."""
+        return self._procfs.page_bytes
+
     def read(self, now_us: int) -> MemoryReading:
         """Return the memory now; raise UnreadableError or MalformedError."""
         if self._next_zones_us is None or now_us >= self._next_zones_us:

@@ -18,6 +18,9 @@ _READ_BYTES: Final = 65536
 _STATE_FIELD: Final = 0
 _START_FIELD: Final = 19
 """Fields 3 (state) and 22 (start time) of stat, counted behind the closing parenthesis."""
+_USER_FIELD: Final = 11
+_SYSTEM_FIELD: Final = 12
+"""Fields 14 and 15: clock ticks of CPU time, in user mode and in the kernel."""
 _DEAD_STATES: Final = (b"Z", b"X", b"x")
 """A zombie has no memory left: DAMON has nothing to watch in it."""
 
@@ -27,7 +30,8 @@ class Procfs:
 
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root)
-        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self.page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._ticks_per_s = os.sysconf("SC_CLK_TCK")
 
     def boot_id(self) -> str:
         """Return the random id of this boot."""
@@ -72,6 +76,20 @@ class Procfs:
                 f"{self._root}/{pid}/stat", text.decode(errors="replace")
             ) from error
 
+    def spent_us(self, pid: int) -> int | None:
+        """Return the CPU time that a process or kernel thread has used; None: it has vanished."""
+        text = self._read(f"{pid}/stat")
+        if text is None:
+            return None
+        fields = text[text.rfind(b")") + 1 :].split(None, _START_FIELD + 1)
+        try:
+            ticks = int(fields[_USER_FIELD]) + int(fields[_SYSTEM_FIELD])
+        except (IndexError, ValueError) as error:
+            raise MalformedError(
+                f"{self._root}/{pid}/stat", text.decode(errors="replace")
+            ) from error
+        return ticks * 1_000_000 // self._ticks_per_s
+
     def resident_bytes(self, pid: int) -> int | None:
         """Return the resident memory of a process, shared pages included; None: it has vanished.
 
@@ -81,7 +99,7 @@ class Procfs:
         if text is None:
             return None
         try:
-            return int(text.split()[1]) * self._page_bytes
+            return int(text.split()[1]) * self.page_bytes
         except (IndexError, ValueError) as error:
             raise MalformedError(
                 f"{self._root}/{pid}/statm", text.decode(errors="replace")
@@ -105,6 +123,7 @@ class Procfs:
             available_bytes=kib["MemAvailable"] * _KIB,
             swap_total_bytes=kib["SwapTotal"] * _KIB,
             zone_high_bytes=zone_high_bytes,
+            page_bytes=self.page_bytes,
         )
 
     def zone_high_bytes(self) -> int:
@@ -118,7 +137,7 @@ class Procfs:
             for fields in map(bytes.split, self._must_read("zoneinfo").splitlines())
             if len(fields) == 2 and fields[0] == b"high" and fields[1].isdigit()
         )
-        return pages * self._page_bytes
+        return pages * self.page_bytes
 
     def _meminfo(self) -> dict[str, int]:
         kib: dict[str, int] = {}

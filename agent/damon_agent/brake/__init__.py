@@ -1,0 +1,1 @@
+"""The brake: pods that reclaim hurts are spared for a while."""

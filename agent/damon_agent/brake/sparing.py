@@ -1,0 +1,61 @@
+"""The brake at work: when pods are looked at, and what the status says of those spared.
+
+What is remembered lives in this process: after a restart nobody is spared, and whoever still hurts
+is within a few looks.
+"""
+
+from typing import TYPE_CHECKING
+
+from damon_agent import intents
+from damon_agent.brake import brake
+from damon_agent.brake.brake import Brake
+from damon_agent.clock import Clock, rfc3339
+from damon_agent.node import pods
+from damon_agent.node.resolver import Resolution
+from damon_contract.v1alpha1.node import DamonNodeSpec, Spared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Sparing:
+    """Owns the brake of one node; `look` is called at every tick."""
+
+    def __init__(self, clock: Clock, page_bytes: int) -> None:
+        self._clock = clock
+        self._page_bytes = page_bytes
+        self._brake = Brake()
+        self._next_us = 0
+        self.spared: Mapping[str, Spared] = {}
+        """By uid: pods that are not to be reclaimed now."""
+        self.unseen: int | None = None
+        """Pods that can't be seen, of those that have processes; None: there is no brake now."""
+
+    def look(self, spec: DamonNodeSpec | None, resolution: Resolution, now_us: int) -> None:
+        """Bring the spared pods up to date if it is time to; raise UnreadableError."""
+        limits = None if spec is None else intents.limits(spec, self._page_bytes)
+        if spec is None or limits is None:
+            self._brake, self._next_us = Brake(), now_us
+            self.spared, self.unseen = {}, None
+            return
+        # A little early is better than a tick of its own.
+        if now_us < self._next_us - brake.LOOK_US // 8:
+            return
+        self._next_us = now_us + brake.LOOK_US
+        readings = pods.read(intents.homes(spec, resolution, intents.unprotected(spec)))
+        before, self._brake = self._brake, brake.press(self._brake, readings, now_us, limits)
+        self.spared = {
+            uid: self.spared[uid]
+            if before.spared.get(uid) == spared
+            else Spared(until=self._wall(spared.until_us - now_us), cause=spared.cause)
+            for uid, spared in self._brake.spared.items()
+        }
+        running = {
+            pod.uid
+            for pod in spec.pods
+            if any(container.id in resolution.processes for container in pod.containers)
+        }
+        self.unseen = sum(uid in running and seen is None for uid, seen in readings.items())
+
+    def _wall(self, ahead_us: int) -> str:
+        return rfc3339(self._clock.wall_s() + ahead_us / 1_000_000)

@@ -1,0 +1,1 @@
+"""How much memory of each pod is cold."""

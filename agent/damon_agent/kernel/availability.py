@@ -1,0 +1,60 @@
+"""What the last two looks at the node's memory have found, and so which lanes are awake. Pure.
+
+The kernel can compare a watermark with free memory only, and page cache uses that up on every
+healthy node. So a lane reclaims only while the agent keeps it awake: while less than its mark was
+available at one of the last two looks (docs/adr/0016). Two, so that a lane whose own work lifts
+the node above its mark is not told to stop and to start at every look. While it is awake the
+kernel's watermark stops it between two looks.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from damon_agent.facts import MemoryReading
+from damon_agent.kernel.intent import Intent
+from damon_agent.kernel.ladder import clamp, permille
+
+SHIFT_TOLERANCE_PERMILLE: Final = 8
+"""A shift that has moved by no more than this is left where it is: each move costs a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """What marks are compared with, in per mille of the capacity."""
+
+    permille: int = 1000
+    """At the last look."""
+    before_permille: int = 1000
+    """At the look before that."""
+    shift_permille: int = 0
+    """Available less free memory: what a mark is lowered by for the kernel. Negative where the
+    kernel counts less as available than is free (its reserves)."""
+    looked_us: int | None = None
+    """When the last look was; None: there was none."""
+
+    def looked(self, intent: Intent, now_us: int) -> "Availability":
+        """Return what is known after a look, or self while the last one is fresh enough."""
+        first = self.looked_us is None
+        if self.looked_us is not None and now_us - self.looked_us < intent.interval_us:
+            return self
+        found, shift = _compared(intent.memory, intent.metric)
+        if shift and abs(shift - self.shift_permille) <= SHIFT_TOLERANCE_PERMILLE:
+            shift = self.shift_permille
+        return Availability(found, found if first else self.permille, shift, now_us)
+
+    def wakes(self, mark_permille: int) -> bool:
+        """Say whether a lane with this mark is to reclaim; a higher mark wakes no later."""
+        return min(self.permille, self.before_permille) < mark_permille
+
+    def kernel_mark(self, mark_permille: int) -> int:
+        """Return the watermark for a lane that is awake, in 0..1000 of free memory."""
+        return clamp(mark_permille - self.shift_permille)
+
+
+def _compared(memory: MemoryReading, metric: str) -> tuple[int, int]:
+    """Return the share that marks are compared with, and by how much free memory is less."""
+    free = permille(memory.free_bytes, memory.capacity_bytes)
+    if metric == "FreeMemory":
+        return free, 0
+    available = permille(memory.available_bytes, memory.capacity_bytes)
+    return available, available - free

@@ -1,0 +1,84 @@
+"""What the lanes of a node look like from outside. Pure: nothing is asked, nothing is changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from damon_agent.kernel.availability import Availability
+from damon_agent.kernel.intent import Intent, Member
+from damon_agent.kernel.ladder import lets_work, permille
+from damon_agent.kernel.lanes.assignment import Assignment
+from damon_agent.kernel.lanes.bands import Band
+from damon_agent.kernel.lanes.lane import Lane
+from damon_agent.kernel.report import Report, Survey
+from damon_agent.kernel.tree.features import Features
+from damon_contract.v1alpha1 import node
+
+LONGEST_US: Final = 5_000_000
+"""How soon to look again at the latest."""
+
+
+def report(
+    lanes: Sequence[Lane],
+    intent: Intent,
+    assignment: Assignment,
+    memory: Availability,
+    features: Features,
+    now_us: int,
+) -> Report:
+    """Return the report, but for what it says of the plan as a whole."""
+    told = [
+        _lane(lanes[kdamond], band, assignment.members[kdamond], intent, memory)
+        for kdamond, band in assignment.bands.items()
+    ]
+    latest_us = now_us + min(LONGEST_US, intent.interval_us)
+    return Report(
+        driver_name="lanes",
+        features=tuple(sorted(features.names)),
+        lanes=tuple(sorted(told, key=lambda lane: lane.priorities)),
+        ladder=assignment.ladder,
+        placed=_placed(lanes, assignment.members),
+        surveys=_surveys(lanes, assignment.bands),
+        faults=tuple(lane.trouble.fault for lane in lanes if lane.trouble.fault is not None),
+        reclaims=any(lane.may_reclaim for lane in lanes),
+        next_step_us=min([latest_us, *(lane.next_us for lane in lanes)]),
+    )
+
+
+def _lane(
+    lane: Lane, band: Band, members: Sequence[Member], intent: Intent, memory: Availability
+) -> node.Lane:
+    mark = band.mark_permille
+    free = permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
+    works = band.role == "Eager" or (
+        mark is not None and memory.wakes(mark) and lets_work(free, memory.kernel_mark(mark))
+    )
+    return node.Lane(
+        kdamond=lane.kernel.index,
+        priorities=band.priorities,
+        role=band.role,
+        mark_permille=mark,
+        pods=len({member.pod_uid for member in members}),
+        targets=len(lane.slots.occupants),
+        state="on" if lane.is_on else "off",
+        active=lane.is_on and works and not intent.halted,
+        tried_bytes=lane.figures.tried_bytes,
+        applied_bytes=lane.figures.applied_bytes,
+    )
+
+
+def _placed(lanes: Sequence[Lane], members: Mapping[int, Sequence[Member]]) -> dict[str, int]:
+    placed: dict[str, int] = {}
+    for kdamond, belonging in members.items():
+        lane = lanes[kdamond]
+        if lane.is_on and lane.slots.committed:
+            held = set(lane.slots.occupants)
+            placed.update({m.pod_uid: kdamond for m in belonging if m.process in held})
+    return placed
+
+
+def _surveys(lanes: Sequence[Lane], bands: Mapping[int, Band]) -> dict[int, Survey]:
+    return {
+        kdamond: survey
+        for kdamond in bands
+        if (survey := lanes[kdamond].figures.survey) is not None
+    }

@@ -1,0 +1,61 @@
+"""What is wrong with a lane, and how long to leave it alone for that."""
+
+from typing import Final
+
+from damon_agent.kernel.guard import LOCKED_US
+from damon_agent.kernel.report import Fault
+from damon_agent.kernel.tree.backoff import Backoff
+from damon_agent.kernel.tree.errors import Busy
+from damon_contract.v1alpha1.node import NodeReason
+
+STABLE_US: Final = 60_000_000
+"""A kdamond that has run for so long starts with the shortest delay when it stops again."""
+
+
+class Trouble:
+    """The fault of one lane. EBUSY is tried again in milliseconds, everything else in seconds."""
+
+    def __init__(self, kdamond: int) -> None:
+        self.fault: Fault | None = None
+        self._kdamond = kdamond
+        self._busy = Backoff(5_000, 50_000)
+        self._failed = Backoff(1_000_000, 60_000_000)
+
+    @property
+    def busy_until_us(self) -> int:
+        """Nothing at all before this."""
+        return self._busy.until_us
+
+    @property
+    def retry_us(self) -> int:
+        """Neither a start nor a commit before this."""
+        return self._failed.until_us
+
+    def is_locked(self, error: Busy, now_us: int) -> None:
+        """Note an EBUSY; say so once it lasts longer than any command should."""
+        self._busy.lengthen(now_us)
+        if now_us - self._busy.since_us > LOCKED_US:
+            self.say(
+                NodeReason.SYSFS_LOCKED,
+                f"{error}; something else keeps DAMON's sysfs locked, or uses DAMON exclusively",
+            )
+
+    def is_open(self) -> None:
+        """Note that nothing was locked."""
+        self._busy.clear()
+
+    def fail(self, reason: NodeReason, message: str, now_us: int) -> None:
+        """Note a failure that is worth a pause."""
+        self.say(reason, message)
+        self._failed.lengthen(now_us)
+
+    def say(self, reason: NodeReason, message: str) -> None:
+        """Tell what is the case."""
+        self.fault = Fault(reason, f"kdamond {self._kdamond}: {message}")
+
+    def overcome(self, running_us: int) -> None:
+        """Note that the kernel has taken everything; `running_us`: for so long the kdamond runs."""
+        self.fault = None
+        self._failed.release()
+        if running_us > STABLE_US:
+            self._failed.clear()

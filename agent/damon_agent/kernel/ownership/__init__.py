@@ -1,0 +1,1 @@
+"""Which kdamonds are ours: the record of them, taking them, and giving them back."""

@@ -1,0 +1,187 @@
+"""Making DAMON's kdamonds ours, knowing that they are, and giving them back.
+
+sysfs has no owner: writing nr_kdamonds destroys whatever stopped kdamonds others had set up. So
+nothing is taken unless there was nothing, and the record says so before the write. What is ours
+carries a mark besides (damon_agent.kernel.tree.mark), because a record can be lost and
+a number of kdamonds can be somebody else's by chance.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from damon_agent.kernel.ownership.record import Record, StateDirectory
+from damon_agent.kernel.report import Blocked
+from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.tree.errors import AlreadyRunning, KernelError, Missing
+from damon_agent.kernel.tree.mark import is_marked
+from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path, state_path
+from damon_contract.v1alpha1.node import NodeReason
+
+NR_KDAMONDS: Final = "admin/kdamonds/nr_kdamonds"
+
+
+class Ownership:
+    """The kdamonds of this node, from the first write to the last."""
+
+    def __init__(
+        self, damon: Sysfs, state: StateDirectory, *, kdamonds: int, native: bool = False
+    ) -> None:
+        """`kdamonds`: how many to allocate; `native`: for the driver that needs the whole boot."""
+        self._damon = damon
+        self._state = state
+        self._wanted = kdamonds
+        self._native = native
+        self._epoch = 0
+        self._allocated = 0
+        self._has_marked = False
+        self._record: Record | None = None
+
+    @property
+    def record(self) -> Record | None:
+        """The record, while kdamonds are ours, or were until somebody removed them."""
+        return self._record
+
+    @property
+    def allocated(self) -> bool:
+        """Whether the kdamonds of the record were there at the last look."""
+        return self._allocated > 0
+
+    @property
+    def epoch(self) -> int:
+        """Counts how often kdamonds became ours: whoever remembers more compares it."""
+        return self._epoch
+
+    def adopt(self, *, idle: bool = True) -> Record | None:
+        """Return the record if the kdamonds that are there are ours; None: nothing is known of any.
+
+        `idle`: nothing of ours is known to run, so kdamonds of the same number may be others'.
+        Raise Blocked if others' are there, or ours are another driver's; raise a KernelError or
+        StateUnwritable as well.
+        """
+        self._lock()
+        found = self._count()
+        known = self._record
+        record = self._state.load() if known is None else known
+        if record is not None and record.native is not self._native and found:
+            raise Blocked(
+                NodeReason.NATIVE_SPENT if record.native else NodeReason.NATIVE_REFUSED,
+                "another driver has used DAMON since the machine started: start the agent with "
+                f"--driver={'native' if record.native else 'lanes'} and mode Off, then reboot",
+            )
+        if found and (known is None or idle):
+            record = self._recognised(found, record)
+        if record is None or (found and found != len(record.kdamonds)):
+            self._record = None
+            if not found:
+                return None
+            raise _foreign(found)
+        self._allocated = found
+        if known is None and found:
+            self._epoch += 1
+        self._record = record
+        return record
+
+    def take(self, *, idle: bool = True) -> Record:
+        """Adopt what is ours, or allocate; the errors are those of `adopt`."""
+        record = self.adopt(idle=idle)
+        if record is not None and self.allocated:
+            return record
+        new = Record(
+            boot_id=self._state.boot_id,
+            native=self._native,
+            kdamonds=(Slots(),) * self._wanted,
+            stopped_damon_stat=record is not None and record.stopped_damon_stat,
+        )
+        self._state.save(new)
+        try:
+            self._damon.write(NR_KDAMONDS, str(self._wanted))
+        except KernelError:
+            # Or it would speak for whoever allocates as many.
+            self._record = None
+            if not new.stopped_damon_stat:
+                self._state.forget()
+            raise
+        self._record, self._allocated, self._has_marked = new, self._wanted, False
+        self._epoch += 1
+        return new
+
+    def note(self, kdamond: int, slots: Slots) -> None:
+        """Record the list of a kdamond, before the writes it covers.
+
+        Raise Blocked if the kdamonds are not ours any more; raise StateUnwritable.
+        """
+        record = self._record
+        if record is None:
+            raise Blocked(NodeReason.DAMON_BUSY, "the kdamonds are not ours any more")
+        kdamonds = (*record.kdamonds[:kdamond], slots, *record.kdamonds[kdamond + 1 :])
+        self.keep(replace(record, kdamonds=kdamonds))
+
+    def keep(self, record: Record) -> None:
+        """Replace the record, before the writes it covers; raise StateUnwritable."""
+        if record != self._record:
+            self._state.save(record)
+            self._record = record
+
+    def give_back(self) -> None:
+        """Free the kdamonds and forget it all; every kdamond must be off.
+
+        Raise a KernelError or StateUnwritable; then it is to be asked again.
+        """
+        record = self._record
+        if record is not None and self._count() == len(record.kdamonds):
+            self._damon.write(NR_KDAMONDS, "0")
+        self._record = None
+        self._state.forget()
+
+    def _recognised(self, found: int, record: Record | None) -> Record | None:
+        """Return the record of kdamonds that carry our mark, a new one if it was lost.
+
+        At least one has it from the moment that we look what this kernel offers, and each that
+        runs. None: they do not, so they are somebody else's.
+        """
+        running = [k for k in range(found) if self._damon.read(state_path(k)) == "on"]
+        marked = [k for k in range(found) if is_marked(self._damon, k)]
+        if record is not None and len(record.kdamonds) == found:
+            # Or stopped between the first write and the mark: nothing is set up, and nothing runs.
+            bare = not running and not any(self._has_context(k) for k in range(found))
+            is_ours = bool(marked) or (bare and not self._has_marked)
+            self._has_marked = self._has_marked or bool(marked)
+            return record if is_ours else None
+        if not marked or not set(running) <= set(marked):
+            return None
+        lost = Record(self._state.boot_id, (Slots(),) * found, native=self._native)
+        self._state.save(lost)
+        return lost
+
+    def _has_context(self, kdamond: int) -> bool:
+        return self._damon.read(f"{kdamond_path(kdamond)}/contexts/nr_contexts") != "0"
+
+    def _lock(self) -> None:
+        try:
+            self._state.lock()
+        except AlreadyRunning as error:
+            raise Blocked(NodeReason.DAMON_BUSY, str(error)) from error
+
+    def _count(self) -> int:
+        try:
+            text = self._damon.read(NR_KDAMONDS)
+        except Missing as error:
+            raise Blocked(
+                NodeReason.NO_DAMON,
+                f"there is no {NR_KDAMONDS}: the kernel has no DAMON sysfs interface "
+                "(CONFIG_DAMON_SYSFS), or it is not mounted where the agent looks",
+            ) from error
+        return int(text)
+
+
+class Foreign(Blocked):
+    """The kdamonds that are there are certainly not ours."""
+
+
+def _foreign(found: int) -> Foreign:
+    return Foreign(
+        NodeReason.DAMON_BUSY,
+        f"{NR_KDAMONDS} is {found}, and this agent did not write it: somebody else uses DAMON; "
+        "nothing is touched until it reads 0. If they are left over and nobody's, end them: write "
+        "off to the state of each, then 0 to nr_kdamonds",
+    )
