@@ -169,14 +169,13 @@ class EmulatedNode:
             self.sleep_until(report.next_step_us)
 
     def keep_running(
-        self, intent: Intent | None, us: int, *, check: Callable[[], None] = lambda: None
+        self, intent: Intent | None, us: int, *, check: Callable[[], None] | None = None
     ) -> Report:
         """Step as the loop would, for so long, with memory looked at anew each time."""
         end_us = self.emulator.now_us + us
         while True:
             report = self.step(intent and self.seen(intent))
-            self.check()
-            check()
+            (check or self.check)()
             if self.emulator.now_us >= end_us:
                 return report
             self.sleep_until(min(report.next_step_us, end_us))

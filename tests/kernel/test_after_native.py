@@ -49,8 +49,8 @@ def test_the_kdamond_there_is_is_used_with_every_priority_at_zero(node):
     process, protected = armed(node), node.spawn()
     node.restart()
     intent = node.intent([(process, 10), (node.spawn(), 50), (protected, 90)])
-    node.settle(intent, check=node.check)
-    node.keep_running(intent, 60_000_000, check=node.check)
+    node.settle(intent)
+    node.keep_running(intent, 60_000_000)
     assert node.targeted() == {member.process for member in intent.members}
     assert node.read("nr_kdamonds") == "1"
     kdamonds = [r for r in node.writes() if r.path.endswith("nr_kdamonds")]
@@ -69,11 +69,11 @@ def test_off_leaves_the_kdamond_and_the_word_that_it_was_armed(node):
     process = armed(node)
     node.restart()
     node.settle(node.intent([(process, 10)]))
-    node.settle(None, check=node.check)
+    node.settle(None)
     assert node.kernel_targets() == {}
     assert node.read("nr_kdamonds") == "1"
     assert RecordStore(node.state_dir, node.boot_id).load().armed
-    node.settle(node.intent([(process, 10)]), check=node.check)
+    node.settle(node.intent([(process, 10)]))
     assert node.targeted() == {process}
 
 
@@ -105,7 +105,7 @@ def test_another_drivers_kdamonds_are_exchanged_where_nothing_was_armed(node_of)
     RecordStore(node.state_dir, node.boot_id).save(Record(node.boot_id, "native", 0, 1, (Slots(),)))
     node.restart()
     process = node.spawn()
-    node.settle(node.intent([(process, 10)]), check=node.check)
+    node.settle(node.intent([(process, 10)]))
     assert node.read("nr_kdamonds") == "8"
     assert node.targeted() == {process}
 
@@ -116,6 +116,6 @@ def test_a_release_that_was_begun_is_finished_before_the_next_plan(node_of):
     node.settle(intent)
     node.restart()
     node.step(None)
-    node.settle(intent, check=node.check)
+    node.settle(intent)
     assert len(node.targeted()) == 2
     assert isinstance(node.emulator.kdamonds[0].context.targets[0].process, Identity)

@@ -2,7 +2,7 @@
 
 import threading
 
-from damon_agent.kernel.tree.commands import InlineCommands, Keyword, Outcome, ThreadCommands
+from damon_agent.kernel.tree.commands import Keyword, Outcome, ThreadCommands
 from damon_agent.kernel.tree.errors import Busy, Rejected
 from damon_agent.kernel.tree.sysfs import Sysfs
 from damon_mock.damon import (
@@ -36,15 +36,13 @@ class Gate:
 
 def test_a_command_on_a_thread_is_started_now_and_done_later():
     gate, woken = Gate(), threading.Event()
-    command = ThreadCommands(Sysfs(gate), woken.set).start(3, Keyword.COMMIT, 1000)
+    command = ThreadCommands(Sysfs(gate), woken.set).start(3, Keyword.COMMIT)
     assert not command.done
-    assert not command.overdue(999)
     assert command.overdue(1000)
     gate.opened.set()
     assert woken.wait(PATIENCE_S)
     assert command.done
     assert command.error is None
-    assert not command.overdue(2000)
 
 
 def running(emulator: Emulator, files: VirtualFiles) -> None:
@@ -68,8 +66,8 @@ def test_off_from_another_thread_frees_a_hung_commit():
     emulator.faults.add(Fault("*/state", Hangs(), value="commit"))
     ended = threading.Semaphore(0)
     commands = ThreadCommands(Sysfs(files), ended.release)
-    hung = commands.start(0, Keyword.COMMIT, 0)
-    free = commands.start(0, Keyword.OFF, 0)
+    hung = commands.start(0, Keyword.COMMIT)
+    free = commands.start(0, Keyword.OFF)
     for _ in range(2):
         assert ended.acquire(timeout=PATIENCE_S)
     assert free.done
@@ -79,18 +77,22 @@ def test_off_from_another_thread_frees_a_hung_commit():
 
 def test_a_refused_command_carries_its_error():
     emulator = Emulator("7.2", SimulatedProcesses())
-    files = VirtualFiles(emulator, "damon")
+    files = VirtualFiles(SharedEmulator(emulator), "damon")
     running(emulator, files)
-    commands = InlineCommands(Sysfs(files))
-    assert isinstance(commands.start(0, Keyword.ON, 0).error, Busy)
-    assert commands.start(0, Keyword.OFF, 0).error is None
-    assert isinstance(commands.start(0, Keyword.COMMIT, 0).error, Rejected)
+    ended = threading.Semaphore(0)
+    commands = ThreadCommands(Sysfs(files), ended.release)
+    errors = []
+    for keyword in (Keyword.ON, Keyword.OFF, Keyword.COMMIT):
+        command = commands.start(0, keyword)
+        assert ended.acquire(timeout=PATIENCE_S)
+        errors.append(command.error)
+    assert [type(error) for error in errors] == [Busy, type(None), Rejected]
 
 
 def test_commands_are_counted_while_they_last_and_by_what_became_of_them():
     gate, ended = Gate(), threading.Semaphore(0)
     commands = ThreadCommands(Sysfs(gate), ended.release)
-    commands.start(3, Keyword.COMMIT, 0)
+    commands.start(3, Keyword.COMMIT)
     assert (commands.under_way, commands.outcomes) == (1, {})
     gate.opened.set()
     assert ended.acquire(timeout=PATIENCE_S)
@@ -101,7 +103,7 @@ def test_commands_are_counted_while_they_last_and_by_what_became_of_them():
     running(emulator, files)
     commands = ThreadCommands(Sysfs(files), ended.release)
     for keyword in (Keyword.ON, Keyword.OFF, Keyword.OFF):
-        commands.start(0, keyword, 0)
+        commands.start(0, keyword)
         assert ended.acquire(timeout=PATIENCE_S)
     assert commands.under_way == 0
     assert commands.outcomes == {

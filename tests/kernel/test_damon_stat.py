@@ -36,7 +36,7 @@ def given_back(node):
 
 def test_it_is_off_while_there_is_a_plan_and_on_afterwards(node):
     intent = node.intent([(node.spawn(), 30)])
-    report = node.settle(intent, check=node.check)
+    report = node.settle(intent)
     assert report.faults == ()
     assert not is_on(node)
     node.keep_running(intent, 60_000_000)
@@ -122,7 +122,7 @@ def test_another_exclusive_user_that_came_meanwhile_is_left_in_peace(node):
 
 def test_one_that_can_not_be_stopped_yet_is_tried_again(node):
     node.emulator.faults.add(Fault(ENABLED, Fails(errno.EBUSY), times=3))
-    node.settle(node.intent([(node.spawn(), 30)]), check=node.check)
+    node.settle(node.intent([(node.spawn(), 30)]))
     assert not is_on(node)
 
 
@@ -148,7 +148,7 @@ def test_killed_at_any_write_the_next_agent_takes_and_gives_back_all(node_of, wh
             assert nth > 2
             return
         if not released:
-            node.settle(intent, check=node.check)
+            node.settle(intent)
             assert not is_on(node)
         node.settle(None)
         assert given_back(node), f"killed {when} write {nth}"

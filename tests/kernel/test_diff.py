@@ -2,10 +2,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
-from damon_agent.kernel import tree
+from damon_agent.kernel.slots import Slot, Slots
+from damon_agent.kernel.tree import context as tree
 from damon_agent.kernel.tree.diff import diff, is_count
 from damon_agent.kernel.tree.features import PROBED, Features
-from damon_agent.kernel.slots import Slot, Slots
 
 names = [feature for feature, _, _ in PROBED]
 slot_lists = st.lists(
@@ -21,7 +21,7 @@ schemes = st.lists(
     st.builds(
         tree.Scheme,
         action=st.sampled_from(["stat", "pageout"]),
-        pattern=st.just(tree.cold(24_000_000, 2_000_000)),
+        pattern=st.just(tree.cold(24_000_000, 2_000_000, 4096)),
         watermarks=st.none() | st.builds(tree.Watermarks, st.just(5_000_000), st.integers(0, 9)),
         only_target=st.none() | st.integers(0, 2),
     ),
@@ -35,6 +35,7 @@ contexts = st.builds(
     update_us=st.just(2_000_000),
     targets=slot_lists.map(lambda listed: tree.targets(Slots(tuple(listed)))),
     schemes=schemes.map(tuple),
+    page_bytes=st.just(4096),
 )
 
 
@@ -55,7 +56,7 @@ def test_the_writes_lead_to_what_is_desired_and_then_there_are_none(before, afte
     start = tree.render(before, features)
     desired = tree.render(after, features)
     end = applied(start, diff(start, desired))
-    fresh = {"nr_": "0", "obsolete_target": "N", "target_priority": "0"}
+    fresh = {"nr_": "0", "obsolete_target": "N", "target_priority": "0", "max_nr_snapshots": "0"}
     for path, value in desired.items():
         name = path.rpartition("/")[2]
         default = fresh["nr_"] if is_count(path) else fresh.get(name)

@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from damon_agent import intents
 from damon_agent.facts import MemoryReading
-from damon_agent.kernel import ladder, lanes
+from damon_agent.kernel import ladder
+from damon_agent.kernel.availability import Availability
+from damon_agent.kernel.lanes import bands as lanes
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_contract.v1alpha1.tuning import Settings
 
 GIB = 2**30
-MEMORY = MemoryReading(16 * GIB, 1 * GIB, 8 * GIB, 4 * GIB, 100 * 2**20)
+MEMORY = MemoryReading(16 * GIB, 1 * GIB, 8 * GIB, 4 * GIB, 100 * 2**20, 4096)
 SPEC = DamonNodeSpec(
     tuning="test",
     mode="Enforce",
@@ -38,7 +40,7 @@ def any_intent(draw):
         ceiling_permille=draw(st.integers(0, 1000)),
         scaling=draw(st.sampled_from(["Relative", "Absolute"])),
         reserved_bytes=draw(st.integers(0, 2**45)),
-        memory=MemoryReading(capacity, free, available, 0, draw(st.integers(0, 2**40))),
+        memory=MemoryReading(capacity, free, available, 0, draw(st.integers(0, 2**40)), 4096),
     )
 
 
@@ -67,14 +69,14 @@ def test_what_the_kernel_is_told_is_in_its_range_and_in_order_whatever_memory_th
     intent, priorities
 ):
     rungs = ladder.build(intent, priorities)
-    moved = ladder.shift(intent.memory, intent.metric)
+    memory = Availability().looked(intent, 0)
     told = [
-        ladder.kernel_mark(rungs.mark(priority), moved)
+        (memory.wakes(rungs.mark(priority)), memory.kernel_mark(rungs.mark(priority)))
         for priority in sorted(priorities)
         if rungs.role(priority) != "Protected"
     ]
-    assert all(0 <= mark <= 1000 for mark in told)
-    assert told == sorted(told, reverse=True)
+    assert all(0 <= mark <= 1000 for _, mark in told)
+    assert told == sorted(told, reverse=True), "who is less important is awake no later"
 
 
 @given(intent=any_intent(), priority=st.integers(1, 100))
@@ -109,28 +111,6 @@ def test_the_automatic_floor_lies_above_what_kernel_and_kubelet_keep():
     kept = MEMORY.zone_high_bytes + INTENT.reserved_bytes
     assert ladder.floor(INTENT) * MEMORY.capacity_bytes >= kept * 1000
     assert ladder.floor(replace(INTENT, ceiling_permille=10)) == 10
-
-
-@pytest.mark.parametrize(
-    ("available", "free", "works"), [(599, 30, True), (601, 30, False), (100, 99, True)]
-)
-def test_the_shift_makes_free_memory_speak_of_available_memory(available, free, works):
-    memory = MemoryReading(1000, free, available, 0, 0)
-    told = ladder.kernel_mark(600, ladder.shift(memory, "AvailableMemory"))
-    assert (free < told) is works
-
-
-def test_free_memory_is_not_shifted():
-    assert ladder.shift(MEMORY, "FreeMemory") == 0
-
-
-@pytest.mark.parametrize(
-    ("current", "measured", "used"), [(None, 40, 40), (40, 48, 40), (40, 49, 49), (40, 31, 31)]
-)
-def test_marks_are_anchored_again_only_when_they_moved_by_more_than_8_permille(
-    current, measured, used
-):
-    assert ladder.anchored(current, measured) == used
 
 
 @given(intent=any_intent(), priorities=priority_sets, most=st.integers(1, 8))
@@ -188,9 +168,9 @@ def test_protected_ones_share_first_then_eager_ones_then_the_closest_neighbours(
 )
 def test_each_band_gets_a_kdamond_of_its_own_and_keeps_it(priorities, previous):
     result = lanes.bands(priorities, ladder.build(INTENT, priorities), 8)
-    assigned = lanes.assign(result, previous, 8)
+    assigned = lanes.choose_kdamonds(result, previous, 8)
     assert len(assigned) == len(result)
     assert set(assigned) <= set(range(8))
     carried = {kdamond: dict.fromkeys(band.priorities, 1) for kdamond, band in assigned.items()}
-    assert lanes.assign(result, carried, 8) == assigned
-    assert lanes.assign(tuple(reversed(result)), carried, 8) == assigned
+    assert lanes.choose_kdamonds(result, carried, 8) == assigned
+    assert lanes.choose_kdamonds(tuple(reversed(result)), carried, 8) == assigned

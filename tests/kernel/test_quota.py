@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
+from damon_agent.kernel.tree.context import ANYTHING, Context, Scheme, quota_kept
 from damon_agent.kernel.tree.features import Features
-from damon_agent.kernel.tree import ANYTHING, PAGE_BYTES, Scheme, quota_kept
 from damon_mock.damon import Usage
 
 MIB = 1 << 20
+PAGE_BYTES = 4096
 COLD_BYTES = 256 * MIB
 QUOTA = {"quota_bytes": 60 * MIB, "quota_window_us": 60_000_000}
 
@@ -67,7 +68,9 @@ def test_shares_of_a_window_never_add_up_to_more_than_the_quota(
 ):
     aggregation_us = int(sample_us * samples)
     scheme = Scheme("pageout", ANYTHING, quota_bytes=quota_bytes, quota_window_ms=window_ms)
-    share, window = quota_kept(scheme, sample_us, aggregation_us, Features())
+    share, window = quota_kept(
+        scheme, Context(sample_us, aggregation_us, 0, (), (), PAGE_BYTES), Features()
+    )
     if window_ms * 1000 <= aggregation_us:
         assert (share, window) == (quota_bytes, window_ms)
         return

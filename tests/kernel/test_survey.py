@@ -9,17 +9,14 @@ from hypothesis import strategies as st
 
 from damon_agent.facts import Process
 from damon_agent.kernel import slots as slot_rules
-from damon_agent.kernel.slots import Slot, Slots
-from damon_agent.kernel.survey import (
+from damon_agent.kernel.lanes.survey import MOST_REGIONS, Stretch, attribute, stretches
+from damon_agent.kernel.lanes.survey_schedule import (
     APART_US,
     LONGEST_US,
-    MOST_REGIONS,
     REGION_US,
-    Pace,
-    Stretch,
-    attribute,
-    stretches,
+    SurveySchedule,
 )
+from damon_agent.kernel.slots import Slot, Slots
 from damon_mock.damon import MIB, Fails, Fault, Usage
 
 S = 1_000_000
@@ -97,39 +94,39 @@ def test_a_region_is_cold_without_access_for_long_enough(nr_accesses, age, hot):
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, MOST_REGIONS), st.integers(0, 600))))
 def test_surveys_stay_apart_and_cost_a_bounded_share(asked):
-    pace, now_us, began, read = Pace(), 0, [], 0
+    schedule, now_us, began, read = SurveySchedule(), 0, [], 0
     for kdamond, regions, later_s in asked:
-        now_us = max(now_us + later_s * S, pace.due_us(kdamond))
+        now_us = max(now_us + later_s * S, schedule.due_us(kdamond))
         began.append(now_us)
-        pace.began(kdamond, now_us)
-        pace.read(kdamond, regions, now_us)
+        schedule.began(kdamond, now_us)
+        schedule.read(kdamond, regions, now_us)
         read += regions
     assert all(b - a >= APART_US for a, b in itertools.pairwise(began))
     if began:
-        pace.began(0, max(now_us, pace.due_us(0)))
-        assert max(now_us, pace.due_us(0)) >= read * REGION_US
+        schedule.began(0, max(now_us, schedule.due_us(0)))
+        assert max(now_us, schedule.due_us(0)) >= read * REGION_US
 
 
 def test_no_lane_is_passed_over():
-    pace, now_us, taken = Pace(), 0, []
+    schedule, now_us, taken = SurveySchedule(), 0, []
     for kdamond in range(8):
-        pace.enter(kdamond, 0)
+        schedule.enter(kdamond, 0)
     while len(taken) < 32:
-        due = [kdamond for kdamond in range(8) if pace.due_us(kdamond) <= now_us]
+        due = [kdamond for kdamond in range(8) if schedule.due_us(kdamond) <= now_us]
         if due:
             taken.append(due[0])
-            pace.began(due[0], now_us)
-            pace.read(due[0], 100, now_us)
+            schedule.began(due[0], now_us)
+            schedule.read(due[0], 100, now_us)
         now_us += S
     assert {kdamond: taken.count(kdamond) for kdamond in range(8)} == dict.fromkeys(range(8), 4)
 
 
 def test_changes_put_surveys_off_but_not_for_ever():
-    pace, now_us = Pace(), 0
-    pace.began(0, now_us)
-    while pace.due_us(1) > now_us:
+    schedule, now_us = SurveySchedule(), 0
+    schedule.began(0, now_us)
+    while schedule.due_us(1) > now_us:
         now_us += S
-        pace.disturbed(now_us)
+        schedule.disturbed(now_us)
         assert now_us <= LONGEST_US + APART_US
     assert now_us >= LONGEST_US
 
@@ -252,7 +249,7 @@ def test_a_change_that_comes_meanwhile_is_not_said_to_be_applied(node_of):
     node.settle(intent, until=lambda _: bool(node.writes(WALK)), limit_us=200 * S)
     changed = replace(intent, ceiling_permille=500)
     assert not node.commands.waiting[-1].done
-    assert not node.step(changed).settled
+    assert not node.step(changed).at_rest
     node.settle(changed)
     marks = {
         scheme.wanted.watermarks.high

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from damon_agent.kernel import errors
+from damon_agent.kernel.tree import errors
 from damon_agent.kernel.tree.sysfs import DirectoryFiles, Sysfs, filesystem
 
 MOUNTS = (

@@ -6,13 +6,13 @@ Time is the emulator's: a test never sleeps.
 from pathlib import Path
 
 import pytest
+from emulated_node import WaitingCommands
 
 from damon_agent.bell import Bell
-from damon_agent.coldness import Coldness
-from damon_agent.kernel.commands import InlineCommands
-from damon_agent.kernel.driver import LanesDriver
-from damon_agent.kernel.record import RecordStore
-from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.cold.coldness import Coldness
+from damon_agent.kernel.lanes.driver import LanesDriver
+from damon_agent.kernel.ownership.record import StateDirectory
+from damon_agent.kernel.tree.sysfs import Sysfs
 from damon_agent.loop import Loop
 from damon_agent.node.exits import Exits
 from damon_agent.node.hierarchy import Hierarchy
@@ -92,8 +92,8 @@ class Machine:
         procfs = Procfs(self.proc)
         exits = Exits(procfs.is_alive)
         bell = Bell([exits.fileno()])
-        store = RecordStore(self.root / "state", procfs.boot_id())
-        self._closing = [exits.close, bell.close, store.unlock]
+        state = StateDirectory(self.root / "state", procfs.boot_id())
+        self._closing = [exits.close, bell.close, state.unlock]
         files = VirtualFiles(self.emulator)
         damon = Sysfs(files.under("damon"))
         self.loop = Loop(
@@ -105,10 +105,10 @@ class Machine:
             driver=LanesDriver(
                 damon,
                 Sysfs(files.under("module")),
-                commands=InlineCommands(damon),
-                store=store,
+                commands=WaitingCommands(self.emulator),
+                state=state,
                 alive=exits.is_alive,
-                spent_us=lambda: 0,
+                spent_us=lambda _pid: 0,
             ),
             clock=Clock(self.emulator),
             bell=bell,

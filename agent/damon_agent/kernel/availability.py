@@ -38,7 +38,7 @@ class Availability:
         if self.looked_us is not None and now_us - self.looked_us < intent.interval_us:
             return self
         found, shift = _compared(intent.memory, intent.metric)
-        if shift and abs(shift - self.shift_permille) <= SHIFT_TOLERANCE_PERMILLE:
+        if not first and shift and abs(shift - self.shift_permille) <= SHIFT_TOLERANCE_PERMILLE:
             shift = self.shift_permille
         return Availability(found, found if first else self.permille, shift, now_us)
 

@@ -32,7 +32,7 @@ from damon_agent.kernel.report import Report
 from damon_agent.kernel.tree.commands import Commands
 from damon_agent.kernel.tree.features import Features, probe
 from damon_agent.kernel.tree.kdamond import Kdamond, Spent
-from damon_agent.kernel.tree.sysfs import Sysfs, state_path
+from damon_agent.kernel.tree.sysfs import Sysfs
 
 IDLE_US: Final = 5_000_000
 """How soon to look again when there is nothing to do."""
@@ -120,7 +120,7 @@ class LanesDriver:
             stop_damon_stat(self._module, lambda: self._ownership.keep(noted))
         if not self._lanes or self._epoch != self._ownership.epoch:
             self._lanes = ()
-            self._features = probe(self._damon, len(record.kdamonds), self._is_off)
+            self._features = probe(self._damon, len(record.kdamonds))
             self._build(record)
 
     def _build(self, record: Record) -> None:
@@ -142,9 +142,6 @@ class LanesDriver:
             alive=self._alive,
             note=self._ownership.note,
         )
-
-    def _is_off(self, kdamond: int) -> bool:
-        return self._damon.read(state_path(kdamond)) == "off"
 
     def _release(self, now_us: int) -> bool:
         """Switch everything off and give it back; return whether nothing of ours is left.
@@ -186,8 +183,9 @@ class LanesDriver:
             asked = self._wanted(lane, assignment, intent)
             self._step_lane(lane, asked, now_us)
             is_whole = asked is None or asked.is_whole
-            at_rest = at_rest and is_whole and lane.at_rest
-            applied = applied and (lane.is_idle if asked is None else self._has(lane, asked))
+            at_rest = at_rest and is_whole and lane.rests_as(asked)
+            has = lane.is_idle if asked is None else lane.applied_plan == asked.plan
+            applied = applied and has
         is_held = any(lane.kernel.holds_kernel for lane in self._lanes)
         report = reporting.report(
             self._lanes, intent, assignment, self._memory, self._features, now_us
@@ -200,10 +198,6 @@ class LanesDriver:
             at_rest=at_rest,
             next_step_us=now_us if moved and not at_rest else report.next_step_us,
         )
-
-    @staticmethod
-    def _has(lane: Lane, asked: Wanted) -> bool:
-        return lane.applied_plan == asked.plan
 
     def _step_lane(self, lane: Lane, asked: Wanted | None, now_us: int) -> None:
         is_free = not any(other.kernel.holds_kernel for other in self._lanes if other is not lane)

@@ -51,7 +51,6 @@ class Lane:
         self.figures = figures
         self.trouble = Trouble(kernel.index)
         self.is_on = False
-        self.at_rest = False
         self.applied_plan: str | None = None
         """Hash of the plan that the kernel has taken last, with everybody in it."""
         self.next_us = 0
@@ -59,6 +58,8 @@ class Lane:
         self._alive = alive
         self._note = note
         self._change: Change | None = None
+        self._rests = False
+        self._asked: Wanted | None = None
         self._ran = False
         self._patience_us = GRACE_US
         self._started_us = 0
@@ -69,6 +70,10 @@ class Lane:
     def is_idle(self) -> bool:
         """Whether nothing of ours is in the kernel here, nor on its way there."""
         return not self.kernel.is_waiting and not self.is_on and not self.slots.slots
+
+    def rests_as(self, wanted: Wanted | None) -> bool:
+        """Say whether just this is in the kernel; a question for figures does not change that."""
+        return self._rests and self._asked == wanted
 
     @property
     def may_reclaim(self) -> bool:
@@ -81,7 +86,6 @@ class Lane:
 
         `kernel_is_free`: whether no other lane's command is under way.
         """
-        self.at_rest = False
         try:
             self._take_answer(now_us)
             if not self.kernel.is_waiting and now_us < self.trouble.busy_until_us:
@@ -90,6 +94,8 @@ class Lane:
             seen = self._look(wanted, now_us)
             move = moves.next_move(replace(seen, kernel_is_free=kernel_is_free), now_us)
             self.next_us = move.until_us
+            if not seen.under_way:
+                self._rests, self._asked = moves.rests(seen, move), wanted
             self._carry_out(move.action, wanted, now_us)
         except Busy as error:
             self.trouble.is_locked(error, now_us)
@@ -186,7 +192,6 @@ class Lane:
         self._send(Keyword.COMMIT, now_us)
 
     def _rest(self, wanted: Wanted | None, now_us: int) -> None:
-        self.at_rest = True
         self.trouble.overcome(now_us - self._started_us)
         if wanted is not None and wanted.is_whole:
             self.applied_plan = wanted.plan
@@ -281,6 +286,7 @@ class Lane:
         self._keep(Slots())
 
     def _fail(self, reason: NodeReason, message: str, now_us: int) -> None:
+        self._rests = False
         self.kernel.files.forget()
         self.trouble.fail(reason, message, now_us)
         self.next_us = self.trouble.retry_us

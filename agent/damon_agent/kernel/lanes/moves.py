@@ -124,6 +124,13 @@ def next_move(seen: Seen, now_us: int) -> Move:
     )
 
 
+def rests(seen: Seen, move: Move) -> bool:
+    """Say whether everything wanted is in the kernel when this move is made."""
+    if move.action in {Action.ASK_COUNTERS, Action.ASK_REGIONS}:
+        return not seen.is_missing
+    return move.action in {Action.REST, Action.FORGET}
+
+
 def _off(seen: Seen, now_us: int) -> Move:
     if not seen.is_wanted:
         return Move(Action.FORGET, NEVER_US)

@@ -13,7 +13,8 @@ from damon_agent.kernel.ownership.record import Record, StateDirectory
 from damon_agent.kernel.report import Blocked
 from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.tree.errors import AlreadyRunning, KernelError, Missing
-from damon_agent.kernel.tree.mark import is_marked
+from damon_agent.kernel.tree.features import COUNTS
+from damon_agent.kernel.tree.mark import is_marked, mark
 from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path, state_path
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -33,7 +34,6 @@ class Ownership:
         self._native = native
         self._epoch = 0
         self._allocated = 0
-        self._has_marked = False
         self._record: Record | None = None
 
     @property
@@ -84,13 +84,20 @@ class Ownership:
     def take(self, *, idle: bool = True) -> Record:
         """Adopt what is ours, or allocate; the errors are those of `adopt`."""
         record = self.adopt(idle=idle)
-        if record is not None and self.allocated:
-            return record
+        if record is None or not self.allocated:
+            record = self._allocate(record)
+        if not record.is_marked:
+            self._mark()
+            record = replace(record, is_marked=True)
+            self.keep(record)
+        return record
+
+    def _allocate(self, known: Record | None) -> Record:
         new = Record(
             boot_id=self._state.boot_id,
             native=self._native,
             kdamonds=(Slots(),) * self._wanted,
-            stopped_damon_stat=record is not None and record.stopped_damon_stat,
+            stopped_damon_stat=known is not None and known.stopped_damon_stat,
         )
         self._state.save(new)
         try:
@@ -101,9 +108,18 @@ class Ownership:
             if not new.stopped_damon_stat:
                 self._state.forget()
             raise
-        self._record, self._allocated, self._has_marked = new, self._wanted, False
+        self._record, self._allocated = new, self._wanted
         self._epoch += 1
         return new
+
+    def _mark(self) -> None:
+        """Put the mark into every kdamond, and with it all that shows what this kernel offers."""
+        for kdamond in range(self._allocated):
+            for count in COUNTS:
+                path = f"{kdamond_path(kdamond)}/{count}"
+                if self._damon.read(path) == "0":
+                    self._damon.write(path, "1")
+            mark(self._damon, kdamond)
 
     def note(self, kdamond: int, slots: Slots) -> None:
         """Record the list of a kdamond, before the writes it covers.
@@ -136,25 +152,23 @@ class Ownership:
     def _recognised(self, found: int, record: Record | None) -> Record | None:
         """Return the record of kdamonds that carry our mark, a new one if it was lost.
 
-        At least one has it from the moment that we look what this kernel offers, and each that
-        runs. None: they do not, so they are somebody else's.
+        None: they do not carry it, so they are somebody else's.
         """
-        running = [k for k in range(found) if self._damon.read(state_path(k)) == "on"]
-        marked = [k for k in range(found) if is_marked(self._damon, k)]
-        if record is not None and len(record.kdamonds) == found:
-            # Or stopped between the first write and the mark: nothing is set up, and nothing runs.
-            bare = not running and not any(self._has_context(k) for k in range(found))
-            is_ours = bool(marked) or (bare and not self._has_marked)
-            self._has_marked = self._has_marked or bool(marked)
-            return record if is_ours else None
-        if not marked or not set(running) <= set(marked):
+        is_whole = record is not None and len(record.kdamonds) == found
+        if record is not None and is_whole and not (record.is_marked and _is_committed(record)):
+            return record  # a change was cut off: the mark may have been about to be written
+        marked = {k for k in range(found) if is_marked(self._damon, k)}
+        if not marked:
             return None
-        lost = Record(self._state.boot_id, (Slots(),) * found, native=self._native)
+        if is_whole:
+            return record
+        if any(self._damon.read(state_path(k)) == "on" for k in range(found) if k not in marked):
+            return None
+        lost = Record(
+            self._state.boot_id, (Slots(),) * found, is_marked=True, native=self._native
+        )
         self._state.save(lost)
         return lost
-
-    def _has_context(self, kdamond: int) -> bool:
-        return self._damon.read(f"{kdamond_path(kdamond)}/contexts/nr_contexts") != "0"
 
     def _lock(self) -> None:
         try:
@@ -172,6 +186,10 @@ class Ownership:
                 "(CONFIG_DAMON_SYSFS), or it is not mounted where the agent looks",
             ) from error
         return int(text)
+
+
+def _is_committed(record: Record) -> bool:
+    return all(held.committed for held in record.kdamonds)
 
 
 class Foreign(Blocked):

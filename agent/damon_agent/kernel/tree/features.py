@@ -1,7 +1,8 @@
 """What this kernel's DAMON offers, found by looking at its files; versions are never asked.
 
-Most files show only once there is a context, a target and a scheme, so `probe` creates them in a
-stopped kdamond. Which file came with which release is noted where it is used.
+Most files show only once there is a context, a target and a scheme: taking the kdamonds creates
+them in the first one (damon_agent.kernel.ownership). Which file came with which release is noted
+where it is used.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from damon_agent.kernel.report import Blocked
-from damon_agent.kernel.tree.mark import mark
 from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -41,7 +41,7 @@ COUNTS: Final = (
     f"{CONTEXT}/targets/nr_targets",
     f"{CONTEXT}/schemes/nr_schemes",
 )
-"""What must be at least 1 before everything shows, in this order."""
+"""What must be at least 1 before everything shows, in this order of writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +96,12 @@ def parse(listing: Callable[[str], tuple[str, ...]]) -> Features:
     )
 
 
-def probe(damon: Sysfs, kdamonds: int, is_off: Callable[[int], bool]) -> Features:
-    """Return the features, creating a context, a target and a scheme in a stopped kdamond to look.
+def probe(damon: Sysfs, kdamonds: int) -> Features:
+    """Return the features, as the first kdamond that has a context, a target and a scheme shows.
 
-    What is created carries the mark, so that from then on the kdamonds can be told from others'.
     Raise Blocked where DAMON cannot monitor virtual address spaces; raise KernelError.
     """
-    chosen = next((k for k in range(kdamonds) if _is_complete(damon, k)), None)
-    if chosen is None:
-        chosen = next((k for k in range(kdamonds) if is_off(k)), 0)
-        for count in COUNTS:
-            path = f"{kdamond_path(chosen)}/{count}"
-            if damon.read(path) == "0":
-                damon.write(path, "1")
-        mark(damon, chosen)
-    base = kdamond_path(chosen)
+    base = kdamond_path(next((k for k in range(kdamonds) if _is_complete(damon, k)), 0))
     if "vaddr" not in damon.read(f"{base}/{CONTEXT}/avail_operations").split():
         raise Blocked(
             NodeReason.UNSUPPORTED,
