@@ -268,12 +268,3 @@ class TestTriedRegions:
         assert machine.files.list(directory) == ["total_bytes"]
         machine.command("update_schemes_tried_bytes")
         assert machine.files.list(directory) == ["total_bytes"]
-
-
-@pytest.mark.parametrize("profile", ["7.2", "rfc"])
-def test_max_nr_snapshots_ends_a_scheme(machine):
-    start(machine, machine.processes.spawn(), min_age=1)
-    machine.set("schemes/0/stats/max_nr_snapshots", 3)
-    machine.command("on")
-    machine.emulator.advance(2_000_000)
-    assert stats(machine)["nr_snapshots"] == 3

@@ -140,14 +140,14 @@ class Emulator:
         """Let so many microseconds pass; 0 does what is due now."""
         until_us = self.now_us + us
         while (next_us := self.next_event_us()) is not None and next_us <= until_us:
-            self._kernel.now_us = max(self.now_us, next_us)
+            self._pass_time(next_us)
             for kdamond in self.kdamonds:
                 if kdamond.alive and kdamond.wake_us <= self.now_us:
                     kdamond.step()
                 if self.panicked is not None:
                     break
             self._commands.look()
-        self._kernel.now_us = until_us
+        self._pass_time(until_us)
 
     # ----------------------------------------------------------------- files
 
@@ -191,7 +191,8 @@ class Emulator:
             raise failure(errno.EISDIR)
         directory, name = self._directory(parts[3:-1]), parts[-1]
         kind = directory.file(name).kind
-        if kind in {"state", "pid", "text"} and self._commands.locked:
+        takes_lock = kind in {"pid", "text"} or (kind == "state" and self.profile.synchronous)
+        if takes_lock and self._commands.locked:
             raise failure(errno.EBUSY)
         return (self._shown(directory, name, kind, parts) + "\n").encode("latin-1")
 
@@ -271,6 +272,11 @@ class Emulator:
         self._stuck.clear()
 
     # --------------------------------------------------------------- details
+
+    def _pass_time(self, until_us: int) -> None:
+        passed_us = max(0, until_us - self.now_us)
+        self.memory.pass_time(passed_us)
+        self._kernel.now_us += passed_us
 
     def _alive(self) -> None:
         if self.panicked is not None:

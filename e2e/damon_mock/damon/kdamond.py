@@ -20,6 +20,7 @@ class Kdamond:
     context: None before the first successful `on`; kept when the thread stops. request: the keyword
     that waits for this kdamond. dangling_walk: a 6.17/6.18 bug has left a walk on a dead stack.
     crashed: the thread died of an oops and nobody noticed: it counts as running, with its old pid.
+    busy: it is applying schemes and looks at nothing else. told_to_stop: it ends when it looks.
     """
 
     def __init__(self, index: int, directory: Directory, kernel: Kernel) -> None:
@@ -32,6 +33,8 @@ class Kdamond:
         self.request: Request | None = None
         self.dangling_walk = False
         self.crashed = False
+        self.busy = False
+        self.told_to_stop = False
         self._thread: Generator[int, None, None] | None = None
 
     @property
@@ -49,6 +52,7 @@ class Kdamond:
         self.context = context
         self.pid = self.kernel.start_thread()
         self.dangling_walk = False
+        self.told_to_stop = False
         self.wake_us = self.kernel.now_us
         self._thread = self._loop(context)
         self.kernel.note("on", self.index)
@@ -72,7 +76,7 @@ class Kdamond:
         try:
             self.wake_us = self.kernel.now_us + next(self._thread)
         except StopIteration:
-            self._ended("by itself")
+            self._ended("off" if self.told_to_stop else "by itself")
         except Panic as panic:
             if self.kernel.panic_on_oops:
                 self.kernel.panic(str(panic), self.index)
@@ -109,13 +113,17 @@ class Kdamond:
             if not self._serve(context, "sampled"):
                 return
             serving.refresh(self.kernel, self.directory, context)
-            apply_schemes(self.kernel, self.index, context)
+            self.busy = True
+            yield from apply_schemes(self.kernel, self.index, context)
+            self.busy = False
             self._walk_on(context)
             if aggregated:
                 context.next_aggregation = next_aggregation + context.attrs.aggregation_samples
             self._update(context, next_update)
 
     def _must_end(self, context: Context) -> bool:
+        if self.told_to_stop:
+            return True
         if context.operations == PADDR:
             return False
         exists = self.kernel.processes.exists
