@@ -126,7 +126,7 @@ def _act(kernel: Kernel, spot: _Spot, action: str) -> tuple[int, int]:
     if not any(region.intersects(part) for part in where.ranges):
         return 0, 0
     moved_bytes = _page_out(kernel, spot, process) if action == "pageout" else 0
-    if usage.hole_bytes and region.intersects(where.heap):
+    if region.intersects(where.heap) and region.start < where.held.start:
         return 0, moved_bytes  # madvise gave ENOMEM at the hole, though the rest was paged out
     return region.size_bytes, moved_bytes
 
@@ -134,7 +134,7 @@ def _act(kernel: Kernel, spot: _Spot, action: str) -> tuple[int, int]:
 def _page_out(kernel: Kernel, spot: _Spot, process: Identity) -> int:
     usage = kernel.memory.usage(process)
     where = layout(process, usage)
-    cold_bytes = min(usage.cold_bytes, _shared_bytes(spot.region.range, where.heap))
+    cold_bytes = min(usage.cold_bytes, _shared_bytes(spot.region.range, where.held))
     hot_bytes = min(usage.hot_bytes, _shared_bytes(spot.region.range, where.mappings))
     if not kernel.memory.has_swap():
         return 0

@@ -95,11 +95,10 @@ class Kdamond:
     def _loop(self, context: Context) -> Generator[int, None, None]:
         self._renew_ranges(context, only_missing=True)
         while not self._must_end(context):
-            self._tune(context)
             # Read here and used for the whole pass, as the kernel does: a commit in between moves
             # the timers only from the next pass on.
             next_aggregation, next_update = context.next_aggregation, context.next_update
-            while wait_us := self._inactive_us(context):
+            while wait_us := self._asleep_us(context):
                 yield wait_us
                 if not self._serve(context, "inactive") or self._must_end(context):
                     return
@@ -129,17 +128,19 @@ class Kdamond:
         exists = self.kernel.processes.exists
         return not any(t.process is not None and exists(t.process) for t in context.targets)
 
+    def _asleep_us(self, context: Context) -> int:
+        """Return how long to sleep because of the watermarks, once the tuner has set them."""
+        if self.kernel.profile.tuner:
+            self._tune(context)
+        return self._inactive_us(context)
+
     def _tune(self, context: Context) -> None:
-        if not self.kernel.profile.tuner:
-            return
         kernel = self.kernel
         done = kernel.tuner.visit(
             context, kernel.now_us, kernel.memory.free_permille(), kernel.processes.exists
         )
-        if done == "arm":
-            kernel.note("arm", self.index)
-        elif done == "retune":
-            kernel.note("retune", self.index)
+        if done is not None:
+            kernel.note(done, self.index)
 
     def _inactive_us(self, context: Context) -> int:
         """Let every scheme look at its watermarks; return how long to sleep, 0 for not at all."""

@@ -26,8 +26,8 @@ _SHIFT_PAGES: Final = 32  # less than the smallest range, so that all processes 
 class Usage:
     """What a process holds, in bytes: untouched, in constant use, swapped out, and unmapped holes.
 
-    Holes are address space between mappings of the heap range: a pageout of a region with a hole
-    pages out what is there and reports that nothing was applied.
+    Holes are address space in front of what the heap range holds. A pageout of a region with a
+    hole pages out what is there and reports that nothing was applied; quotas are charged for it.
     """
 
     cold_bytes: int = 64 * MIB
@@ -55,15 +55,16 @@ class Range:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the memory of a process lies."""
+    """Where the memory of a process lies. `held` is the heap range without its holes."""
 
     heap: Range
+    held: Range
     mappings: Range
     stack: Range
 
     @property
     def ranges(self) -> tuple[Range, Range, Range]:
-        """All three, in address order."""
+        """The three that DAMON monitors, in address order."""
         return (self.heap, self.mappings, self.stack)
 
 
@@ -76,7 +77,9 @@ def layout(identity: Identity, usage: Usage) -> Layout:
         return Range(base + shift, base + shift + pages * PAGE)
 
     heap_bytes = usage.cold_bytes + usage.swapped_bytes + usage.hole_bytes
-    return Layout(span(_HEAP, heap_bytes), span(_MAPPINGS, usage.hot_bytes), span(_STACK, 0))
+    heap = span(_HEAP, heap_bytes)
+    held = Range(heap.start + usage.hole_bytes, heap.end)
+    return Layout(heap, held, span(_MAPPINGS, usage.hot_bytes), span(_STACK, 0))
 
 
 class Memory(Protocol):
