@@ -1,6 +1,5 @@
 """The priority patches' tuner, defects included: arming, marks, and where the kernel dies."""
 
-
 import pytest
 
 from damon_mock.damon import KTHREADD, MIB

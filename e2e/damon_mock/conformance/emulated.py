@@ -19,7 +19,6 @@ from damon_mock.damon.profiles import Profile
 from .features import CAPABILITIES
 from .machine import Done, error_name
 
-_STEP_US: Final = 10_000
 _FREE_PERMILLE: Final = 950
 _OWN_BYTES: Final = 8 * MIB
 """What a process that does nothing has."""

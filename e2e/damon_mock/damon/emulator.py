@@ -80,7 +80,6 @@ class Emulator:
         self._commands = Commands(self._kernel)
         self._root = Directory(self.profile.root, "kernel")
         self.kdamonds: list[Kdamond] = []
-        self._stuck: list[Pending] = []
 
     # ------------------------------------------------------------------ time
 
@@ -254,9 +253,7 @@ class Emulator:
         ]
 
     def is_stuck(self, pending: Pending) -> bool:
-        """Return whether a write waits that no passing of time will let return."""
-        if pending in self._stuck:
-            return True
+        """Return whether a keyword waits that no passing of time will let return."""
         return any(
             kdamond.running
             and kdamond.request is not None
@@ -264,12 +261,6 @@ class Emulator:
             and (kdamond.request.hangs or kdamond.crashed)
             for kdamond in self.kdamonds
         )
-
-    def release(self) -> None:
-        """Let writes return that hang by injection on other files than `state`."""
-        for pending in self._stuck:
-            pending.resolve()
-        self._stuck.clear()
 
     # --------------------------------------------------------------- details
 
@@ -344,8 +335,7 @@ class Emulator:
         if kind == "state":
             return self._command(self.kdamonds[int(parts[3])], path, data, writer, effect)
         if isinstance(effect, Hangs):
-            self._stuck.append(pending := Pending(path, "", self.now_us))
-            return pending
+            return Pending(path, "", self.now_us)
         if kind == "count":
             self._make(directory, name, data, writer)
         else:
