@@ -119,8 +119,10 @@ def test_only_the_next_on_counts_from_0(machine):
 
 
 @pytest.mark.parametrize("size_bytes", [1 * MIB, 4 * MIB])
-def test_a_quota_that_every_window_fills_keeps_it_from_ending(machine, size_bytes):
-    run(machine, limit=5, usage=Usage(cold_bytes=64 * MIB, hole_bytes=20 * 1024 * MIB))
+@pytest.mark.parametrize("action", ["stat", "pageout"])
+def test_a_quota_that_every_window_fills_keeps_it_from_ending(machine, size_bytes, action):
+    holey = Usage(cold_bytes=64 * MIB, hole_bytes=20 * 1024 * MIB)
+    run(machine, limit=5, usage=holey, action=action)
     machine.set("schemes/0/quotas/bytes", size_bytes)
     machine.set("schemes/0/quotas/reset_interval_ms", 1000)
     machine.command("off")

@@ -72,12 +72,14 @@ def _already_charged(scheme: Scheme, index: int, region: Region, target: Target)
     resume_index, address = scheme.resume_after
     if index < resume_index:
         return True
-    if index > resume_index or region.start >= address:
-        scheme.resume_after = None
-        return False
-    if region is target.regions[-1]:
-        scheme.resume_after = None
-    return True
+    if index == resume_index and region is not target.regions[-1]:
+        if region.end <= address:
+            return True
+        if region.start < address:
+            target.split(region, address - region.start)
+            return True
+    scheme.resume_after = None
+    return index == resume_index and region is target.regions[-1]
 
 
 def _apply_one(kernel: Kernel, spot: _Spot, scheme: Scheme) -> int:
