@@ -74,7 +74,7 @@ def test_commit_resolves_pids_in_the_init_namespace_and_on_in_the_writers(machin
     machine.emulator_write("0/state", "commit", namespace="container")
     machine.emulator.advance(500_000)
     assert machine.targets()[0].process.pid == 2
-    assert machine.processes.is_kthread(machine.targets()[0].process)
+    assert not machine.processes.has_memory(machine.targets()[0].process)
 
 
 def test_a_pid_only_the_container_knows_breaks_the_commit(machine, profile):

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from damon_mock.damon import Writer, foreign
+from damon_mock.damon import VirtualFiles, Writer
 
 EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 STAT = "module/damon_stat/parameters/"
@@ -65,26 +65,14 @@ def test_what_is_not_there_is_enoent(machine, path):
 
 
 def test_a_running_foreign_kdamond_makes_nr_kdamonds_busy_but_its_files_can_be_harmed(machine):
-    machine.write("nr_kdamonds", 0)
-    foreign.configure(machine.emulator, [machine.processes.spawn().pid], run=True)
+    ours = machine.files
+    machine.files = VirtualFiles(machine.emulator, "damon", writer=Writer("foreign"))
+    machine.prepare(machine.processes.spawn())
+    machine.command("on")
+    machine.files = ours
     assert machine.errno_of("nr_kdamonds", 8) == errno.EBUSY
     assert machine.errno_of("0/contexts/0/targets/nr_targets", 0) == 0
     assert [record.foreign for record in machine.emulator.log[-2:]] == [True, True]
-
-
-def test_a_stopped_foreign_kdamond_is_configured_and_then_leaves(machine):
-    foreign.configure(machine.emulator, [1], run=False)
-    assert machine.state() == "off"
-    assert machine.get("targets/0/pid_target") == "1"
-    foreign.leave(machine.emulator)
-    assert machine.read("nr_kdamonds") == "0"
-
-
-def test_a_running_foreign_kdamond_leaves(machine):
-    machine.write("nr_kdamonds", 0)
-    foreign.configure(machine.emulator, [1], run=True)
-    foreign.leave(machine.emulator)
-    assert machine.read("nr_kdamonds") == "0"
 
 
 def test_several_kdamonds_run_side_by_side(machine):

@@ -1,10 +1,8 @@
 """The priority patches' tuner, defects included: arming, marks, and where the kernel dies."""
 
-import errno
-
 import pytest
 
-from damon_mock.damon import KTHREADD, MIB, Emulator, Killed, VirtualFiles, WouldHangForever
+from damon_mock.damon import KTHREADD, MIB
 
 WRAP = 2**64
 
@@ -76,15 +74,6 @@ class TestArming:
         assert machine.memory.usage(high) == before
         assert machine.reclaims() == []
 
-    def test_with_all_priorities_0_the_tuner_is_never_entered(self, machine):
-        start(machine, 0, 0)
-        machine.command("off")
-        machine.command("on")
-        machine.command("commit")
-        machine.emulator.advance(10_000_000)
-        assert "arm" not in kinds(machine)
-        assert len(machine.schemes()) == 1
-
     def test_only_the_largest_number_works_at_first_and_sleeps_when_memory_is_freed(self, machine):
         start(machine, 10, 50, 90)
         assert [scheme.activated for scheme in machine.schemes()] == [False, False, True]
@@ -102,46 +91,6 @@ class TestArming:
         began_us = machine.emulator.now_us
         machine.command("off")
         assert machine.emulator.now_us == began_us
-
-    def test_effective_bytes_of_the_largest_tell_that_it_was_armed(self, machine):
-        start(machine, 10, 90, schemes=2)
-        machine.emulator.advance(300_000)
-        machine.command("update_schemes_effective_quotas")
-        shown = [machine.get(f"schemes/{i}/quotas/effective_bytes") for i in (0, 1)]
-        assert shown == ["0", "41943040"]
-
-    def test_no_isolation_the_most_protected_targets_pages_go_too(self, machine):
-        low, _, _ = start(machine, 10, 50, 90)
-        machine.memory.set_free_permille(600)
-        machine.emulator.advance(15_000_000)
-        assert [scheme.activated for scheme in machine.schemes()] == [False, False, True]
-        assert machine.reclaims(low.pid)
-
-    def test_a_commit_of_filters_isolates(self, machine):
-        low, high = start(machine, 10, 90)
-        machine.memory.set_free_permille(600)
-        machine.set("schemes/nr_schemes", 2)
-        for slot, mark in ((0, 100), (1, 893)):
-            machine.scheme(slot, min_age=120, marks=(mark, mark, 0))
-            base = f"schemes/{slot}/core_filters/"
-            machine.set(base + "nr_filters", 1)
-            machine.set(base + "0/type", "target")
-            machine.set(base + "0/matching", "Y")
-            machine.set(base + "0/allow", "Y")
-            machine.set(base + "0/damon_target_idx", slot)
-        machine.command("commit")
-        machine.emulator.advance(20_000_000)
-        assert machine.reclaims(high.pid)
-        assert machine.reclaims(low.pid) == []
-
-    def test_physical_memory_gets_one_scheme_with_fixed_marks(self, machine):
-        machine.prepare(2)
-        machine.set("operations", "paddr")
-        machine.set("targets/0/target_priority", 7)
-        machine.command("on")
-        machine.emulator.advance(10_000)
-        marks = machine.schemes()[0].wanted.watermarks
-        assert (marks.high, marks.mid, marks.low) == (500, 400, 200)
 
 
 class TestDivisionByZero:
@@ -168,12 +117,27 @@ class TestDivisionByZero:
         machine.emulator.advance(2_000_000)
         assert "divide error" in machine.emulator.panicked
 
-    def test_dropping_the_tail_to_equal_priorities_panics_too(self, machine):
+    @pytest.mark.parametrize("index", [0, 1, 2, None])
+    def test_dropping_the_tail_to_equal_priorities_panics_if_a_scheme_is_for_who_is_left(
+        self, machine, index
+    ):
         machine.memory.set_free_permille(300)
         processes = start(machine, 10, 10, 90)
         machine.aim(*processes[:2])
+        if index is not None:
+            machine.set("schemes/0/core_filters/nr_filters", 1)
+            machine.set("schemes/0/core_filters/0/type", "target")
+            machine.set("schemes/0/core_filters/0/damon_target_idx", index)
         machine.command("commit")
         machine.emulator.advance(11_000_000)
+        assert bool(machine.emulator.panicked) == (index in {0, 1})
+
+    def test_an_exit_panics_while_all_schemes_sleep_too(self, machine):
+        _, high = start(machine, 10, 90)
+        machine.memory.set_free_permille(999)
+        machine.emulator.advance(1_000_000)
+        machine.processes.kill(high.pid)
+        machine.emulator.advance(10_000_000)
         assert "divide error" in machine.emulator.panicked
 
     def test_after_a_panic_everything_is_eio_until_the_next_boot(self, machine):
@@ -199,81 +163,7 @@ class TestDivisionByZero:
         assert machine.state() == "on"
 
 
-class TestWithoutPanicOnOops:
-    """The kdamond dies alone, and DAMON with it until the next boot."""
-
-    @pytest.fixture
-    def crashed(self, machine):
-        machine.emulator = Emulator("rfc", machine.processes, machine.memory, panic_on_oops=False)
-        machine.files = VirtualFiles(machine.emulator, "damon")
-        start(machine, 50)
-        return machine
-
-    def test_state_reads_on_and_pid_names_a_thread_that_is_gone(self, crashed):
-        assert crashed.emulator.panicked is None
-        assert crashed.state() == "on"
-        assert int(crashed.read("0/pid")) > 0
-        assert not crashed.emulator.kdamonds[0].alive
-
-    def test_an_update_hangs_for_good_with_the_lock_held(self, crashed):
-        with pytest.raises(WouldHangForever):
-            crashed.command("update_schemes_stats")
-        assert crashed.command_errno("off") == errno.EBUSY
-
-    def test_off_kills_its_writer_and_keeps_the_lock(self, crashed):
-        with pytest.raises(Killed):
-            crashed.command("off")
-        assert crashed.errno_of("nr_kdamonds", 1) == errno.EBUSY
-
-
 class TestOncePerBoot:
-    def test_off_and_on_again_with_priorities_uses_freed_memory(self, machine):
-        start(machine, 10, 90)
-        machine.command("off")
-        assert machine.command_errno("on") == 0
-        machine.emulator.advance(10_000)
-        assert "use after free" in machine.emulator.panicked
-
-    def test_new_kdamonds_after_arming_use_freed_memory(self, machine):
-        start(machine, 10, 90)
-        machine.command("off")
-        start(machine, 10, 90)
-        assert "use after free" in machine.emulator.panicked
-
-    def test_a_failing_on_frees_the_armed_context_and_dooms_the_next(self, machine):
-        start(machine, 10, 90, kdamond=1)
-        machine.command("off", 1)
-        machine.set("targets/0/pid_target", 999_999, 1)
-        assert machine.command_errno("on", 1) != 0
-        machine.aim(1, 1)
-        machine.set("targets/0/target_priority", 5)
-        machine.set("targets/1/target_priority", 6)
-        machine.command("on", 0)
-        machine.emulator.advance(10_000)
-        assert "use after free" in machine.emulator.panicked
-
-    def test_after_disarming_priorities_of_0_are_clean(self, machine):
-        processes = start(machine, 10, 90)
-        machine.command("off")
-        machine.aim(*processes)
-        assert machine.command_errno("on") == 0
-        machine.emulator.advance(20_000_000)
-        assert machine.emulator.panicked is None
-        assert len(machine.schemes()) == 1
-
-    def test_a_second_kdamond_with_priorities_never_gets_schemes(self, machine):
-        machine.allocate(2)
-        for kdamond in (0, 1):
-            machine.aim(machine.processes.spawn(), machine.processes.spawn(), kdamond=kdamond)
-            machine.set("schemes/nr_schemes", 1, kdamond)
-            for slot in (0, 1):
-                machine.set(f"targets/{slot}/target_priority", 10 + slot, kdamond)
-            machine.command("on", kdamond)
-            machine.emulator.advance(10_000)
-        assert len(machine.schemes(0)) == 2
-        assert len(machine.schemes(1)) == 1
-        assert machine.emulator.panicked is None
-
     def test_a_second_kdamond_goes_on_computing_marks_for_one_that_has_stopped(self, machine):
         machine.allocate(2)
         processes = [machine.processes.spawn() for _ in range(3)]
@@ -348,6 +238,16 @@ class TestCommitAndRetune:
         machine.emulator.advance(6_000_000)
         assert marks(machine) == [100, 496, 600]
         assert kinds(machine).count("retune") == 1
+
+    def test_an_exit_is_seen_while_all_schemes_sleep(self, machine):
+        _, middle, _ = start(machine, 10, 50, 90)
+        machine.memory.set_free_permille(950)
+        machine.emulator.advance(1_000_000)
+        assert not any(scheme.activated for scheme in machine.schemes())
+        machine.processes.kill(middle.pid)
+        machine.emulator.advance(10_000_000)
+        assert marks(machine) == [100, 496, 950]
+        assert not any(scheme.activated for scheme in machine.schemes())
 
     def test_an_unchanged_count_does_not_retune(self, machine):
         start(machine, 10, 50, 90)

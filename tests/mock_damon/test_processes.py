@@ -70,7 +70,7 @@ def test_kthreadd_is_always_there_and_never_ends():
     processes = SimulatedProcesses()
     kthreadd = processes.identity(KTHREADD)
     assert kthreadd is not None
-    assert processes.is_kthread(kthreadd)
+    assert not processes.has_memory(kthreadd)
     with pytest.raises(LookupError):
         processes.exit(KTHREADD)
 
@@ -90,7 +90,6 @@ def test_a_proc_root_gives_identities_by_start_time(proc):
 def test_a_proc_root_tells_kernel_threads_and_zombies(proc):
     root, put = proc
     processes = HostProcesses(root)
-    assert processes.is_kthread(Identity(2, 1))
     assert not processes.has_memory(Identity(2, 1))
     assert processes.has_memory(Identity(40, 500))
     put(40, state="Z")
@@ -150,7 +149,6 @@ def test_pid_2_is_kthreadd_even_in_the_proc_of_another_namespace(tmp_path):
     kthreadd = processes.identity(2)
     assert kthreadd is not None
     assert processes.exists(kthreadd)
-    assert processes.is_kthread(kthreadd)
     assert not processes.has_memory(kthreadd)
 
 
@@ -187,7 +185,7 @@ def test_threads_of_the_emulated_kernel_appear_in_a_proc_view(proc):
     assert (root / str(pid) / "comm").read_text() == "kdamond.0\n"
     thread = processes.identity(pid)
     assert thread is not None
-    assert processes.is_kthread(thread)
+    assert not processes.has_memory(thread)
     emulator.write(f"{kdamonds}/0/state", b"off")
     assert processes.identity(pid) is None
     assert not list(root.glob(f".{pid}*"))

@@ -152,6 +152,17 @@ class TestQuota:
         swapped = machine.memory.usage(self.process).swapped_bytes
         assert swapped == (64 * MIB if profile == "6.12" else 4 * MIB)
 
+    def test_holes_use_it_up_before_anything_goes(self, machine):
+        process = machine.processes.spawn()
+        machine.memory.set_usage(process, Usage(hole_bytes=400 * MIB))
+        start(machine, process, min_age=1)
+        machine.set("schemes/0/quotas/bytes", 40 * MIB)
+        machine.command("on")
+        machine.emulator.advance(1_000_000)
+        assert machine.memory.usage(process).swapped_bytes == 0
+        machine.emulator.advance(200_000)
+        assert machine.memory.usage(process).swapped_bytes > 0
+
     def test_with_a_window_of_0_each_application_is_one(self, machine):
         self.limited(machine, 4 * MIB, 0)
         machine.emulator.advance(1_050_000)
@@ -268,12 +279,3 @@ class TestTriedRegions:
         assert machine.files.list(directory) == ["total_bytes"]
         machine.command("update_schemes_tried_bytes")
         assert machine.files.list(directory) == ["total_bytes"]
-
-
-@pytest.mark.parametrize("profile", ["7.2", "rfc"])
-def test_max_nr_snapshots_ends_a_scheme(machine):
-    start(machine, machine.processes.spawn(), min_age=1)
-    machine.set("schemes/0/stats/max_nr_snapshots", 3)
-    machine.command("on")
-    machine.emulator.advance(2_000_000)
-    assert stats(machine)["nr_snapshots"] == 3

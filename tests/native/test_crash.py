@@ -42,11 +42,13 @@ def expect_nothing_but_the_condition(node, intent) -> None:
 
 
 def test_somebody_commits_a_list_of_one(node):
-    """There is one number at the next look: the kdamond divides by zero."""
+    """There is one number at the next look, and a scheme for it: the kdamond divides by zero."""
     intent = node.intent([(node.spawn(), 90)])
     node.settle(intent)
     node.write_as_other(f"{TARGETS}/nr_targets", "1")
     node.write_as_other(f"{TARGETS}/0/pid_target", "2")
+    node.write_as_other("0/contexts/0/schemes/0/core_filters/nr_filters", "1")
+    node.write_as_other("0/contexts/0/schemes/0/core_filters/0/type", "target")
     node.write_as_other("0/state", "commit")
     node.emulator.advance(12_000_000)
     assert node.read("0/state") == "on"

@@ -19,10 +19,12 @@ from damon_mock.damon.profiles import Profile
 from .features import CAPABILITIES
 from .machine import Done, error_name
 
-_STEP_US: Final = 10_000
 _FREE_PERMILLE: Final = 950
 _OWN_BYTES: Final = 8 * MIB
 """What a process that does nothing has."""
+
+_HOLE_BYTES: Final = 1000 * MIB
+"""The unmapped part of its address space. Quotas are charged for it, before anything goes."""
 
 
 class _Waiting:
@@ -119,7 +121,7 @@ class EmulatedMachine:
         """See `Machine`."""
         identity = self._processes.spawn(pid)
         self._by_name[name] = identity
-        self._memory.set_usage(identity, Usage(cold_bytes=_OWN_BYTES, hot_bytes=0))
+        self._memory.set_usage(identity, Usage(_OWN_BYTES, hot_bytes=0, hole_bytes=_HOLE_BYTES))
         numbers = {"pid": identity.pid}
         if namespace is not None:
             inside = self._namespaces[namespace]

@@ -6,24 +6,16 @@ Kernels are told apart by their files, never by their version.
 from typing import Final
 
 FEATURES: Final = {
-    "addr_unit": "0/contexts/0/addr_unit",
     "allow": "0/contexts/0/schemes/0/filters/0/allow",
-    "apply_interval": "0/contexts/0/schemes/0/apply_interval_us",
     "core_filters": "0/contexts/0/schemes/0/core_filters",
     "damon_stat": "module/damon_stat/parameters/enabled",
-    "dests": "0/contexts/0/schemes/0/dests",
     "effective_bytes": "0/contexts/0/schemes/0/quotas/effective_bytes",
-    "fail_charge": "0/contexts/0/schemes/0/quotas/fail_charge_num",
     "filters": "0/contexts/0/schemes/0/filters",
-    "goal_tuner": "0/contexts/0/schemes/0/quotas/goal_tuner",
-    "goals": "0/contexts/0/schemes/0/quotas/goals",
-    "intervals_goal": "0/contexts/0/monitoring_attrs/intervals/intervals_goal",
     "max_nr_snapshots": "0/contexts/0/schemes/0/stats/max_nr_snapshots",
     "obsolete_target": "0/contexts/0/targets/0/obsolete_target",
     "pause": "0/contexts/0/pause",
     "probes": "0/contexts/0/monitoring_attrs/probes",
     "refresh_ms": "0/refresh_ms",
-    "target_nid": "0/contexts/0/schemes/0/target_nid",
     "target_priority": "0/contexts/0/targets/0/target_priority",
     "tried_regions": "0/contexts/0/schemes/0/tried_regions",
 }

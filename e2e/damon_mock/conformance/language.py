@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Function = Literal["max", "min", "sum", "count", "swapped"]
+Function = Literal["max", "sum", "count", "swapped"]
 
 OPERATORS: Final = ("is", "==", "!=", "<=", ">=", "<", ">")
 
@@ -196,13 +196,6 @@ class Touch:
 
 
 @dataclass(frozen=True)
-class Rest:
-    """`rest P`: P uses nothing any more and keeps what it has."""
-
-    name: str
-
-
-@dataclass(frozen=True)
 class Squeeze:
     """`squeeze to EXPRESSION`: use memory until at most so many per mille are free."""
 
@@ -274,7 +267,6 @@ Step = (
     | Start
     | End
     | Touch
-    | Rest
     | Squeeze
     | Release
     | Namespace

@@ -82,7 +82,7 @@ class Machine(Protocol):
         ...
 
     def touch(self, name: str, size_bytes: int, *, steadily: bool) -> None:
-        """Let a process have and use so much memory; 0 bytes: stop using what it has."""
+        """Let a process have so much memory, and use it once or all the time."""
         ...
 
     def swapped_mib(self, name: str) -> int:

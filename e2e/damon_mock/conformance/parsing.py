@@ -9,14 +9,14 @@ from . import language as lang
 from .features import CAPABILITIES, FEATURES
 
 _UNITS_US: Final = {"us": 1, "ms": 1_000, "s": 1_000_000}
-_SIZES: Final = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_SIZES: Final = {"KiB": 1024, "MiB": 1024 * 1024}
 _TIME: Final = r"(\d+) ?(us|ms|s)"
 _WORD: Final = r"[A-Za-z_]\w*"
 _PATH: Final = r"[\w./*-]+"
 _IN: Final = rf"(?: in ({_WORD}))?"
 _QUOTED: Final = r'"[^"]*"(?: "[^"]*")*'
 _NUMBER: Final = re.compile(r"[0-9]+")
-_CALL: Final = re.compile(rf"(max|min|sum|count|swapped)\(({_PATH})\)")
+_CALL: Final = re.compile(rf"(max|sum|count|swapped)\(({_PATH})\)")
 
 
 class ScriptError(ValueError):
@@ -176,10 +176,9 @@ _TEXTS: Final[tuple[_Rule, ...]] = (
     (rf"start ({_WORD}){_IN}(?: with the pid of ({_WORD}))?", lang.Start),
     (rf"(exit|reap|kill|abandon) ({_WORD})", lang.End),
     (
-        rf"touch ({_WORD}) (\d+) ?(B|KiB|MiB) (once|steadily)",
+        rf"touch ({_WORD}) (\d+) ?(KiB|MiB) (once|steadily)",
         lambda name, number, unit, how: lang.Touch(name, int(number) * _SIZES[unit], how != "once"),
     ),
-    (rf"rest ({_WORD})", lang.Rest),
     (r"squeeze to (.+)", lambda text: lang.Squeeze(expression(text))),
     (r"release", lang.Release),
     (rf"namespace ({_WORD})", lang.Namespace),

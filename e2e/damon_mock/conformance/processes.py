@@ -30,8 +30,6 @@ class Processes:
                 self._machine.end(name, how)
             case lang.Touch(name, size_bytes, steadily):
                 self._machine.touch(name, size_bytes, steadily=steadily)
-            case lang.Rest(name):
-                self._machine.touch(name, 0, steadily=False)
             case lang.Squeeze(permille):
                 self._machine.squeeze(self._scope.number(permille))
             case lang.Release():

@@ -22,7 +22,6 @@ _COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
 }
 _COMBINE: Final[dict[str, Callable[[list[int]], int]]] = {
     "max": lambda found: max(found, default=0),
-    "min": lambda found: min(found, default=0),
     "sum": sum,
     "count": len,
 }

@@ -6,6 +6,8 @@ kernel runs. Usage in a test::
     processes = SimulatedProcesses()                 # pid 1 and kthreadd (pid 2) are there
     app = processes.spawn()                          # Identity(pid, start_ticks); exit, reap, kill
     memory = SimulatedMemory()                       # set_free_permille(), set_usage(app, Usage(…))
+    memory.grow_cache(20 * MIB)                      # a second; it is not free, but available
+    memory.page_out_us_per_mib = 200_000             # a page-out lasts, and nobody is answered
     emulator = Emulator("6.12", processes, memory)   # profiles.NAMES
     files = VirtualFiles(emulator, "damon")          # read, write, list; OSError with errno
     files.write("admin/kdamonds/nr_kdamonds", b"1")

@@ -1,5 +1,6 @@
 """Applying schemes to regions (mm/damon/core.c: kdamond_apply_schemes and what it calls)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .context import Context
@@ -20,10 +21,13 @@ class _Spot:
     region: Region
 
 
-def apply_schemes(kernel: Kernel, kdamond: int, context: Context) -> None:
-    """Apply every scheme whose time has come; inactive ones only have their time moved on."""
+def apply_schemes(kernel: Kernel, kdamond: int, context: Context) -> Iterator[int]:
+    """Apply every scheme whose time has come; inactive ones only have their time moved on.
+
+    Yields how long each part of the work takes, in microseconds, if it takes any time.
+    """
     due = [s for s in context.schemes if context.passed_samples >= s.next_apply]
-    active = [s for s in due if s.activated and not s.exhausted]
+    active = [s for s in due if s.activated]
     for scheme in active:
         scheme.tried = []
         if scheme.quota.begin(
@@ -33,23 +37,32 @@ def apply_schemes(kernel: Kernel, kdamond: int, context: Context) -> None:
     if active:
         for index, target in enumerate(context.targets):
             if target.process is not None and kernel.processes.exists(target.process):
-                _apply_to(kernel, kdamond, index, target, active)
+                yield from _apply_to(kernel, kdamond, index, target, active)
     for scheme in due:
         scheme.next_apply = context.passed_samples + context.apply_samples(scheme)
 
 
 def _apply_to(
     kernel: Kernel, kdamond: int, index: int, target: Target, active: list[Scheme]
-) -> None:
+) -> Iterator[int]:
+    """Apply schemes to one target. Only who gets to its last region has a snapshot more.
+
+    So a quota that fills before keeps `max_nr_snapshots` from being reached.
+    """
     position = 0
     while position < len(target.regions):  # regions are split, and so added, on the way
         region = target.regions[position]
         for scheme in active:
-            if not scheme.quota.full and not _already_charged(scheme, index, region, target):
-                _apply_one(kernel, _Spot(kdamond, index, target, region), scheme)
+            if scheme.quota.full or _already_charged(scheme, index, region, target):
+                continue
+            if scheme.exhausted:
+                continue
+            us = _apply_one(kernel, _Spot(kdamond, index, target, region), scheme)
+            if us:
+                yield us
+            if region is target.regions[-1]:
+                scheme.stats.nr_snapshots += 1
         position += 1
-    for scheme in active:
-        scheme.stats.nr_snapshots += 1
 
 
 def _already_charged(scheme: Scheme, index: int, region: Region, target: Target) -> bool:
@@ -59,27 +72,30 @@ def _already_charged(scheme: Scheme, index: int, region: Region, target: Target)
     resume_index, address = scheme.resume_after
     if index < resume_index:
         return True
-    if index > resume_index or region.start >= address:
-        scheme.resume_after = None
-        return False
-    if region is target.regions[-1]:
-        scheme.resume_after = None
-    return True
+    if index == resume_index and region is not target.regions[-1]:
+        if region.end <= address:
+            return True
+        if region.start < address:
+            target.split(region, address - region.start)
+            return True
+    scheme.resume_after = None
+    return index == resume_index and region is target.regions[-1]
 
 
-def _apply_one(kernel: Kernel, spot: _Spot, scheme: Scheme) -> None:
+def _apply_one(kernel: Kernel, spot: _Spot, scheme: Scheme) -> int:
+    """Apply a scheme to a region if it is for it; return how long that takes."""
     region, quota = spot.region, scheme.quota
     if not scheme.wanted.pattern.matches(region):
-        return
+        return 0
     if region.size_bytes > quota.room_bytes:
         room = quota.room_bytes // PAGE * PAGE
         if not room:
-            return
+            return 0
         spot.target.split(region, room)
     filters_can_allow = kernel.profile.filter_rule == "allow"
     if scheme.rejects(spot.index, region, filters_can_allow=filters_can_allow):
-        return
-    applied_bytes = _act(kernel, spot, scheme.wanted.action)
+        return 0
+    applied_bytes, moved_bytes = _act(kernel, spot, scheme.wanted.action)
     quota.charged_bytes += region.size_bytes
     if quota.full:
         scheme.resume_after = (spot.index, region.end)
@@ -95,32 +111,35 @@ def _apply_one(kernel: Kernel, spot: _Spot, scheme: Scheme) -> None:
     if scheme.wanted.action != "stat":
         region.age = 0
         region.owner = spot.target.process
+    return kernel.memory.page_out_us(moved_bytes)
 
 
-def _act(kernel: Kernel, spot: _Spot, action: str) -> int:
-    """Do it; return the bytes DAMON believes it was applied to: whole regions, or nothing."""
+def _act(kernel: Kernel, spot: _Spot, action: str) -> tuple[int, int]:
+    """Do it; return the bytes DAMON believes it was applied to, and those that were paged out.
+
+    It was applied to whole regions, or to nothing.
+    """
     process = spot.target.process
     if action == "stat" or process is None or not kernel.processes.has_memory(process):
-        return 0
+        return 0, 0
     usage = kernel.memory.usage(process)
     where = layout(process, usage)
     region = spot.region.range
     if not any(region.intersects(part) for part in where.ranges):
-        return 0
-    if action == "pageout":
-        _page_out(kernel, spot, process)
-    if usage.hole_bytes and region.intersects(where.heap):
-        return 0  # madvise gave ENOMEM at the hole, though the rest was paged out
-    return region.size_bytes
+        return 0, 0
+    moved_bytes = _page_out(kernel, spot, process) if action == "pageout" else 0
+    if region.intersects(where.heap) and region.start < where.held.start:
+        return 0, moved_bytes  # madvise gave ENOMEM at the hole, though the rest was paged out
+    return region.size_bytes, moved_bytes
 
 
-def _page_out(kernel: Kernel, spot: _Spot, process: Identity) -> None:
+def _page_out(kernel: Kernel, spot: _Spot, process: Identity) -> int:
     usage = kernel.memory.usage(process)
     where = layout(process, usage)
-    cold_bytes = min(usage.cold_bytes, _shared_bytes(spot.region.range, where.heap))
+    cold_bytes = min(usage.cold_bytes, _shared_bytes(spot.region.range, where.held))
     hot_bytes = min(usage.hot_bytes, _shared_bytes(spot.region.range, where.mappings))
     if not kernel.memory.has_swap():
-        return
+        return 0
     went = kernel.memory.page_out(process, cold_bytes)
     if went or hot_bytes:
         kernel.note(
@@ -130,6 +149,7 @@ def _page_out(kernel: Kernel, spot: _Spot, process: Identity) -> None:
             size_bytes=went + hot_bytes,
             hot_bytes=hot_bytes,
         )
+    return went + hot_bytes
 
 
 def _shared_bytes(one: Range, other: Range) -> int:

@@ -54,11 +54,6 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="FILE",
         help="MemTotal, MemFree and SwapTotal of the machine (default: meminfo in --proc-root)",
     )
-    parser.add_argument(
-        "--damon-stat",
-        action="store_true",
-        help="start with the exclusive DAMON_STAT running, as some distributions do",
-    )
     parser.set_defaults(run=run)
 
 
@@ -85,10 +80,6 @@ def _serve(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     processes = HostProcesses(arguments.proc_root, shows_threads=arguments.show_kdamonds)
     emulator = Emulator(arguments.profile, processes, memory)
     stack.callback(emulator.hide_threads)
-    if arguments.damon_stat:
-        if "damon_stat" not in emulator.modules.enabled:
-            raise fuse.MountError(f"profile {arguments.profile} has no DAMON_STAT")
-        emulator.modules.enabled["damon_stat"] = True
     ticker = stack.enter_context(Ticker(SharedEmulator(emulator)))
     if arguments.control is not None:
         stack.enter_context(Server(arguments.control, functools.partial(control.answer, ticker)))

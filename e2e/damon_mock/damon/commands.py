@@ -22,11 +22,12 @@ class Commands:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._waiting: list[tuple[Kdamond, Request]] = []
+        self._stopping: list[tuple[Kdamond, Pending]] = []
 
     @property
     def locked(self) -> bool:
         """Whether somebody holds the global lock now, so that everybody else gets EBUSY."""
-        if self._kernel.wedged:
+        if self._kernel.wedged or self._stopping:
             return True
         return self._kernel.profile.synchronous and any(not r.hangs for _, r in self._waiting)
 
@@ -58,8 +59,7 @@ class Commands:
     ) -> Pending | None:
         """Obey a keyword other than `on`, the lock being free; Pending if the write waits."""
         if keyword == "off":
-            self._turn_off(kdamond)
-            return None
+            return self._turn_off(kdamond, pending)
         profile = self._kernel.profile
         if not kdamond.directory.descend("contexts").numbered:
             self._without_context(kdamond, keyword)
@@ -82,6 +82,10 @@ class Commands:
             else:
                 still.append((kdamond, request))
         self._waiting = still
+        for kdamond, pending in self._stopping:
+            if not kdamond.running:
+                pending.resolve()
+        self._stopping = [(k, pending) for k, pending in self._stopping if not pending.done]
 
     def _returns(self, kdamond: Kdamond, request: Request) -> bool:
         now_us = self._kernel.now_us
@@ -100,17 +104,23 @@ class Commands:
         request.next_poll_us = now_us + POLL_US
         return False
 
-    def _turn_off(self, kdamond: Kdamond) -> None:
+    def _turn_off(self, kdamond: Kdamond, pending: Pending) -> Pending | None:
+        """Stop the thread. Its sleep is cut short, but not its work: then the write waits."""
         if kdamond.context is None:
             raise failure(errno.EINVAL)
         if not kdamond.running:
             if self._kernel.profile.off_when_stopped_accepted:
-                return
+                return None
             raise failure(errno.EPERM)
         if kdamond.crashed:
             self._kernel.oops("use after free: off of a thread that is gone", kdamond.index)
             raise Killed("the kernel crashed in this write of off")
+        if kdamond.busy:
+            kdamond.told_to_stop = True
+            self._stopping.append((kdamond, pending))
+            return pending
         kdamond.stop("off")
+        return None
 
     def _without_context(self, kdamond: Kdamond, keyword: str) -> None:
         clears = keyword == "clear_schemes_tried_regions"

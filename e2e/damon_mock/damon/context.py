@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .described import Attrs, ContextInput, TargetInput
-from .parse import failure
+from .parse import UINT_MAX, failure
 from .profiles import Profile
 from .scheme import Scheme
 from .target import Target
@@ -115,7 +115,8 @@ def _commit_attrs(context: Context, attrs: Attrs, profile: Profile) -> None:
     if profile.ages_converted and intervals_changed:
         for target in context.targets:
             for region in target.regions:
-                region.age = region.age * old.aggregation_us // max(1, attrs.aggregation_us)
+                age = region.age * old.aggregation_us // max(1, attrs.aggregation_us)
+                region.age = age & UINT_MAX
                 region.nr_accesses = _scaled(region.nr_accesses, old, attrs)
                 region.last_nr_accesses = region.nr_accesses
     if not profile.ops_update_by_clock:

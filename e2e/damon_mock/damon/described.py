@@ -127,15 +127,15 @@ def _scheme(directory: Directory, profile: Profile, lookup: Lookup) -> SchemeInp
     pattern = Pattern(
         min_bytes=number("access_pattern/sz/min"),
         max_bytes=number("access_pattern/sz/max"),
-        min_accesses=number("access_pattern/nr_accesses/min"),
-        max_accesses=number("access_pattern/nr_accesses/max"),
-        min_age=number("access_pattern/age/min"),
-        max_age=number("access_pattern/age/max"),
+        min_accesses=directory.uint("access_pattern/nr_accesses/min"),
+        max_accesses=directory.uint("access_pattern/nr_accesses/max"),
+        min_age=directory.uint("access_pattern/age/min"),
+        max_age=directory.uint("access_pattern/age/max"),
     )
     limits = QuotaLimits(
         time_ms=number("quotas/ms"),
         size_bytes=number("quotas/bytes"),
-        window_ms=number("quotas/reset_interval_ms"),
+        window_ms=directory.uint("quotas/reset_interval_ms"),
     )
     marks = Watermarks(
         metric=directory.text("watermarks/metric"),

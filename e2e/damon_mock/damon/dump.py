@@ -13,13 +13,9 @@ from .target import Target
 def everything(emulator: Emulator, *, since_write: int = 0, since_event: int = 0) -> dict[str, Any]:
     """Return sysfs copy, kernel copy, events and writes from an index on, and the verdicts."""
     return {
-        "profile": emulator.profile.name,
         "now_us": emulator.now_us,
-        "panicked": emulator.panicked,
-        "free_permille": emulator.memory.free_permille(),
-        "modules": dict(emulator.modules.enabled),
         "sysfs": emulator.snapshot(),
-        "kdamonds": kernel_copy(emulator),
+        "kdamonds": _kernel_copy(emulator),
         "inherited": [asdict(entry) for entry in emulator.inherited()],
         "events": [asdict(event) for event in emulator.events[since_event:]],
         "nr_events": len(emulator.events),
@@ -28,7 +24,7 @@ def everything(emulator: Emulator, *, since_write: int = 0, since_event: int = 0
     }
 
 
-def kernel_copy(emulator: Emulator) -> list[dict[str, Any]]:
+def _kernel_copy(emulator: Emulator) -> list[dict[str, Any]]:
     """Return what each kdamond runs, or ran when it stopped; `context` is None if it never did."""
     return [
         {

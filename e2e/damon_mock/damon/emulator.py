@@ -80,7 +80,6 @@ class Emulator:
         self._commands = Commands(self._kernel)
         self._root = Directory(self.profile.root, "kernel")
         self.kdamonds: list[Kdamond] = []
-        self._stuck: list[Pending] = []
 
     # ------------------------------------------------------------------ time
 
@@ -140,14 +139,14 @@ class Emulator:
         """Let so many microseconds pass; 0 does what is due now."""
         until_us = self.now_us + us
         while (next_us := self.next_event_us()) is not None and next_us <= until_us:
-            self._kernel.now_us = max(self.now_us, next_us)
+            self._pass_time(next_us)
             for kdamond in self.kdamonds:
                 if kdamond.alive and kdamond.wake_us <= self.now_us:
                     kdamond.step()
                 if self.panicked is not None:
                     break
             self._commands.look()
-        self._kernel.now_us = until_us
+        self._pass_time(until_us)
 
     # ----------------------------------------------------------------- files
 
@@ -191,7 +190,8 @@ class Emulator:
             raise failure(errno.EISDIR)
         directory, name = self._directory(parts[3:-1]), parts[-1]
         kind = directory.file(name).kind
-        if kind in {"state", "pid", "text"} and self._commands.locked:
+        takes_lock = kind in {"pid", "text"} or (kind == "state" and self.profile.synchronous)
+        if takes_lock and self._commands.locked:
             raise failure(errno.EBUSY)
         return (self._shown(directory, name, kind, parts) + "\n").encode("latin-1")
 
@@ -253,9 +253,7 @@ class Emulator:
         ]
 
     def is_stuck(self, pending: Pending) -> bool:
-        """Return whether a write waits that no passing of time will let return."""
-        if pending in self._stuck:
-            return True
+        """Return whether a keyword waits that no passing of time will let return."""
         return any(
             kdamond.running
             and kdamond.request is not None
@@ -264,13 +262,12 @@ class Emulator:
             for kdamond in self.kdamonds
         )
 
-    def release(self) -> None:
-        """Let writes return that hang by injection on other files than `state`."""
-        for pending in self._stuck:
-            pending.resolve()
-        self._stuck.clear()
-
     # --------------------------------------------------------------- details
+
+    def _pass_time(self, until_us: int) -> None:
+        passed_us = max(0, until_us - self.now_us)
+        self.memory.pass_time(passed_us)
+        self._kernel.now_us += passed_us
 
     def _alive(self) -> None:
         if self.panicked is not None:
@@ -338,8 +335,7 @@ class Emulator:
         if kind == "state":
             return self._command(self.kdamonds[int(parts[3])], path, data, writer, effect)
         if isinstance(effect, Hangs):
-            self._stuck.append(pending := Pending(path, "", self.now_us))
-            return pending
+            return Pending(path, "", self.now_us)
         if kind == "count":
             self._make(directory, name, data, writer)
         else:

@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from .emulator import Emulator
 from .events import Writer
 from .parse import failure
 from .requests import Pending
+
+_LONGEST_NAP_S: Final = 0.05
 
 
 class WouldHangForever(Exception):  # noqa: N818  # says what would happen, is no error of the caller
@@ -176,11 +178,9 @@ class Ticker:
         shared: SharedEmulator,
         *,
         clock: Callable[[], float] = time.monotonic,
-        longest_nap_s: float = 0.05,
     ) -> None:
         self.shared = shared
         self._clock = clock
-        self._nap_s = longest_nap_s
         self._started = clock() - shared.emulator.now_us / 1_000_000
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="damon-mock-ticker", daemon=True)
@@ -221,6 +221,6 @@ class Ticker:
     def _nap(self, next_us: int | None) -> float:
         """Sleep to the next event, but not shorter than the kernel's own tick, nor too long."""
         if next_us is None:
-            return self._nap_s
+            return _LONGEST_NAP_S
         wait_s = (next_us - self.shared.emulator.now_us) / 1_000_000
-        return min(self._nap_s, max(0.004, wait_s))
+        return min(_LONGEST_NAP_S, max(0.004, wait_s))

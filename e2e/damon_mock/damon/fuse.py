@@ -29,7 +29,7 @@ from .parse import failure
 
 __all__ = ["Mount", "MountError", "missing"]
 
-_REFUSED: Final = {
+_REFUSED: Final[Mapping[int, int]] = {
     Opcode.CREATE: errno.EACCES,
     Opcode.MKNOD: errno.EACCES,
     Opcode.MKDIR: errno.EPERM,
@@ -53,13 +53,13 @@ class _Nodes:
         """Return the path of a node."""
         return self._paths[node]
 
-    def look_up(self, path: str) -> int:
-        """Count a lookup and return the node; `state` gets a new one each time."""
+    def look_up(self, path: str, *, anew: bool) -> int:
+        """Count a lookup and return the node of a path, or a new one for this use of it alone."""
         node = self._lasting.get(path)
         if node is None:
             node = next(self._fresh)
             self._paths[node] = path
-            if not path.endswith("/state"):
+            if not anew:
                 self._lasting[path] = node
         self._lookups[node] = self._lookups.get(node, 0) + 1
         return node
@@ -100,8 +100,7 @@ class _Session:
         doer = self._doers.get(request.opcode)
         try:
             if doer is None:
-                refused = {int(op): code for op, code in _REFUSED.items()}
-                raise failure(refused.get(request.opcode, errno.ENOSYS))
+                raise failure(_REFUSED.get(request.opcode, errno.ENOSYS))
             body = doer(request)
         except OSError as error:
             self._reply(request.unique, code=error.errno or errno.EIO)
@@ -151,9 +150,9 @@ class _Session:
         name = protocol.name(request.body)
         path = f"{self._nodes.path(request.node)}/{name}".strip("/")
         attributes = self._of(path)
-        # Only numbered directories come and go, and each use of `state` has a node of its own.
-        lasting = not name.isdecimal() and name != "state"
-        return protocol.entry_out(self._nodes.look_up(path), attributes, lasting=lasting)
+        anew = name == "state"  # so that `off` gets past a commit that waits
+        lasting = not anew and not name.isdecimal()  # numbered directories come and go
+        return protocol.entry_out(self._nodes.look_up(path, anew=anew), attributes, lasting=lasting)
 
     def _attributes(self, request: Request) -> bytes:
         return protocol.attr_out(self._of(self._nodes.path(request.node)))

@@ -20,6 +20,7 @@ class Kdamond:
     context: None before the first successful `on`; kept when the thread stops. request: the keyword
     that waits for this kdamond. dangling_walk: a 6.17/6.18 bug has left a walk on a dead stack.
     crashed: the thread died of an oops and nobody noticed: it counts as running, with its old pid.
+    busy: it is applying schemes and looks at nothing else. told_to_stop: it ends when it looks.
     """
 
     def __init__(self, index: int, directory: Directory, kernel: Kernel) -> None:
@@ -32,6 +33,8 @@ class Kdamond:
         self.request: Request | None = None
         self.dangling_walk = False
         self.crashed = False
+        self.busy = False
+        self.told_to_stop = False
         self._thread: Generator[int, None, None] | None = None
 
     @property
@@ -49,6 +52,7 @@ class Kdamond:
         self.context = context
         self.pid = self.kernel.start_thread()
         self.dangling_walk = False
+        self.told_to_stop = False
         self.wake_us = self.kernel.now_us
         self._thread = self._loop(context)
         self.kernel.note("on", self.index)
@@ -72,7 +76,7 @@ class Kdamond:
         try:
             self.wake_us = self.kernel.now_us + next(self._thread)
         except StopIteration:
-            self._ended("by itself")
+            self._ended("off" if self.told_to_stop else "by itself")
         except Panic as panic:
             if self.kernel.panic_on_oops:
                 self.kernel.panic(str(panic), self.index)
@@ -91,11 +95,10 @@ class Kdamond:
     def _loop(self, context: Context) -> Generator[int, None, None]:
         self._renew_ranges(context, only_missing=True)
         while not self._must_end(context):
-            self._tune(context)
             # Read here and used for the whole pass, as the kernel does: a commit in between moves
             # the timers only from the next pass on.
             next_aggregation, next_update = context.next_aggregation, context.next_update
-            while wait_us := self._inactive_us(context):
+            while wait_us := self._asleep_us(context):
                 yield wait_us
                 if not self._serve(context, "inactive") or self._must_end(context):
                     return
@@ -109,29 +112,35 @@ class Kdamond:
             if not self._serve(context, "sampled"):
                 return
             serving.refresh(self.kernel, self.directory, context)
-            apply_schemes(self.kernel, self.index, context)
+            self.busy = True
+            yield from apply_schemes(self.kernel, self.index, context)
+            self.busy = False
             self._walk_on(context)
             if aggregated:
                 context.next_aggregation = next_aggregation + context.attrs.aggregation_samples
             self._update(context, next_update)
 
     def _must_end(self, context: Context) -> bool:
+        if self.told_to_stop:
+            return True
         if context.operations == PADDR:
             return False
         exists = self.kernel.processes.exists
         return not any(t.process is not None and exists(t.process) for t in context.targets)
 
+    def _asleep_us(self, context: Context) -> int:
+        """Return how long to sleep because of the watermarks, once the tuner has set them."""
+        if self.kernel.profile.tuner:
+            self._tune(context)
+        return self._inactive_us(context)
+
     def _tune(self, context: Context) -> None:
-        if not self.kernel.profile.tuner:
-            return
         kernel = self.kernel
         done = kernel.tuner.visit(
             context, kernel.now_us, kernel.memory.free_permille(), kernel.processes.exists
         )
-        if done == "arm":
-            kernel.note("arm", self.index)
-        elif done == "retune":
-            kernel.note("retune", self.index)
+        if done is not None:
+            kernel.note(done, self.index)
 
     def _inactive_us(self, context: Context) -> int:
         """Let every scheme look at its watermarks; return how long to sleep, 0 for not at all."""

@@ -26,8 +26,8 @@ _SHIFT_PAGES: Final = 32  # less than the smallest range, so that all processes 
 class Usage:
     """What a process holds, in bytes: untouched, in constant use, swapped out, and unmapped holes.
 
-    Holes are address space between mappings of the heap range: a pageout of a region with a hole
-    pages out what is there and reports that nothing was applied.
+    Holes are address space in front of what the heap range holds. A pageout of a region with a
+    hole pages out what is there and reports that nothing was applied; quotas are charged for it.
     """
 
     cold_bytes: int = 64 * MIB
@@ -55,15 +55,16 @@ class Range:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the memory of a process lies."""
+    """Where the memory of a process lies. `held` is the heap range without its holes."""
 
     heap: Range
+    held: Range
     mappings: Range
     stack: Range
 
     @property
     def ranges(self) -> tuple[Range, Range, Range]:
-        """All three, in address order."""
+        """The three that DAMON monitors, in address order."""
         return (self.heap, self.mappings, self.stack)
 
 
@@ -76,7 +77,9 @@ def layout(identity: Identity, usage: Usage) -> Layout:
         return Range(base + shift, base + shift + pages * PAGE)
 
     heap_bytes = usage.cold_bytes + usage.swapped_bytes + usage.hole_bytes
-    return Layout(span(_HEAP, heap_bytes), span(_MAPPINGS, usage.hot_bytes), span(_STACK, 0))
+    heap = span(_HEAP, heap_bytes)
+    held = Range(heap.start + usage.hole_bytes, heap.end)
+    return Layout(heap, held, span(_MAPPINGS, usage.hot_bytes), span(_STACK, 0))
 
 
 class Memory(Protocol):
@@ -98,9 +101,21 @@ class Memory(Protocol):
         """Page out at most so many cold bytes of a process; return how many really went."""
         ...
 
+    def page_out_us(self, size_bytes: int) -> int:
+        """Return how long it takes to page out so many bytes, in microseconds."""
+        ...
+
+    def pass_time(self, us: int) -> None:
+        """Let so many microseconds pass."""
+        ...
+
 
 class SimulatedMemory:
-    """Memory that is what a test says. Paged-out bytes become free, while there is swap."""
+    """Memory that is what a test says. Paged-out bytes become free, while there is swap.
+
+    cache_bytes: page cache that nobody maps. It is not free, so watermarks count it as used, but
+    it is available. page_out_us_per_mib: what paging out costs the kdamond that does it.
+    """
 
     def __init__(
         self,
@@ -108,11 +123,18 @@ class SimulatedMemory:
         total_bytes: int = 8192 * MIB,
         free_bytes: int = 4096 * MIB,
         swap_free_bytes: int = 8192 * MIB,
+        cache_bytes: int = 0,
+        page_out_us_per_mib: int = 0,
         default: Usage | None = None,
     ) -> None:
         self.total_bytes = total_bytes
         self.free_bytes = free_bytes
         self.swap_free_bytes = swap_free_bytes
+        self.cache_bytes = cache_bytes
+        self.page_out_us_per_mib = page_out_us_per_mib
+        self._cache_growth_bytes_per_s = 0
+        self._least_free_bytes = 0
+        self._growth_left = 0  # bytes times microseconds that made no whole byte yet
         self._default = default or Usage()
         self._usages: dict[Identity, Usage] = {}
 
@@ -128,6 +150,33 @@ class SimulatedMemory:
     def set_free_permille(self, permille: int) -> None:
         """Let so much be free."""
         self.free_bytes = -(-self.total_bytes * permille // 1000)
+
+    @property
+    def available_bytes(self) -> int:
+        """MemAvailable: what is free, and the page cache."""
+        return self.free_bytes + self.cache_bytes
+
+    def grow_cache(self, bytes_per_s: int, *, least_free_permille: int = 0) -> None:
+        """Let page cache take free memory from now on, as reading files does.
+
+        It ends where a kernel begins to take back cache itself: at `least_free_permille`.
+        """
+        self._cache_growth_bytes_per_s = bytes_per_s
+        self._least_free_bytes = -(-self.total_bytes * least_free_permille // 1000)
+        self._growth_left = 0
+
+    def pass_time(self, us: int) -> None:
+        """See `Memory`."""
+        grown, self._growth_left = divmod(
+            self._growth_left + us * self._cache_growth_bytes_per_s, 1_000_000
+        )
+        grown = max(0, min(grown, self.free_bytes - self._least_free_bytes))
+        self.free_bytes -= grown
+        self.cache_bytes += grown
+
+    def page_out_us(self, size_bytes: int) -> int:
+        """See `Memory`."""
+        return size_bytes * self.page_out_us_per_mib // MIB
 
     def free_permille(self) -> int:
         """See `Memory`."""
@@ -183,6 +232,13 @@ class MeminfoMemory:
     def page_out(self, identity: Identity, size_bytes: int) -> int:
         """See `Memory`."""
         return self.simulated.page_out(identity, size_bytes) if self.has_swap() else 0
+
+    def page_out_us(self, size_bytes: int) -> int:
+        """See `Memory`."""
+        return self.simulated.page_out_us(size_bytes)
+
+    def pass_time(self, us: int) -> None:
+        """See `Memory`. The file says what is free, so only its writer can let cache grow."""
 
     def _fields(self) -> dict[str, int]:
         try:

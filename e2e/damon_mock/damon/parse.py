@@ -13,8 +13,8 @@ from typing import Final
 
 _DIGITS: Final = re.compile(rb"0[xX][0-9a-fA-F]+|[0-9]+", re.ASCII)
 _INT_MAX: Final = 2**31 - 1
-_UINT_MAX: Final = 2**32 - 1
-_ULONG_MAX: Final = 2**64 - 1
+UINT_MAX: Final = 2**32 - 1
+ULONG_MAX: Final = 2**64 - 1
 
 
 def failure(code: int) -> OSError:
@@ -48,12 +48,12 @@ def _unsigned(data: bytes, limit: int) -> int:
 
 def ulong(data: bytes) -> int:
     """Parse as `kstrtoul(…, 0, …)`: 0 to 2^64 - 1."""
-    return _unsigned(data, _ULONG_MAX)
+    return _unsigned(data, ULONG_MAX)
 
 
 def uint(data: bytes) -> int:
     """Parse as `kstrtouint(…, 0, …)`: 0 to 2^32 - 1."""
-    return _unsigned(data, _UINT_MAX)
+    return _unsigned(data, UINT_MAX)
 
 
 def integer(data: bytes) -> int:

@@ -47,10 +47,6 @@ class ProcessTable(Protocol):
         """Return whether the task is still there; a zombie is until it has been reaped."""
         ...
 
-    def is_kthread(self, identity: Identity) -> bool:
-        """Return whether it is a kernel thread: it has no memory of its own and never ends."""
-        ...
-
     def has_memory(self, identity: Identity) -> bool:
         """Return whether there is an address space to look at: not for zombies and kthreads."""
         ...
@@ -133,15 +129,10 @@ class SimulatedProcesses:
         """See `ProcessTable`."""
         return identity not in self._gone
 
-    def is_kthread(self, identity: Identity) -> bool:
-        """See `ProcessTable`."""
-        return identity.pid == KTHREADD
-
     def has_memory(self, identity: Identity) -> bool:
         """See `ProcessTable`."""
-        return not (
-            identity in self._gone or identity in self._zombies or self.is_kthread(identity)
-        )
+        has_none = identity in self._gone or identity in self._zombies
+        return not has_none and identity.pid != KTHREADD
 
     def thread_started(self, pid: int, comm: str) -> None:
         """See `ProcessTable`."""
@@ -187,21 +178,14 @@ class HostProcesses:
         """See `ProcessTable`."""
         return self.identity(identity.pid) == identity
 
-    def is_kthread(self, identity: Identity) -> bool:
-        """See `ProcessTable`."""
-        if identity == _KTHREADD:
-            return True
-        fields = self._stat(identity.pid)
-        return fields is not None and bool(int(fields[6]) & _PF_KTHREAD)
-
     def has_memory(self, identity: Identity) -> bool:
         """See `ProcessTable`."""
-        fields = self._stat(identity.pid)
+        fields = self._stat(identity.pid) if identity != _KTHREADD else None
         return (
             fields is not None
             and int(fields[19]) == identity.start_ticks
             and fields[0] not in {"Z", "X"}
-            and not self.is_kthread(identity)
+            and not int(fields[6]) & _PF_KTHREAD
         )
 
     def thread_started(self, pid: int, comm: str) -> None:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from .parse import ULONG_MAX
 from .target import Region
 from .watermarks import Watermarks
 
 PAGEOUT_BYTES_PER_MS: Final = 4 * 1024 * 1024
 """The kernel's first guess of throughput; the emulator never learns a better one."""
-
-ULONG_MAX: Final = 2**64 - 1
 
 
 @dataclass(frozen=True)

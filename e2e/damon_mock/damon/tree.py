@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Iterator
 
-from .parse import failure
+from .parse import UINT_MAX, failure
 from .profiles import DirectorySpec, FileSpec
 
 
@@ -68,6 +68,13 @@ class Directory:
     def number(self, path: str) -> int:
         """Return the value of a numeric file at a path below."""
         return int(self.text(path))
+
+    def uint(self, path: str) -> int:
+        """Return a number of a file below as the kernel keeps it, in 32 bits.
+
+        The file takes and shows 64 bits; the rest is lost without a word.
+        """
+        return self.number(path) & UINT_MAX
 
     def flag(self, path: str) -> bool:
         """Return a bool file at a path below; False where this kernel has no such file."""

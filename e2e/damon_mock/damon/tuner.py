@@ -1,15 +1,17 @@
 """The in-kernel tuner of the priority patches, defects included. Never merged; profile `rfc` only.
 
-It runs in the loop of every kdamond with a target of priority > 0. Its state is static: armed once
+It runs in both loops of every kdamond with a target of priority > 0: when that samples, and when
+all schemes sleep. Its state is static: armed once
 per boot, for one context, never reset. Where the real kernel's fate depends on the allocator, the
 emulator takes the bad outcome, always.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from .context import PADDR, Context
+from .parse import UINT_MAX, ULONG_MAX
 from .processes import Identity
 from .scheme import Filter, Pattern, QuotaLimits, Scheme, SchemeInput
 from .watermarks import Watermarks
@@ -17,7 +19,7 @@ from .watermarks import Watermarks
 CHECK_US: Final = 5_000_000
 LOWEST_MARK: Final = 100
 COLD_AGGREGATIONS: Final = 120
-_WRAP: Final = 2**64
+_WRAP: Final = ULONG_MAX + 1
 
 
 class Panic(Exception):  # noqa: N818  # the kernel's own word for it
@@ -38,7 +40,7 @@ class Tuner:
         now_us: int,
         free_permille: int,
         exists: Callable[[Identity], bool],
-    ) -> str | None:
+    ) -> Literal["arm", "retune"] | None:
         """Take one pass for a context; return what was done ("arm", "retune"), if anything.
 
         Raises Panic.
@@ -59,10 +61,7 @@ class Tuner:
         if len(priorities) == self.live:
             return None
         self.live = len(priorities)
-        for index, mark in _marks(priorities, free_permille).items():
-            for scheme in self.armed.schemes:
-                if any(f.core and f.target_index == index for f in scheme.wanted.filters):
-                    scheme.set_mark(mark)
+        _set_marks(self.armed, priorities, free_permille)
         return "retune"
 
     def _arm(
@@ -74,30 +73,26 @@ class Tuner:
     ) -> None:
         self.armed = context
         self.checked_us = now_us
+        self.live = len(context.targets)
         if context.operations == PADDR:
-            marks = Watermarks("free_mem_rate", CHECK_US, 500, 400, 200)
-            context.schemes = [_auto_scheme(context, marks, ())]
+            context.schemes = [_auto_scheme(context, ())]
             return
-        priorities = _live_priorities(context, exists)
-        self.live = len(priorities)
-        by_index = _marks(priorities, free_permille)
         context.schemes = []
         for index in range(len(context.targets)):
-            mark = by_index.get(index, LOWEST_MARK)
-            marks = Watermarks("free_mem_rate", CHECK_US, mark, mark, 0)
             only = Filter("target", matching=True, allow=True, target_index=index)
-            scheme = _auto_scheme(context, marks, (only,))
+            scheme = _auto_scheme(context, (only,))
             # The step that sets "reject what no filter matched" is skipped: nothing is isolated.
             scheme.default_reject = False
             context.schemes.append(scheme)
+        _set_marks(context, _live_priorities(context, exists), free_permille)
 
 
-def _auto_scheme(context: Context, marks: Watermarks, filters: tuple[Filter, ...]) -> Scheme:
+def _auto_scheme(context: Context, filters: tuple[Filter, ...]) -> Scheme:
     wanted = SchemeInput(
         action="pageout",
-        pattern=Pattern(4096, _WRAP - 1, 0, 0, COLD_AGGREGATIONS, _WRAP - 1),
+        pattern=Pattern(4096, ULONG_MAX, 0, 0, COLD_AGGREGATIONS, UINT_MAX),
         limits=QuotaLimits(time_ms=10, size_bytes=128 * 1024 * 1024, window_ms=1000),
-        watermarks=marks,
+        watermarks=Watermarks("free_mem_rate", CHECK_US, 500, 400, 200),
         filters=filters,
     )
     scheme = Scheme.made(wanted, 0)
@@ -114,18 +109,24 @@ def _live_priorities(context: Context, exists: Callable[[Identity], bool]) -> di
     }
 
 
-def _marks(priorities: dict[int, int], free_permille: int) -> dict[int, int]:
-    """Return the mark of each live target, in unsigned 64 bit arithmetic: it wraps below 100.
+def _set_marks(context: Context, priorities: dict[int, int], free_permille: int) -> None:
+    """Give each scheme with a core filter of a live target's index the mark of that target.
+
+    Nothing is computed, and so nothing divided, where there is no such scheme. Raises Panic.
+    """
+    for index, priority in priorities.items():
+        for scheme in context.schemes:
+            if any(f.core and f.target_index == index for f in scheme.wanted.filters):
+                scheme.set_mark(_mark(priority, priorities, free_permille))
+
+
+def _mark(priority: int, priorities: dict[int, int], free_permille: int) -> int:
+    """Return the mark of a live target, in unsigned 64 bit arithmetic: it wraps below 100.
 
     The larger number gets the higher mark: it is reclaimed first.
     """
-    if not priorities:
-        return {}
     lowest, highest = min(priorities.values()), max(priorities.values())
     if lowest == highest:
         raise Panic("divide error: all live targets have the same priority")
     reach = (free_permille - LOWEST_MARK) % _WRAP
-    return {
-        index: ((priority - lowest) * reach % _WRAP // (highest - lowest) + LOWEST_MARK) % _WRAP
-        for index, priority in priorities.items()
-    }
+    return ((priority - lowest) * reach % _WRAP // (highest - lowest) + LOWEST_MARK) % _WRAP
