@@ -6,9 +6,12 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 CRDS = Path(__file__).parents[2] / "crds"
 
 
+@pytest.mark.embedded
 def test_the_api_runs_as_a_process_of_its_own(tmp_path):
     kubeconfig = tmp_path / "kubeconfig"
     command = [sys.executable, "-m", "damon_mock", "api", "--install", str(CRDS)]

@@ -3,6 +3,8 @@ import asyncio
 import aiohttp
 import pytest
 
+pytestmark = pytest.mark.embedded
+
 PODS = "/api/v1/namespaces/default/pods"
 
 
