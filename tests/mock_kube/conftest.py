@@ -133,11 +133,18 @@ class Client:
         async with self.session.get(self._url + path, params=params) as response:
             yield response
 
-    async def gone(self, path: str) -> None:
-        """Wait until there is no such object: the real cluster's controllers take their time."""
+    async def until(self, path: str, wanted: int) -> None:
+        """Wait until a path answers so: the real cluster's controllers take their time."""
         async with asyncio.timeout(WAIT_S):
-            while (await self.call("GET", path))[0] != 404:
+            while True:
+                status, _ = await self.call("GET", path)
+                if status == wanted:
+                    return
                 await asyncio.sleep(0.05)
+
+    async def gone(self, path: str) -> None:
+        """Wait until there is no such object."""
+        await self.until(path, 404)
 
     async def clear(self) -> None:
         """Take away what the test created."""
@@ -197,13 +204,12 @@ class Judge:
     async def install(self, definitions: list[Any]) -> None:
         """Create the definitions anew, for an earlier run may have left others; wait for them."""
         await self.remove(definitions)
-        async with self.session() as session, asyncio.timeout(WAIT_S):
+        async with self.session() as session:
             client = Client(self.url, session)
             for definition in definitions:
                 await client.create(definition)
                 plural = definition["spec"]["names"]["plural"]
-                while (await client.call("GET", f"/apis/{GROUP}/v1alpha1/{plural}"))[0] != 200:
-                    await asyncio.sleep(0.05)
+                await client.until(f"/apis/{GROUP}/v1alpha1/{plural}", 200)
 
     async def remove(self, definitions: list[Any]) -> None:
         async with self.session() as session:

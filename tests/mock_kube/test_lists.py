@@ -81,6 +81,13 @@ async def test_a_field_no_selector_can_name_is_a_bad_request(http):
 
 
 @pytest.mark.embedded
+@pytest.mark.parametrize("option", ["resourceVersionMatch", "sendInitialEvents"])
+async def test_options_that_nobody_here_uses_are_refused_and_not_ignored(http, option):
+    status, body = await http.call("GET", PODS, resourceVersion="1", **{option: "Exact"})
+    assert (status, body["details"]["causes"][0]["field"]) == (422, option)
+
+
+@pytest.mark.embedded
 async def test_ten_thousand_pods_come_in_pages_without_loss(api, http, pod):
     api.cluster.load(pod(f"p{i:05}") for i in range(10_000))
     seen, token = 0, ""

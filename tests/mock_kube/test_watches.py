@@ -43,28 +43,6 @@ async def test_an_object_that_leaves_the_selector_is_deleted_for_the_watcher(htt
         assert (await read(stream))[0] == "ADDED"
 
 
-async def test_initial_events_end_with_a_marked_bookmark(http, pod, read):
-    await http.create(pod("p"))
-    query = {
-        "sendInitialEvents": "true",
-        "resourceVersionMatch": "NotOlderThan",
-        "allowWatchBookmarks": "true",
-    }
-    async with http.watch(PODS, **query) as stream:
-        assert (await read(stream))[0] == "ADDED"
-        kind, body = await read(stream)
-        assert kind == "BOOKMARK"
-        assert body["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-
-
-@pytest.mark.embedded
-async def test_a_server_without_watch_list_refuses_initial_events(api, http):
-    api.faults.watch_list = False
-    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-    status, body = await http.call("GET", PODS, watch="1", **query)
-    assert (status, body["reason"]) == (422, "Invalid")
-
-
 @pytest.mark.embedded
 async def test_bookmarks_carry_the_newest_version_of_the_whole_cluster(api, http, pod, read):
     api._bookmark_interval_s = 0.05

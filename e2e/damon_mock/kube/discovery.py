@@ -13,7 +13,6 @@ from damon_mock.kube.resources import Catalogue, Resource
 _VERBS: Final = [
     "create",
     "delete",
-    "deletecollection",
     "get",
     "list",
     "patch",

@@ -141,7 +141,6 @@ class Registry:
         key: Key,
         *,
         grace_seconds: int | None = None,
-        propagation: str = "Background",
         uid: str = "",
         dry_run: bool = False,
     ) -> Outcome:
@@ -158,8 +157,6 @@ class Registry:
         if dry_run:
             return Outcome(old)
         grace = self._grace_seconds(resource, old.body, grace_seconds)
-        if propagation == "Orphan":
-            self._orphan(old.body["metadata"]["uid"])
         if old.body["metadata"].get("finalizers") or grace:
             return Outcome(self._mark_deleted(resource, key, old, grace))
         return Outcome(self._remove(resource, key, old.body), gone=True)
@@ -328,11 +325,3 @@ class Registry:
             for key in list(self.store.collection(resource.collection).objects):
                 if condition(resource, key):
                     self.delete(resource, key, grace_seconds=0)
-
-    def _orphan(self, uid: str) -> None:
-        for collection, key in self._dependants.of(uid):
-            resource = next(r for r in self.catalogue if r.collection == collection)
-            body = self.read(resource, key).body
-            kept = [r for r in body["metadata"]["ownerReferences"] if r["uid"] != uid]
-            metadata = {**body["metadata"], "ownerReferences": kept}
-            self._put(resource, key, {**body, "metadata": metadata})

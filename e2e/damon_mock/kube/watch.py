@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from damon_mock.kube import failures, listing
-from damon_mock.kube.failures import ApiFailure, Body, forbidden_field, invalid
+from damon_mock.kube.failures import ApiFailure, Body
 from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
 from damon_mock.kube.selectors import Predicate
@@ -12,8 +12,6 @@ from damon_mock.kube.store import Change, Revision, Store, Subscription, encode
 
 Form = Callable[[Revision], bytes]
 """How the client wants objects: as they are, or as tables."""
-
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 class BrokenError(Exception):
@@ -31,7 +29,6 @@ class Watch:
         form: Form,
         *,
         bookmark_interval_s: float,
-        watch_list: bool,
     ) -> None:
         self._store = store
         self._resource = target.resource
@@ -39,9 +36,6 @@ class Watch:
         self._form = form
         self._interval_s = bookmark_interval_s
         self._matches = listing.predicate(target, options)
-        if options.initial_events and not watch_list:
-            cause = forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for watch")
-            raise invalid("ListOptions", "meta.k8s.io", "", [cause])
         self._first = self._opening()
         self._subscription: Subscription = store.subscribe(self._resource.collection)
 
@@ -49,19 +43,12 @@ class Watch:
         version = listing.number(self._options.version) if self._options.version else 0
         if version > self._store.version:
             raise failures.future_version(version, self._store.version)
-        if self._options.initial_events or (
-            version == 0 and self._options.initial_events is not False
-        ):
-            opening = [
+        if version == 0:
+            return [
                 _line("ADDED", self._form(revision))
                 for revision in self._store.ordered(self._resource.collection)
                 if self._matches(revision.body)
             ]
-            if self._options.initial_events and self._options.bookmarks:
-                opening.append(self._bookmark(initial_events_end=True))
-            return opening
-        if version == 0:
-            return []
         return self._lines(self._store.since(self._resource.collection, version))
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -100,10 +87,8 @@ class Watch:
         lines = (_selected(change, self._matches, self._form) for change in changes)
         return [line for line in lines if line]
 
-    def _bookmark(self, *, initial_events_end: bool = False) -> bytes:
+    def _bookmark(self) -> bytes:
         metadata: Body = {"resourceVersion": str(self._store.version), "creationTimestamp": None}
-        if initial_events_end:
-            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         resource = self._resource
         body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
         return _line("BOOKMARK", encode(body))
