@@ -199,7 +199,7 @@ class Registry:
             metadata["namespace"] = key[0]
         said = {**body, "metadata": metadata}
         new = self._filled(resource, said, None)
-        self._refuse(resource, new, None)
+        self._refuse(resource, new, None, write)
         if not owned and write.track:
             owners = Owners()
             manager = Manager(write.manager, "Update", resource.api_version, write.subresource)
@@ -232,7 +232,7 @@ class Registry:
         new = self._filled(resource, {**new, "metadata": metadata}, old.body)
         if resource.generations and admission.differs_in_spec(old.body, new):
             new["metadata"]["generation"] = old.body["metadata"].get("generation", 0) + 1
-        self._refuse(resource, new, old.body)
+        self._refuse(resource, new, old.body, write)
         if not owned and write.track:
             owners = Owners.of(old.body)
             manager = Manager(write.manager, "Update", resource.api_version, write.subresource)
@@ -261,8 +261,8 @@ class Registry:
         )
         return {"apiVersion": resource.api_version, "kind": resource.kind, **filled}
 
-    def _refuse(self, resource: Resource, new: Body, old: Body | None) -> None:
-        causes = strategies.refusals(resource, new, old)
+    def _refuse(self, resource: Resource, new: Body, old: Body | None, write: Write) -> None:
+        causes = strategies.refusals(resource, new, old, write.subresource)
         if resource.custom:
             causes += validation.refusals(new, resource.shape, self.rules, old)
         if causes:

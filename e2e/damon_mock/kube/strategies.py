@@ -47,11 +47,11 @@ def prepare(resource: Resource, new: Body, old: Body | None, *, now: str, classe
             return new
 
 
-def refusals(resource: Resource, new: Body, old: Body | None) -> list[Cause]:
+def refusals(resource: Resource, new: Body, old: Body | None, subresource: str) -> list[Cause]:
     """Return what is wrong with an object, apart from what a CRD's schema says."""
     found = _metadata(new["metadata"])
     if resource is POD:
-        found += _pod(new, old)
+        found += _pod(new, old if subresource != "binding" else None)
     elif resource is PRIORITY_CLASS:
         if "value" not in new:
             found.append(required("value"))
@@ -159,7 +159,7 @@ def _pod(new: Body, old: Body | None) -> list[Cause]:
         for index, container in enumerate(containers)
         if not container.get("name")
     ]
-    if old and _fixed(old["spec"]) != _fixed(new["spec"]) and not _is_bound(old, new):
+    if old and _fixed(old["spec"]) != _fixed(new["spec"]):
         text = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
@@ -167,13 +167,6 @@ def _pod(new: Body, old: Body | None) -> list[Cause]:
         )
         found.append(forbidden_field("spec", text))
     return found
-
-
-def _is_bound(old: Body, new: Body) -> bool:
-    """Whether the change is what the binding subresource does: a pod gets its node."""
-    return not node_of(old) and _fixed({**old["spec"], "nodeName": node_of(new)}) == _fixed(
-        new["spec"]
-    )
 
 
 _CHANGEABLE: Final = frozenset(
