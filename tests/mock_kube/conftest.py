@@ -84,7 +84,8 @@ class Client:
         async with self.session.request(
             method, self._url + path, data=data, headers=sent, params=query
         ) as response:
-            answer = await response.json(content_type=None)
+            is_json = response.content_type == "application/json"
+            answer = await (response.json() if is_json else response.text())
             self.warnings = response.headers.getall("Warning", [])
             if response.status == 201 and "dryRun" not in query:
                 name = answer["metadata"]["name"]

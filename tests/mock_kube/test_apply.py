@@ -81,6 +81,15 @@ async def test_an_ordinary_write_takes_the_field_over(http, tuning):
     assert 'conflict with "editor" using judged.damon-operator.io/v1alpha1' in body["message"]
 
 
+async def test_defaults_belong_to_who_creates_and_not_to_who_applies(http, tuning):
+    await http.create(tuning())
+    status, body = await http.apply(ONE, tuning(precedence=5), "me")
+    assert (status, body["details"]["causes"][0]["field"]) == (409, ".spec.precedence")
+    _, body = await http.apply(ONE.replace("one", "two"), tuning("two", mode="Off"), "me")
+    (entry,) = body["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:mode": {}}}
+
+
 async def test_atomic_lists_are_replaced_and_owned_as_a_whole(http):
     await http.apply(NODE, node(pods=[planned("a"), planned("b")]), "damon-operator")
     _, body = await http.apply(NODE, node(pods=[planned("c")]), "damon-operator")

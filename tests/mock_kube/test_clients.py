@@ -21,9 +21,11 @@ def test_the_sync_client_reads_writes_and_watches(kubeconfig, pod):
         core.create_namespaced_pod("default", pod("p"))
         assert [p.metadata.name for p in core.list_namespaced_pod("default").items] == ["p"]
         stream = watch.Watch().stream(core.list_namespaced_pod, "default", timeout_seconds=5)
-        assert next(stream)["type"] == "ADDED"
-        core.delete_namespaced_pod("p", "default")
-        assert next(stream)["type"] == "DELETED"
+        try:
+            assert next(stream)["type"] == "ADDED"
+        finally:
+            core.delete_namespaced_pod("p", "default")
+        assert [next(stream)["type"] for _ in range(2)] == ["MODIFIED", "DELETED"]
         stream.close()
 
 
@@ -103,18 +105,25 @@ def test_kubectl_shows_what_is_wrong(kubectl):
     assert "spec.protectFrom: Invalid value" in wrong
 
 
-@kubectl_command
-def test_kubectl_annotates_and_follows_pods(kubectl, pod):
+@pytest.fixture
+def waiting(kubectl, pod):
+    """A pod that is on a node which does not exist."""
     kubectl("create", "-f", "-", text=json.dumps(pod("p", "n1")))
-    kubectl("annotate", "pod", "p", "damon-operator.io/priority=30")
-    found = json.loads(kubectl("get", "pod", "p", "-o", "json"))
+    yield "p"
+    kubectl("delete", "pod", "p", "--force", "--grace-period=0")
+
+
+@kubectl_command
+def test_kubectl_annotates_and_follows_pods(kubectl, waiting):
+    kubectl("annotate", "pod", waiting, "damon-operator.io/priority=30")
+    found = json.loads(kubectl("get", "pod", waiting, "-o", "json"))
     assert found["metadata"]["annotations"] == {"damon-operator.io/priority": "30"}
     _, row = kubectl("get", "pods", "-o", "wide").splitlines()
-    assert row.split() == ["p", "0/1", "Pending", "0", row.split()[4], "<none>", "n1"]
-    assert "damon-operator.io/priority: 30" in kubectl("describe", "pod", "p")
+    age = row.split()[4]
+    assert row.split() == ["p", "0/1", "Pending", "0", age, "<none>", "n1", "<none>", "<none>"]
+    assert "damon-operator.io/priority: 30" in kubectl("describe", "pod", waiting)
     followed = kubectl("get", "pods", "--watch", "--request-timeout=1s")
-    assert followed.splitlines()[1].split()[0] == "p"
-    kubectl("delete", "pod", "p", "--now")
+    assert followed.splitlines()[1].split()[0] == waiting
 
 
 @kubectl_command

@@ -67,17 +67,17 @@ async def test_null_counts_as_absent(http, tuning):
         (
             {"eagerUpTo": 80},
             "spec",
-            'Invalid value: "object": eagerUpTo must be below protectFrom',
+            "Invalid value: eagerUpTo must be below protectFrom",
         ),
         (
             {"priorities": {"rules": [{"name": "n"}]}},
             "spec.priorities.rules[0]",
-            'Invalid value: "object": a rule says either priority or exempt',
+            "Invalid value: a rule says either priority or exempt",
         ),
         (
             {"monitoring": {"sampleInterval": "10s", "aggregationInterval": "9s"}},
             "spec.monitoring",
-            'Invalid value: "object": sampleInterval must not be above aggregationInterval',
+            "Invalid value: sampleInterval must not be above aggregationInterval",
         ),
     ],
 )

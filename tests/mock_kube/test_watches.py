@@ -21,6 +21,8 @@ async def test_a_watch_from_a_list_misses_nothing_and_repeats_nothing(http, pod,
         changed = body["metadata"]["resourceVersion"]
         await http.delete(f"{PODS}/before")
         kind, body = await read(stream)
+        assert (kind, bool(body["metadata"]["deletionTimestamp"])) == ("MODIFIED", True)
+        kind, body = await read(stream)
         assert (kind, body["metadata"]["name"]) == ("DELETED", "before")
         assert int(body["metadata"]["resourceVersion"]) > int(changed)
 
@@ -54,6 +56,13 @@ async def test_bookmarks_carry_the_newest_version_of_the_whole_cluster(api, http
             assert kind == "BOOKMARK"
             if int(body["metadata"]["resourceVersion"]) == api.registry.store.version:
                 break
+
+
+async def test_a_watch_from_the_future_is_silent(http, pod):
+    query = {"resourceVersion": "999999", "timeoutSeconds": "1"}
+    async with http.watch(PODS, **query) as stream:
+        await http.create(pod("p"))
+        assert await stream.content.read() == b""
 
 
 async def test_a_watch_ends_after_its_timeout(http):

@@ -31,8 +31,30 @@ async def test_refused_creates_say_why(http, pod):
     assert (status, body["message"]) == (404, 'namespaces "nowhere" not found')
     status, body = await http.call("POST", PODS, pod("Not A Name"))
     assert (status, body["details"]["causes"][0]["field"]) == (422, "metadata.name")
-    status, body = await http.call("POST", PODS, pod("q", annotations={"n": 5}))
-    assert (status, body["details"]["causes"][0]["field"]) == (422, "metadata.annotations")
+
+
+@pytest.mark.parametrize("name", ["annotations", "labels"])
+async def test_a_value_of_metadata_that_is_no_string_is_a_bad_request(http, pod, tuning, name):
+    status, body = await http.call("POST", PODS, pod("q", **{name: {"n": 5}}))
+    assert (status, body["reason"]) == (400, "BadRequest")
+    wrong = {**tuning(), "metadata": {"name": "one", name: {"n": 5}}}
+    status, body = await http.call("POST", TUNINGS, wrong)
+    assert (status, body["reason"]) == (400, "BadRequest")
+    assert f"ObjectMeta.{name}" in body["message"]
+
+
+async def test_a_custom_resource_says_its_kind(http, tuning):
+    body = tuning()
+    del body["kind"]
+    assert (await http.call("POST", TUNINGS, body))[0] == 400
+
+
+async def test_what_is_not_served_is_a_status_in_a_built_in_group_and_else_text(http):
+    for path in ("/apis/nobody.example.com/v1/things", TUNINGS.replace("damontunings", "things")):
+        assert await http.call("GET", path) == (404, "404 page not found\n")
+    status, body = await http.call("GET", "/apis/coordination.k8s.io/v1/things")
+    message = "the server could not find the requested resource"
+    assert (status, body["message"]) == (404, message)
 
 
 async def test_only_a_changed_spec_raises_the_generation(http, tuning):
@@ -64,6 +86,21 @@ async def test_a_write_from_an_old_version_is_a_conflict(http, tuning):
     assert (status, answer["reason"]) == (409, "Conflict")
     status, _ = await http.patch(f"{TUNINGS}/one", {"metadata": {"resourceVersion": "1"}})
     assert status == 409
+
+
+async def test_a_uid_is_a_precondition_but_not_of_a_patched_status(http, tuning, pod):
+    created = await http.create(tuning())
+    one, other = f"{TUNINGS}/one", {"uid": "of-another-object"}
+    replaced = {**created, "metadata": {**created["metadata"], **other}}
+    assert (await http.call("PUT", one, replaced))[0] == 409
+    assert (await http.patch(one, {"metadata": other}))[0] == 422
+    applied = tuning()
+    applied["metadata"].update(other)
+    assert (await http.apply(one, applied, "me"))[0] == 422
+    status = {"metadata": other, "status": {"observedGeneration": 1}}
+    assert (await http.patch(f"{one}/status", status))[0] == 200
+    await http.create(pod("p"))
+    assert (await http.patch(f"{PODS}/p/status", {"metadata": other}))[0] == 422
 
 
 async def test_a_custom_resource_is_not_replaced_without_a_version(http, tuning):
@@ -116,8 +153,11 @@ async def test_an_answer_may_be_the_metadata_alone(http, tuning):
     assert patched == got
     assert (got["kind"], "spec" in got) == ("PartialObjectMetadata", False)
     assert got["metadata"]["labels"] == {"a": "b"}
+    assert (await http.call("GET", TUNINGS, headers=accept))[0] == 406
+    accept = {"Accept": accept["Accept"].replace("Metadata;", "MetadataList;")}
     _, listed = await http.call("GET", TUNINGS, headers=accept)
     assert listed["kind"] == "PartialObjectMetadataList"
+    assert [item["kind"] for item in listed["items"]] == ["PartialObjectMetadata"]
 
 
 async def test_an_object_with_finalizers_waits_for_them(http, tuning, read):
@@ -195,9 +235,12 @@ async def test_both_event_groups_show_the_same_events(http):
     assert (status, body["note"], body["regarding"]["name"]) == (201, "no number", "p")
     found = await http.get("/api/v1/events", fieldSelector="involvedObject.name=p")
     assert found["items"][0]["message"] == "no number"
-    _, body = await http.patch(f"{path}/e", {"note": "still none"})
-    assert body["note"] == "still none"
-    assert (await http.get("/api/v1/namespaces/default/events/e"))["message"] == "still none"
+    series = {"count": 2, "lastObservedTime": "2026-01-01T00:00:01.000000Z"}
+    _, body = await http.patch(f"{path}/e", {"series": series})
+    assert body["series"] == series
+    assert (await http.get("/api/v1/namespaces/default/events/e"))["series"] == series
+    status, body = await http.patch(f"{path}/e", {"note": "another"})
+    assert (status, body["details"]["causes"][0]["field"]) == (422, "message")
 
 
 async def test_priority_classes_give_pods_their_number(http, pod):
@@ -243,8 +286,8 @@ async def test_pods_get_their_qos_class(http, pod, resources, expected):
         ({"reportingController": ""}, "reportingController"),
         ({"action": ""}, "action"),
         ({"type": "Error"}, "type"),
-        ({"note": "n" * 1025}, "note"),
-        ({"regarding": {"kind": "Pod", "namespace": "other"}}, "involvedObject.namespace"),
+        ({"note": "n" * 1025}, "message"),
+        ({"reportingController": "no name"}, "reportingController"),
     ],
 )
 async def test_events_are_as_strict_as_the_real_api(http, change, field):

@@ -11,7 +11,7 @@ from damon_mock.kube import admission, apply, failures, fields, strategies, vali
 from damon_mock.kube.failures import Body
 from damon_mock.kube.garbage import Dependants
 from damon_mock.kube.ownership import Manager, Owners
-from damon_mock.kube.resources import CRD, NAMESPACE, NODE, Catalogue, Resource
+from damon_mock.kube.resources import CRD, NAMESPACE, NODE, POD, Catalogue, Resource
 from damon_mock.kube.store import Key, Revision, Store
 from damon_mock.kube.validation import RuleCheck
 
@@ -104,6 +104,8 @@ class Registry:
                 "metadata.resourceVersion", 0, "must be specified for an update"
             )
             raise failures.invalid(resource.kind, resource.group, key[1], [cause])
+        admission.check_uid(resource, key, old.body, body)
+        admission.check_version(resource, key, old.body, body)
         body, warnings = self._known(resource, body, write)
         return self._update(resource, key, old, body, write, warnings=warnings)
 
@@ -112,7 +114,10 @@ class Registry:
     ) -> Outcome:
         """Change an object by a function of its body that returns a new one."""
         old = self.read(resource, key)
-        body, warnings = self._known(resource, change(old.body), write, patch=True)
+        changed = change(old.body)
+        admission.check_version(resource, key, old.body, changed)
+        admission.check_uid_kept(resource, old.body, changed, write.subresource)
+        body, warnings = self._known(resource, changed, write, patch=True)
         return self._update(resource, key, old, body, write, warnings=warnings)
 
     def apply(
@@ -128,6 +133,9 @@ class Registry:
             raise failures.not_found(resource.plural, resource.group, key[1])
         if old is None and resource.namespaced:
             self.read(NAMESPACE, ("", key[0]))
+        if old is not None:
+            admission.check_version(resource, key, old.body, body)
+            admission.check_uid_kept(resource, old.body, body, write.subresource)
         manager = Manager(write.manager, "Apply", resource.api_version, write.subresource)
         live = old.body if old else None
         merged = apply.apply(live, body, resource.shape, manager, force=force, now=self.now())
@@ -157,8 +165,11 @@ class Registry:
         if dry_run:
             return Outcome(old)
         grace = self._grace_seconds(resource, old.body, grace_seconds)
-        if old.body["metadata"].get("finalizers") or grace:
-            return Outcome(self._mark_deleted(resource, key, old, grace))
+        waits = bool(old.body["metadata"].get("finalizers") or grace)
+        if waits or resource is POD:  # watchers see that a pod is ending, even if it ends at once
+            old = self._mark_deleted(resource, key, old, grace)
+        if waits:
+            return Outcome(old)
         return Outcome(self._remove(resource, key, old.body), gone=True)
 
     # -- the way of a write -------------------------------------------------------------------
@@ -203,7 +214,9 @@ class Registry:
         if not owned and write.track:
             owners = Owners()
             manager = Manager(write.manager, "Update", resource.api_version, write.subresource)
-            owners.updated(manager, {}, fields.leaves(said, resource.shape), now)
+            # What a CRD's defaults fill in is the creator's; what the server knows of is nobody's.
+            kept = new if resource.custom else said
+            owners.updated(manager, {}, fields.leaves(kept, resource.shape), now)
             managed = owners.wire()
         if managed:
             new["metadata"] = {**new["metadata"], "managedFields": managed}
@@ -225,7 +238,6 @@ class Registry:
         warnings: tuple[str, ...] = (),
         owned: bool = False,
     ) -> Outcome:
-        admission.check_preconditions(resource, key, old.body, body)
         new = admission.separated(resource, old.body, body, write.subresource)
         metadata = admission.kept_metadata(old.body["metadata"], new["metadata"])
         managed = body["metadata"].get("managedFields") if owned else None

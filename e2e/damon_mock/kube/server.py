@@ -10,7 +10,7 @@ from aiohttp import web
 
 from damon_mock.kube import discovery, failures, kubeconfig, paths, verbs, watch
 from damon_mock.kube.cluster import Cluster
-from damon_mock.kube.failures import ApiFailure, Body
+from damon_mock.kube.failures import ApiFailure, Body, NoSuchPage
 from damon_mock.kube.faults import Faults
 from damon_mock.kube.journal import Journal, Request
 from damon_mock.kube.listing import ListOptions
@@ -150,6 +150,9 @@ class ApiServer:
         except ApiFailure as failure:
             noted.status = failure.code
             return _json(failure.body(), failure.code, failure.headers)
+        except NoSuchPage:
+            noted.status = 404
+            return web.Response(status=404, text="404 page not found\n")
         except (asyncio.CancelledError, ConnectionError, BrokenError):
             noted.status = noted.status or 499
             if request.transport:

@@ -83,8 +83,10 @@ def _list(registry: Registry, target: Target, options: ListOptions, accept: str)
         shown = [events.viewed(resource, revision.body) for revision in page.revisions]
         return Answer(encode(tables.table(resource, shown, page.metadata(), datetime.now(UTC))))
     kind, api_version = resource.list_kind, resource.api_version
-    if "as=PartialObjectMetadata" in accept:
+    if "as=PartialObjectMetadataList" in accept:
         kind, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+    elif "as=PartialObjectMetadata" in accept:
+        raise failures.not_acceptable()
     head = encode({"kind": kind, "apiVersion": api_version, "metadata": page.metadata()})
     items = b",".join(map(form(resource, accept), page.revisions))
     return Answer(b'%s,"items":[%s]}' % (head[:-1], items))
@@ -133,7 +135,10 @@ def _patch(registry: Registry, target: Target, request: Request, raw: bytes) -> 
     change = _change(kind, said, resource)
 
     def viewed_change(body: Body) -> Body:
-        return events.stored(target.resource, change(events.viewed(target.resource, body)))
+        changed = events.stored(target.resource, change(events.viewed(target.resource, body)))
+        if target.resource is EVENT_NEW and (causes := events.changes(body, changed)):
+            raise failures.invalid("Event", "", target.name, causes)
+        return changed
 
     return registry.patch(resource, target.key, viewed_change, _write(target, request))
 
@@ -204,4 +209,5 @@ def _validation(asked: str) -> Literal["Strict", "Warn", "Ignore"]:
     for choice in choices:
         if choice == asked:
             return choice
-    raise failures.bad_request(f"fieldValidation: unsupported value {asked!r}")
+    cause = failures.invalid_value("fieldValidation", asked, "not Strict, Warn or Ignore")
+    raise failures.invalid("PatchOptions", "meta.k8s.io", "", [cause])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from damon_mock.kube import failures, listing
+from damon_mock.kube import listing
 from damon_mock.kube.failures import ApiFailure, Body
 from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
@@ -36,13 +36,12 @@ class Watch:
         self._form = form
         self._interval_s = bookmark_interval_s
         self._matches = listing.predicate(target, options)
+        self._from = listing.number(options.version) if options.version else 0
         self._first = self._opening()
         self._subscription: Subscription = store.subscribe(self._resource.collection)
 
     def _opening(self) -> list[bytes]:
-        version = listing.number(self._options.version) if self._options.version else 0
-        if version > self._store.version:
-            raise failures.future_version(version, self._store.version)
+        version = self._from
         if version == 0:
             return [
                 _line("ADDED", self._form(revision))
@@ -84,7 +83,11 @@ class Watch:
             subscription.close()
 
     def _lines(self, changes: Sequence[Change]) -> list[bytes]:
-        lines = (_selected(change, self._matches, self._form) for change in changes)
+        lines = (
+            _selected(change, self._matches, self._form)
+            for change in changes
+            if change.after.version > self._from  # from the future: nothing until that is reached
+        )
         return [line for line in lines if line]
 
     def _bookmark(self) -> bytes:
