@@ -19,6 +19,7 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 
 from damon_mock.kube import bodies, rules
+from damon_mock.kube.discovery import VERSION
 from damon_mock.kube.registry import Registry
 from damon_mock.kube.resources import Catalogue
 from damon_mock.kube.server import ApiServer
@@ -202,6 +203,11 @@ class Judge:
     def session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.context))
 
+    async def minor(self) -> str:
+        async with self.session() as session:
+            answer: str = (await Client(self.url, session).get("/version"))["minor"]
+            return answer
+
     async def install(self, definitions: list[Any]) -> None:
         """Create the definitions anew, for an earlier run may have left others; wait for them."""
         await self.remove(definitions)
@@ -227,6 +233,8 @@ def judge(request, definitions) -> Iterator[Judge | None]:
         yield None
         return
     judge = Judge.of(kubeconfig)
+    if (minor := asyncio.run(judge.minor())) != VERSION["minor"]:
+        pytest.skip(f"the embedded API is one of Kubernetes 1.{VERSION['minor']}, not of 1.{minor}")
     asyncio.run(judge.install(definitions))
     yield judge
     asyncio.run(judge.remove(definitions))

@@ -4,12 +4,14 @@ import asyncio
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from kubernetes import client, config, watch
 from kubernetes.aio import client as aio_client
 from kubernetes.aio import config as aio_config
 
+from damon_mock.kube.discovery import VERSION
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
 from damon_mock.kube.tls import Authority
@@ -49,6 +51,12 @@ async def test_the_async_client_lists(kubeconfig):
 
 
 kubectl_command = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here")
+
+
+@pytest.mark.embedded
+def test_the_version_is_the_one_that_kind_judges():
+    said = (Path(__file__).parents[2] / "e2e/kind/versions.env").read_text()
+    assert f"KUBERNETES_VERSION={VERSION['major']}.{VERSION['minor']}." in said
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ class Catalogue:
         return iter(self._by_path.values())
 
     def at(self, group: str, version: str, plural: str) -> Resource:
-        """Return the resource of a path; 404 when there is none, in a built-in group as a Status."""
+        """Return the resource of a path; 404 when none is served there."""
         found = self._by_path.get((group, version, plural))
         if found:
             return found
