@@ -15,8 +15,8 @@ kind-down: ## Take the cluster and its mocks away
 
 .PHONY: test-kube
 test-kube: kind-up ## Let the cluster's API server judge what the tests say of the embedded one
-	@eval "$$($(KIND_DIR)/env.sh)" && $(BIN)/pytest tests/mock_kube --kubeconfig "$$KUBECONFIG" $(ARGS)
+	@eval "$$($(KIND_DIR)/env.sh)" && $(BIN)/pytest tests/mock_kube --kubeconfig "$$KUBECONFIG" $(KUBE_ARGS)
 
 .PHONY: test-kind
-test-kind: kind-up ## Run that, and then the end-to-end suite on the cluster
-	@eval "$$($(KIND_DIR)/env.sh)" && $(BIN)/pytest tests/mock_kube e2e/tests_kind --kubeconfig "$$KUBECONFIG" $(ARGS)
+test-kind: test-kube ## Run that, and then the end-to-end suite on the cluster
+	@eval "$$($(KIND_DIR)/env.sh)" && $(BIN)/pytest e2e/tests_kind $(ARGS)

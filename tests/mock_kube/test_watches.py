@@ -1,3 +1,5 @@
+import json
+
 import aiohttp
 import pytest
 
@@ -6,6 +8,7 @@ from damon_mock.kube.failures import ApiFailure
 from damon_mock.kube.registry import Registry
 
 PODS = "/api/v1/namespaces/default/pods"
+TUNINGS = "/apis/judged.damon-operator.io/v1alpha1/damontunings"
 
 
 async def test_a_watch_from_a_list_misses_nothing_and_repeats_nothing(http, pod, read):
@@ -56,6 +59,25 @@ async def test_bookmarks_carry_the_newest_version_of_the_whole_cluster(api, http
             assert kind == "BOOKMARK"
             if int(body["metadata"]["resourceVersion"]) == api.registry.store.version:
                 break
+
+
+POD = {"kind": "Pod", "apiVersion": "v1", "spec": {"containers": None}, "status": {}}
+TUNING = {"kind": "DamonTuning", "apiVersion": "judged.damon-operator.io/v1alpha1"}
+
+
+@pytest.mark.parametrize(("path", "empty"), [(PODS, POD), (TUNINGS, TUNING)])
+async def test_a_watch_is_told_the_version_before_it_ends(api, http, pod, tuning, path, empty):
+    version = await http.version()
+    # A real API server tells it about two seconds before the end.
+    query = {"allowWatchBookmarks": "true", "timeoutSeconds": "1" if api else "5"}
+    async with http.watch(path, resourceVersion=version, **query) as stream:
+        await http.create(pod("p") if path == PODS else tuning())  # with nothing new it may not be
+        *_, last = (await stream.content.read()).splitlines()
+    event = json.loads(last)
+    told = event["object"]["metadata"]["resourceVersion"]
+    bookmark = {**empty, "metadata": {"resourceVersion": told}}
+    assert event == {"type": "BOOKMARK", "object": bookmark}
+    assert int(told) > int(version)
 
 
 async def test_a_watch_from_the_future_is_silent(http, pod):

@@ -7,6 +7,7 @@ from damon_mock.kube import listing
 from damon_mock.kube.failures import ApiFailure, Body
 from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
+from damon_mock.kube.resources import POD
 from damon_mock.kube.selectors import Predicate
 from damon_mock.kube.store import Change, Revision, Store, Subscription, encode
 
@@ -91,9 +92,11 @@ class Watch:
         return [line for line in lines if line]
 
     def _bookmark(self) -> bytes:
-        metadata: Body = {"resourceVersion": str(self._store.version), "creationTimestamp": None}
+        metadata: Body = {"resourceVersion": str(self._store.version)}
         resource = self._resource
         body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+        if resource is POD:  # Go's empty struct, as it is encoded
+            body |= {"spec": {"containers": None}, "status": {}}
         return _line("BOOKMARK", encode(body))
 
 
