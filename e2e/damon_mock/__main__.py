@@ -7,9 +7,8 @@ from . import agent
 from .conformance import command as conform
 from .damon import command as sysfs
 from .demo import command as demo
-from .kube import command as api
 
-_COMMANDS = (demo, sysfs, conform, api, agent)
+_COMMANDS = (demo, sysfs, conform, agent)
 """Modules with `add(subparsers)`, which sets `run(arguments) -> int` as the default `run`."""
 
 

@@ -13,6 +13,10 @@ kind-up: setup ## Bring up a real cluster with a mock DAMON per node
 kind-down: ## Take the cluster and its mocks away
 	@$(KIND_DIR)/down.sh
 
+.PHONY: test-kube
+test-kube: kind-up ## Let the cluster's API server judge what the tests say of the embedded one
+	@eval "$$($(KIND_DIR)/env.sh)" && $(BIN)/pytest tests/mock_kube --kubeconfig "$$KUBECONFIG" $(KUBE_ARGS)
+
 .PHONY: test-kind
-test-kind: kind-up ## Run the end-to-end suite on the cluster
+test-kind: test-kube ## Run that, and then the end-to-end suite on the cluster
 	@eval "$$($(KIND_DIR)/env.sh)" && $(BIN)/pytest e2e/tests_kind $(ARGS)

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tests_kind import images
+from harness import images
+from harness.api import Api, Body
+from harness.release import ROOT, Release
+from harness.workloads import Workloads
 from tests_kind import nodes as machines
-from tests_kind.api import Api, Body
 from tests_kind.nodes import Node
-from tests_kind.release import ROOT, Release
 from tests_kind.truth import Truth
-from tests_kind.workloads import Workloads
 
 NEEDED = ("KUBECONFIG", "DAMON_MOCKS", "KIND_ENGINE")
 

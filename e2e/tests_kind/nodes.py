@@ -3,14 +3,14 @@
 import json
 import os
 import re
-import shlex
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from harness.command import run
 
 from damon_mock.damon.control import Control
 from damon_mock.demo import observation
@@ -114,21 +114,6 @@ def from_environment() -> dict[str, Node]:
         )
         for name, paths in sorted(mocks.items())
     }
-
-
-def run(
-    command: list[str], *, check: bool = True, given: str | None = None, within_s: float = 600
-) -> str:
-    """Run a command of this machine; AssertionError with its words if it fails or does not end."""
-    try:
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, input=given, timeout=within_s
-        )
-    except subprocess.TimeoutExpired as expired:
-        raise AssertionError(f"{shlex.join(command)}\nnot done after {within_s:.0f} s") from expired
-    if check and done.returncode != 0:
-        raise AssertionError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout if check else done.stdout + done.stderr
 
 
 def _engine() -> str:

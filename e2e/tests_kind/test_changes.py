@@ -1,9 +1,9 @@
 """What happens to pods afterwards: the kernel follows."""
 
-from tests_kind.api import Api, Body, eventually
+from harness.api import Api, Body, eventually
+from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
 from tests_kind.truth import Truth, pids_of
-from tests_kind.workloads import Workloads, pod
 
 
 def _lane(node: Node, pids: frozenset[int]) -> set[tuple[str, int]]:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests_kind.api import Api, Body, eventually
+from harness.api import Api, Body, eventually
+from harness.release import NAMESPACE, Release
+from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
-from tests_kind.release import NAMESPACE, Release
 from tests_kind.truth import Truth, pids_of
-from tests_kind.workloads import Workloads, pod
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 PARKED = "/etc/kubernetes/kube-apiserver.yaml"

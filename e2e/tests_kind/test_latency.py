@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any, Final
 
 import pytest
-from tests_kind.api import Api, Body, eventually
+from harness.api import Api, Body, eventually
+from harness.workloads import Workloads, container_ids, pod
 from tests_kind.nodes import Node
-from tests_kind.truth import Truth, container_ids, pids_of
+from tests_kind.truth import Truth, pids_of
 from tests_kind.watching import Sightings
-from tests_kind.workloads import Workloads, pod
 
 PODS: Final = 100
 AT_ONCE: Final = 5

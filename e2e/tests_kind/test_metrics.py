@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from harness.api import Api, Body, eventually
+from harness.command import run
+from harness.release import NAMESPACE, Release
+from harness.workloads import Workloads, pod
 from prometheus_client.parser import text_string_to_metric_families
-from tests_kind.api import Api, Body, eventually
-from tests_kind.nodes import Node, run
-from tests_kind.release import NAMESPACE, Release
+from tests_kind.nodes import Node
 from tests_kind.truth import Truth
-from tests_kind.workloads import Workloads, pod
 
 Samples = dict[tuple[str, ...], float]
 PORT = 8081

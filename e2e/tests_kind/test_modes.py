@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from tests_kind.api import Api, Body, eventually
+from harness.api import Api, Body, eventually
+from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
 from tests_kind.truth import Truth, pids_of
-from tests_kind.workloads import Workloads, pod
 
 
 @pytest.fixture(name="node")

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from tests_kind.api import Api, Body, eventually
+from harness.api import Api, Body, eventually
+from harness.release import Release
+from harness.workloads import Workloads, container, container_ids, pod
 from tests_kind.nodes import Node
-from tests_kind.release import Release
-from tests_kind.truth import Truth, container_ids, pids_of
-from tests_kind.workloads import Workloads, container, pod
+from tests_kind.truth import Truth, pids_of
 
 MANIFESTS = "/etc/kubernetes/manifests"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests_kind.api import Api, Body, eventually
-from tests_kind.release import CHART, NAME, NAMESPACE, ROOT, Release
+from harness.api import Api, Body, eventually
+from harness.release import CHART, NAME, NAMESPACE, ROOT, Release
 
 BAD: list[tuple[str, dict[str, Any], str, str]] = [
     (

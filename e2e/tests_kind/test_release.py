@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from tests_kind.api import Api, Body, eventually
-from tests_kind.nodes import Node, run
-from tests_kind.release import NAME, NAMESPACE, VALUES, Release
+from harness.api import Api, Body, eventually
+from harness.command import run
+from harness.release import NAME, NAMESPACE, VALUES, Release
+from harness.workloads import Workloads, pod
+from tests_kind.nodes import Node
 from tests_kind.truth import Truth, pids_of, remains
-from tests_kind.workloads import Workloads, pod
 
 
 def _threads(node: Node) -> dict[int, int]:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests_kind.api import Api, Body, Refused, eventually
+from harness.api import Api, Body, Refused, eventually
+from harness.release import NAME, NAMESPACE, Release
+from harness.workloads import pod
 from tests_kind.nodes import Node
-from tests_kind.release import NAME, NAMESPACE, Release
-from tests_kind.workloads import pod
 
 AGENT = f"{NAME}-agent"
 

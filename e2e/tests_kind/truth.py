@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from tests_kind.api import Api, until_nothing
+from harness.api import Api, until_nothing
+from harness.workloads import container_ids
 from tests_kind.nodes import Node
 
 from damon_mock.demo import expectation, observation
@@ -84,15 +85,6 @@ def pids_of(pod: Pod, processes: Mapping[str, frozenset[int]]) -> frozenset[int]
     return frozenset(
         pid for identity in container_ids(pod) for pid in processes.get(identity, frozenset())
     )
-
-
-def container_ids(pod: Pod) -> Iterable[str]:
-    """Yield the runtime's ids of the pod's running containers, of every kind."""
-    status = pod["status"]
-    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
-        for container in status.get(kind, ()):
-            if "running" in container.get("state", {}):
-                yield container["containerID"].partition("://")[2]
 
 
 def lanes_by_pod(seen: Observation, expected: Iterable[ExpectedPod]) -> dict[str, ExpectedPod]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import urllib3
-from tests_kind.api import Api, Body, Refused
+from harness.api import Api, Body, Refused
 
 _JOIN_S: Final = 30.0
 _PAUSE_S: Final = 0.1

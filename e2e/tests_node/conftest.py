@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests_kind.api import Api, Body, eventually
-from tests_kind.images import ensure, set_up
-from tests_kind.nodes import run
-from tests_kind.release import AGENT_IMAGE, ANNOTATIONS, IMAGE, OPERATOR_IMAGE, ROOT, Release
-from tests_kind.workloads import Workloads
+from harness.api import Api, Body, eventually
+from harness.command import run, set_up
+from harness.images import ensure
+from harness.release import AGENT_IMAGE, ANNOTATIONS, IMAGE, OPERATOR_IMAGE, ROOT, Release
+from harness.workloads import Workloads
 from tests_node.ladder import EFFECT_S, Marks, lost, marks_below, tuning
 from tests_node.pods import COLD_MIB, POD_S, VICTIMS
 from tests_node.scene import MIB, Scene

@@ -4,8 +4,8 @@ import signal
 from dataclasses import dataclass
 from typing import Final
 
-from tests_kind.api import Body, eventually
-from tests_kind.workloads import Workloads
+from harness.api import Body, eventually
+from harness.workloads import Workloads
 from tests_node.pods import COLD_MIB, POD_S, filler
 from tests_node.scene import MIB, Scene, Seen
 

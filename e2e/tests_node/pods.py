@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
-from tests_kind.api import Body
-from tests_kind.workloads import container, pod
+from harness.api import Body
+from harness.workloads import container, pod
 from vmnode.node import NAME
 
 COLD_MIB: Final = 40

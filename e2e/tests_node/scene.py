@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests_kind.api import Api, Body
-from tests_kind.truth import container_ids
+from harness.api import Api, Body
+from harness.workloads import container_ids
 from vmnode.node import NAME, VmNode
 
 MIB: Final = 1 << 20

@@ -1,7 +1,7 @@
 """Real pods on a real kernel: who gives up cold memory, when, and who is told that he cannot."""
 
-from tests_kind.api import Api, Body, eventually, until_nothing
-from tests_kind.workloads import Workloads
+from harness.api import Api, Body, eventually, until_nothing
+from harness.workloads import Workloads
 from tests_node.ladder import (
     EFFECT_S,
     FLOOR_PERMILLE,

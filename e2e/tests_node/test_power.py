@@ -2,8 +2,8 @@
 
 import json
 
-from tests_kind.api import Api, Body, eventually, until_nothing
-from tests_kind.workloads import Workloads
+from harness.api import Api, Body, eventually, until_nothing
+from harness.workloads import Workloads
 from tests_node.ladder import EFFECT_S, Marks, misplaced, until_gone
 from tests_node.scene import Scene
 from vmnode.node import VmNode

@@ -1,7 +1,7 @@
 """The release goes, and the kernel is as it was found."""
 
-from tests_kind.api import Api, Body, eventually
-from tests_kind.release import NAMESPACE, Release
+from harness.api import Api, Body, eventually
+from harness.release import NAMESPACE, Release
 from tests_node.ladder import EFFECT_S, Marks
 from tests_node.scene import Scene
 from vmnode.node import VmNode

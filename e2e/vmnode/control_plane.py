@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from tests_kind.api import Api
-from tests_kind.nodes import run
+from harness.api import Api
+from harness.command import run
 
 API_PORT: Final = 6443
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests_kind.nodes import run
+from harness.command import run
 
 _FROM_THE_END = 10
 """Engines give addresses out from the beginning."""

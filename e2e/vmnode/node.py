@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests_kind.api import Api, eventually
+from harness.api import Api, eventually
 from vm.channel import GuestError
 from vm.machine import Machine, Running
 from vmnode.control_plane import ControlPlane

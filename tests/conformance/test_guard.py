@@ -6,12 +6,13 @@ File system types and command lines are injected: no test comes near the real tr
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import damon_mock
-from damon_mock.conformance import guard, opened
+from damon_mock.conformance import guard
 from damon_mock.conformance.tree import TreeMachine
 
 REAL = guard.SYSFS_MAGIC
@@ -25,48 +26,32 @@ def tree(tmp_path):
     return tmp_path
 
 
-def pretend(monkeypatch, *, found, words):
-    check = guard.check
-    monkeypatch.setattr(
-        opened.guard,
-        "check",
-        lambda descriptor, what: check(
-            descriptor, what, type_of=lambda _: found, words=lambda: words
-        ),
-    )
+def pretended(*types, words):
+    """The guard, told which file systems it looks at and how this kernel was booted."""
+    found = iter(types)
+    return partial(guard.check, type_of=lambda _: next(found), words=lambda: words)
 
 
 @pytest.mark.parametrize(
     "words", ["", "quiet ro", "damon_mock.guests", "xdamon_mock.guest", "a=damon_mock.guest"]
 )
-def test_a_real_sysfs_is_refused(tree, monkeypatch, words):
-    pretend(monkeypatch, found=REAL, words=words)
+def test_a_real_sysfs_is_refused(tree, words):
     with pytest.raises(guard.RealKernelError, match="only inside a guest"):
-        TreeMachine(tree)
+        TreeMachine(tree, check=pretended(REAL, words=words))
 
 
-def test_real_modules_are_refused_too(tree, tmp_path, monkeypatch):
-    types = iter([TMPFS, REAL])
-    check = guard.check
-    monkeypatch.setattr(
-        opened.guard,
-        "check",
-        lambda descriptor, what: check(
-            descriptor, what, type_of=lambda _: next(types), words=lambda: "quiet"
-        ),
-    )
+def test_real_modules_are_refused_too(tree, tmp_path):
     with pytest.raises(guard.RealKernelError):
-        TreeMachine(tree, tmp_path)
+        TreeMachine(tree, tmp_path, check=pretended(TMPFS, REAL, words="quiet"))
 
 
-def test_a_guest_may_be_written_to(tree, monkeypatch):
-    pretend(monkeypatch, found=REAL, words="quiet damon_mock.guest panic=1\n")
-    assert TreeMachine(tree).real
+def test_a_guest_may_be_written_to(tree):
+    check = pretended(REAL, words="quiet damon_mock.guest panic=1\n")
+    assert TreeMachine(tree, check=check).real
 
 
-def test_other_file_systems_are_nobodys_kernel(tree, monkeypatch):
-    pretend(monkeypatch, found=TMPFS, words="quiet")
-    assert not TreeMachine(tree).real
+def test_other_file_systems_are_nobodys_kernel(tree):
+    assert not TreeMachine(tree, check=pretended(TMPFS, words="quiet")).real
 
 
 def test_the_type_is_that_of_the_open_directory(tmp_path):
@@ -80,32 +65,27 @@ def test_the_type_is_that_of_the_open_directory(tmp_path):
         os.close(descriptor)
 
 
-def test_a_link_to_a_real_tree_does_not_help(tree, tmp_path, monkeypatch):
+def test_a_link_to_a_real_tree_does_not_help(tree, tmp_path):
     """The check is of what was opened, whatever the path to it looks like."""
     (tmp_path / "link").symlink_to(tree / "admin")
     seen = []
-    check = guard.check
 
-    def look(descriptor, what):
-        def type_of(number):
-            seen.append(Path(f"/proc/self/fd/{number}").resolve())
-            return REAL
+    def type_of(number):
+        seen.append(Path(f"/proc/self/fd/{number}").resolve())
+        return REAL
 
-        return check(descriptor, what, type_of=type_of, words=lambda: "quiet")
-
-    monkeypatch.setattr(opened.guard, "check", look)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "admin").symlink_to(tmp_path / "link")
+    check = partial(guard.check, type_of=type_of, words=lambda: "quiet")
     with pytest.raises(guard.RealKernelError):
-        TreeMachine(tmp_path / "other")
+        TreeMachine(tmp_path / "other", check=check)
     assert seen == [tree / "admin" / "kdamonds"]
 
 
-def test_nothing_is_written_or_left_open_when_refused(tree, monkeypatch):
-    pretend(monkeypatch, found=REAL, words="quiet")
+def test_nothing_is_written_or_left_open_when_refused(tree):
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(guard.RealKernelError):
-        TreeMachine(tree)
+        TreeMachine(tree, check=pretended(REAL, words="quiet"))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert (tree / "admin" / "kdamonds" / "nr_kdamonds").read_text() == "0\n"
 

@@ -13,6 +13,7 @@ from damon_mock.damon import (
     VirtualFiles,
     Writer,
 )
+from damon_mock.damon.profiles import NAMES
 
 ADMIN = "admin/kdamonds/"
 MOST = 2**64 - 1
@@ -128,3 +129,16 @@ class Machine:
 @pytest.fixture
 def make_machine() -> Callable[[str], Machine]:
     return Machine
+
+
+@pytest.fixture(params=NAMES)
+def profile(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def machine(profile, make_machine) -> Machine:
+    """One kdamond, described and not yet on, that targets one process."""
+    machine = make_machine(profile)
+    machine.prepare(machine.processes.spawn())
+    return machine

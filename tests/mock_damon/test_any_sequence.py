@@ -15,6 +15,7 @@ from damon_mock.damon import (
     WouldHangForever,
     dump,
 )
+from damon_mock.damon.profiles import NAMES
 
 CONTEXT = "0/contexts/0/"
 VALUES = {
@@ -97,7 +98,7 @@ EXPECTED = {
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.sampled_from(["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]),
+    st.sampled_from(NAMES),
     st.lists(ACTS, min_size=20, max_size=60),
 )
 def test_any_sequence_of_acts_gives_errnos_and_a_tree_that_can_be_read(profile, acts):

@@ -4,13 +4,7 @@ import errno
 
 import pytest
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 SILENT = {"6.1", "6.12"}
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
 
 
 @pytest.fixture

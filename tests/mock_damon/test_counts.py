@@ -6,15 +6,6 @@ import pytest
 
 from damon_mock.damon import Writer
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
-
-
-@pytest.fixture(params=EVERYWHERE)
-def machine(request, make_machine):
-    machine = make_machine(request.param)
-    machine.prepare(machine.processes.spawn())
-    return machine
-
 
 def test_writing_the_same_number_wipes_the_children_too(machine):
     machine.set("schemes/0/action", "pageout")

@@ -6,21 +6,8 @@ import pytest
 
 from damon_mock.damon import VirtualFiles, Writer
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 STAT = "module/damon_stat/parameters/"
 RECLAIM = "module/damon_reclaim/parameters/"
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
-
-
-@pytest.fixture
-def machine(profile, make_machine):
-    machine = make_machine(profile)
-    machine.prepare(machine.processes.spawn())
-    return machine
 
 
 def test_damon_stat_exists_since_6_17(machine, profile):

@@ -15,12 +15,10 @@ from damon_mock.damon import (
     Writer,
 )
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 
-
-@pytest.fixture(params=EVERYWHERE)
-def machine(request, make_machine):
-    machine = make_machine(request.param)
+@pytest.fixture
+def machine(profile, make_machine):
+    machine = make_machine(profile)
     machine.prepare(machine.processes.spawn())
     machine.command("on")
     machine.emulator.advance(10_000)

@@ -6,21 +6,8 @@ import pytest
 
 from damon_mock.damon import Writer
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 WITH_WALKS = ["6.12", "6.18", "7.2", "7.3"]
 WALK = "update_schemes_tried_bytes"
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
-
-
-@pytest.fixture
-def machine(profile, make_machine):
-    machine = make_machine(profile)
-    machine.prepare(machine.processes.spawn())
-    return machine
 
 
 def total(machine, scheme=0):

@@ -4,14 +4,8 @@ import pytest
 
 from damon_mock.damon import KTHREADD, MIB, Usage
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 WITH_FILTERS = ["6.12", "6.18", "7.2", "rfc"]
 ALLOWING = ["6.18", "7.2", "rfc"]
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
 
 
 @pytest.fixture

@@ -6,22 +6,9 @@ import pytest
 
 from damon_mock.damon import Killed
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 UPDATES = ["update_schemes_stats", "commit"]
 CLEAR = "clear_schemes_tried_regions"
 WALK = "update_schemes_tried_regions"
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
-
-
-@pytest.fixture
-def machine(profile, make_machine):
-    machine = make_machine(profile)
-    machine.prepare(machine.processes.spawn())
-    return machine
 
 
 def knows_clear(profile):

@@ -6,13 +6,7 @@ import pytest
 
 from damon_mock.damon import KTHREADD, MIB, Usage
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 WITH_OBSOLETE = ["7.2", "rfc"]
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
 
 
 @pytest.fixture

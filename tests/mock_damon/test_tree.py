@@ -6,7 +6,6 @@ import pytest
 
 from damon_mock.damon import profiles
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
 CONTEXT = "0/contexts/0/"
 
 
@@ -31,7 +30,6 @@ def full(make_machine):
     return make
 
 
-@pytest.mark.parametrize("profile", EVERYWHERE)
 @pytest.mark.parametrize(
     ("path", "default"),
     [
@@ -75,7 +73,6 @@ def test_files_common_to_all_kernels_have_the_defaults_of_a_new_tree(full, profi
         (CONTEXT + "monitoring_attrs/probes/nr_probes", "7.2"),
     ],
 )
-@pytest.mark.parametrize("profile", EVERYWHERE)
 def test_files_appear_with_the_kernel_that_brought_them(full, profile, path, since):
     order = ["6.1", "6.12", "6.18", "rfc", "7.2", "7.3"]
     machine = full(profile)
@@ -86,13 +83,11 @@ def test_files_appear_with_the_kernel_that_brought_them(full, profile, path, sin
             machine.read(path)
 
 
-@pytest.mark.parametrize("profile", EVERYWHERE)
 def test_target_priority_exists_only_with_the_priority_patches(full, profile):
     names = full(profile).files.list("admin/kdamonds/0/contexts/0/targets/0")
     assert ("target_priority" in names) == (profile == "rfc")
 
 
-@pytest.mark.parametrize("profile", EVERYWHERE)
 def test_every_file_is_readable_and_ends_with_one_newline(full, profile):
     machine = full(profile)
     for path in machine.emulator.snapshot():
@@ -101,7 +96,6 @@ def test_every_file_is_readable_and_ends_with_one_newline(full, profile):
         assert not content.endswith(b"\n\n")
 
 
-@pytest.mark.parametrize("profile", EVERYWHERE)
 @pytest.mark.parametrize(
     "path", ["0/pid", CONTEXT + "avail_operations", CONTEXT + "schemes/0/stats/nr_tried"]
 )

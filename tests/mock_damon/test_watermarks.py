@@ -4,13 +4,6 @@ import pytest
 
 from damon_mock.damon.watermarks import Watermarks
 
-EVERYWHERE = ["6.1", "6.12", "6.18", "7.2", "7.3", "rfc"]
-
-
-@pytest.fixture(params=EVERYWHERE)
-def profile(request):
-    return request.param
-
 
 @pytest.fixture
 def machine(profile, make_machine):

@@ -6,13 +6,13 @@ from damon_mock.kube.cluster import Cluster
 from damon_mock.kube.registry import Registry
 
 PODS = "/api/v1/namespaces/default/pods"
-NODE = "/apis/damon-operator.io/v1alpha1/damonnodes/n1"
-ONE = "/apis/damon-operator.io/v1alpha1/damontunings/one"
+NODE = "/apis/judged.damon-operator.io/v1alpha1/damonnodes/n1"
+ONE = "/apis/judged.damon-operator.io/v1alpha1/damontunings/one"
 
 
 def node(**spec):
     return {
-        "apiVersion": "damon-operator.io/v1alpha1",
+        "apiVersion": "judged.damon-operator.io/v1alpha1",
         "kind": "DamonNode",
         "metadata": {"name": "n1"},
         "spec": {"tuning": "one", "mode": "Observe", "settings": {}, "hash": "0", **spec},
@@ -78,7 +78,16 @@ async def test_an_ordinary_write_takes_the_field_over(http, tuning):
     assert owners == {"editor": {"f:spec": {"f:precedence": {}}}}
     status, body = await http.apply(ONE, tuning(precedence=5), "me")
     assert status == 409
-    assert 'conflict with "editor" using damon-operator.io/v1alpha1' in body["message"]
+    assert 'conflict with "editor" using judged.damon-operator.io/v1alpha1' in body["message"]
+
+
+async def test_defaults_belong_to_who_creates_and_not_to_who_applies(http, tuning):
+    await http.create(tuning())
+    status, body = await http.apply(ONE, tuning(precedence=5), "me")
+    assert (status, body["details"]["causes"][0]["field"]) == (409, ".spec.precedence")
+    _, body = await http.apply(ONE.replace("one", "two"), tuning("two", mode="Off"), "me")
+    (entry,) = body["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:mode": {}}}
 
 
 async def test_atomic_lists_are_replaced_and_owned_as_a_whole(http):
@@ -155,6 +164,7 @@ async def test_core_objects_can_be_applied(http, pod):
 labels = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"), max_size=4)
 
 
+@pytest.mark.embedded
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from(["me", "you"]), labels), max_size=6))
 def test_after_any_applies_exactly_what_managers_last_said_is_there(steps):
@@ -177,6 +187,7 @@ def test_after_any_applies_exactly_what_managers_last_said_is_there(steps):
         assert cluster.get("cm", "c").get("data", {}) == values
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("manager", ["me", "you"])
 def test_loaded_objects_have_no_owners_until_somebody_writes(manager, pod):
     cluster = Cluster(Registry())

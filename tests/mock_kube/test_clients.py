@@ -1,40 +1,37 @@
 """The clients the product uses, and kubectl, against the embedded server."""
 
 import asyncio
+import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from kubernetes import client, config, watch
 from kubernetes.aio import client as aio_client
 from kubernetes.aio import config as aio_config
 
+from damon_mock.kube.discovery import VERSION
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
 from damon_mock.kube.tls import Authority
 
 
-@pytest.fixture
-def server(definitions):
-    with ApiThread() as api:
-        for definition in definitions:
-            api.call(api.server.cluster.create, definition)
-        yield api
-
-
-def test_the_sync_client_reads_writes_and_watches(server, tmp_path, pod):
-    kubeconfig = server.server.write_kubeconfig(tmp_path / "kubeconfig")
+def test_the_sync_client_reads_writes_and_watches(kubeconfig, pod):
     with config.new_client_from_config(str(kubeconfig)) as connection:
         core = client.CoreV1Api(connection)
         core.create_namespaced_pod("default", pod("p"))
-        assert [p.metadata.name for p in core.list_pod_for_all_namespaces().items] == ["p"]
+        assert [p.metadata.name for p in core.list_namespaced_pod("default").items] == ["p"]
         stream = watch.Watch().stream(core.list_namespaced_pod, "default", timeout_seconds=5)
-        assert next(stream)["type"] == "ADDED"
-        server.call(server.server.cluster.delete, "pods", "p")
-        assert next(stream)["type"] == "DELETED"
+        try:
+            assert next(stream)["type"] == "ADDED"
+        finally:
+            core.delete_namespaced_pod("p", "default")
+        assert [next(stream)["type"] for _ in range(2)] == ["MODIFIED", "DELETED"]
         stream.close()
 
 
+@pytest.mark.embedded
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command makes certificates")
 def test_tls_with_an_own_authority_and_a_token(tmp_path):
     with ApiThread(ApiServer(authority=Authority.make(tmp_path))) as api:
@@ -45,23 +42,25 @@ def test_tls_with_an_own_authority_and_a_token(tmp_path):
             assert client.CoreV1Api(connection).list_namespace().items
 
 
-async def test_the_async_client_lists(api, pod, tmp_path):
-    api.cluster.create(pod("p"))
-    kubeconfig = api.write_kubeconfig(tmp_path / "kubeconfig")
+async def test_the_async_client_lists(kubeconfig):
     configuration = aio_client.Configuration()
     await aio_config.load_kube_config(str(kubeconfig), client_configuration=configuration)
     async with aio_client.ApiClient(configuration) as connection:
-        pods = await aio_client.CoreV1Api(connection).list_pod_for_all_namespaces()
-        assert [p.metadata.name for p in pods.items] == ["p"]
+        spaces = await aio_client.CoreV1Api(connection).list_namespace()
+        assert "default" in [space.metadata.name for space in spaces.items]
 
 
 kubectl_command = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here")
 
 
-@pytest.fixture
-def kubectl(server, tmp_path):
-    kubeconfig = server.server.write_kubeconfig(tmp_path / "kubeconfig")
+@pytest.mark.embedded
+def test_the_version_is_the_one_that_kind_judges():
+    said = (Path(__file__).parents[2] / "e2e/kind/versions.env").read_text()
+    assert f"KUBERNETES_VERSION={VERSION['major']}.{VERSION['minor']}." in said
 
+
+@pytest.fixture
+def kubectl(kubeconfig, tmp_path):
     def run(*arguments, text=None, fails=False):
         done = subprocess.run(
             ["kubectl", "--kubeconfig", str(kubeconfig), *arguments],
@@ -78,8 +77,9 @@ def kubectl(server, tmp_path):
     return run
 
 
+TUNINGS = "damontunings.judged.damon-operator.io"
 TUNING = """
-apiVersion: damon-operator.io/v1alpha1
+apiVersion: judged.damon-operator.io/v1alpha1
 kind: DamonTuning
 metadata:
   name: one
@@ -94,15 +94,15 @@ def test_kubectl_applies_shows_and_deletes(kubectl):
     assert "unchanged" in kubectl("apply", "-f", "-", text=TUNING)
     changed = TUNING.replace("Enforce", "Observe")
     assert "configured" in kubectl("apply", "-f", "-", text=changed)
-    head, row = kubectl("get", "dt").splitlines()
+    head, row = kubectl("get", TUNINGS).splitlines()
     assert head.split() == ["NAME", "MODE", "READY", "NODES", "APPLIED", "AGE"]
     assert row.split()[:2] == ["one", "Observe"]
-    assert "REASON" in kubectl("get", "dt", "-o", "wide")
-    assert "Protect From:" in kubectl("describe", "dt", "one")
+    assert "REASON" in kubectl("get", TUNINGS, "-o", "wide")
+    assert "Protect From:" in kubectl("describe", TUNINGS, "one")
     assert "serverside-applied" in kubectl(
         "apply", "--server-side", "--force-conflicts", "-f", "-", text=TUNING
     )
-    assert "deleted" in kubectl("delete", "dt", "one")
+    assert "deleted" in kubectl("delete", TUNINGS, "one")
 
 
 @kubectl_command
@@ -113,20 +113,33 @@ def test_kubectl_shows_what_is_wrong(kubectl):
     assert "spec.protectFrom: Invalid value" in wrong
 
 
+@pytest.fixture
+def waiting(kubectl, pod):
+    """A pod that is on a node which does not exist."""
+    kubectl("create", "-f", "-", text=json.dumps(pod("p", "n1")))
+    yield "p"
+    kubectl("delete", "pod", "p", "--force", "--grace-period=0")
+
+
 @kubectl_command
-def test_kubectl_annotates_and_follows_pods(kubectl, server, pod):
-    server.call(server.server.cluster.create, pod("p", "n1"))
-    kubectl("annotate", "pod", "p", "damon-operator.io/priority=30")
-    found = server.call(server.server.cluster.get, "pods", "p")
+def test_kubectl_annotates_and_follows_pods(kubectl, waiting):
+    kubectl("annotate", "pod", waiting, "damon-operator.io/priority=30")
+    found = json.loads(kubectl("get", "pod", waiting, "-o", "json"))
     assert found["metadata"]["annotations"] == {"damon-operator.io/priority": "30"}
     _, row = kubectl("get", "pods", "-o", "wide").splitlines()
-    assert row.split() == ["p", "0/1", "Pending", "0", row.split()[4], "<none>", "n1"]
-    assert "damon-operator.io/priority: 30" in kubectl("describe", "pod", "p")
+    age = row.split()[4]
+    assert row.split() == ["p", "0/1", "Pending", "0", age, "<none>", "n1", "<none>", "<none>"]
+    assert "damon-operator.io/priority: 30" in kubectl("describe", "pod", waiting)
     followed = kubectl("get", "pods", "--watch", "--request-timeout=1s")
-    assert followed.splitlines()[1].split()[0] == "p"
-    assert "DESCRIPTION" in kubectl("explain", "dn.spec.pods")
+    assert followed.splitlines()[1].split()[0] == waiting
 
 
+@kubectl_command
+def test_kubectl_explains_our_fields(kubectl):
+    assert "DESCRIPTION" in kubectl("explain", "damonnodes.spec.pods")
+
+
+@pytest.mark.embedded
 async def test_drop_and_reconnect_loses_nothing_without_compaction(api, http, pod, read):
     version = api.registry.store.version
     async with http.watch("/api/v1/pods", resourceVersion=version):

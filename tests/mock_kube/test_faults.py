@@ -1,7 +1,7 @@
-import asyncio
-
 import aiohttp
 import pytest
+
+pytestmark = pytest.mark.embedded
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -33,13 +33,6 @@ async def test_a_rotated_token_shuts_the_old_one_out(api, http):
     assert (await http.call("GET", PODS, headers={"Authorization": "Bearer new"}))[0] == 200
 
 
-async def test_answers_can_be_held_back(api, http):
-    api.faults.delay_s = 30
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await http.get(PODS)
-
-
 async def test_the_journal_tells_who_asked_what(api, http, pod):
     headers = {"User-Agent": "tester/1.0"}
     await http.call("POST", PODS, pod("p"), headers=headers)
@@ -63,31 +56,3 @@ async def test_the_journal_tells_who_asked_what(api, http, pod):
     assert [r.query["limit"] for r in api.journal.reads("pods")] == ["1"]
     assert len(api.journal.watches("pods")) == 1
     assert api.journal.writes("nodes") == []
-
-
-async def test_faults_can_be_ordered_from_another_process(api, http, pod):
-    api.cluster.create(pod("p"))
-    api.faults.rotate_token("hidden")
-
-    async def order(action, **said):
-        return await http.call("POST", f"/mock/{action}", said)
-
-    gone = [{"kind": "pods", "name": "p", "namespace": "default"}]
-    assert (await order("gap", delete=gone))[0] == 200
-    assert api.cluster.list("pods") == []
-    assert (await order("token", token="new"))[0] == 200
-    headers = {"Authorization": "Bearer new"}
-    await order("fail", count=1, status=500)
-    assert (await http.call("GET", PODS, headers=headers))[0] == 500
-    assert (await order("compact"))[0] == 200
-    assert (await order("unheard-of"))[0] == 404
-    assert (await order("delay"))[0] == 400
-    _, requests = await http.call("GET", "/mock/requests")
-    assert [r["path"] for r in requests] == [PODS]
-    assert (await order("down", seconds=0.2))[0] == 200
-    while True:
-        try:
-            assert (await http.call("GET", PODS, headers=headers))[0] == 200
-            break
-        except aiohttp.ClientConnectionError:
-            await asyncio.sleep(0.05)

@@ -4,14 +4,15 @@ PODS = "/api/v1/namespaces/default/pods"
 
 
 async def names(http, **query):
-    return [p["metadata"]["name"] for p in (await http.get("/api/v1/pods", **query))["items"]]
+    return [p["metadata"]["name"] for p in (await http.get(PODS, **query))["items"]]
 
 
-async def test_pages_show_one_moment_whatever_is_written_in_between(api, http, pod):
-    api.cluster.load(pod(f"p{i}") for i in range(5))
+async def test_pages_show_one_moment_whatever_is_written_in_between(http, pod):
+    for index in range(5):
+        await http.create(pod(f"p{index}"))
     first = await http.get(PODS, limit=2)
-    api.cluster.delete("pods", "p3")
-    api.cluster.create(pod("p35"))
+    await http.delete(f"{PODS}/p3")
+    await http.create(pod("p35"))
     second = await http.get(PODS, limit=2, **{"continue": first["metadata"]["continue"]})
     third = await http.get(PODS, limit=2, **{"continue": second["metadata"]["continue"]})
     pages = [first, second, third]
@@ -26,6 +27,7 @@ async def test_pages_show_one_moment_whatever_is_written_in_between(api, http, p
     assert "continue" not in third["metadata"]
 
 
+@pytest.mark.embedded
 async def test_the_next_page_of_a_compacted_list_is_expired(api, http, pod):
     api.cluster.load(pod(f"p{i}") for i in range(3))
     first = await http.get(PODS, limit=2)
@@ -47,10 +49,10 @@ async def test_the_next_page_of_a_compacted_list_is_expired(api, http, pod):
         ("app in (a,b),app!=b", ["one"]),
     ],
 )
-async def test_label_selectors_select(api, http, pod, selector, expected):
-    api.cluster.create(pod("one", labels={"app": "a"}))
-    api.cluster.create(pod("two", labels={"app": "b"}))
-    api.cluster.create(pod("three"))
+async def test_label_selectors_select(http, pod, selector, expected):
+    await http.create(pod("one", labels={"app": "a"}))
+    await http.create(pod("two", labels={"app": "b"}))
+    await http.create(pod("three"))
     assert await names(http, labelSelector=selector) == expected
 
 
@@ -65,10 +67,10 @@ async def test_label_selectors_select(api, http, pod, selector, expected):
         ("status.phase!=Succeeded,status.phase!=Failed", ["one", "three"]),
     ],
 )
-async def test_field_selectors_select(api, http, pod, selector, expected):
-    api.cluster.create(pod("one", "n1"))
-    api.cluster.create({**pod("two", "n2"), "status": {"phase": "Failed"}})
-    api.cluster.create(pod("three"))
+async def test_field_selectors_select(http, pod, selector, expected):
+    await http.create(pod("one", "n1"))
+    await http.create({**pod("two", "n2"), "status": {"phase": "Failed"}})
+    await http.create(pod("three"))
     assert await names(http, fieldSelector=selector) == expected
 
 
@@ -78,6 +80,14 @@ async def test_a_field_no_selector_can_name_is_a_bad_request(http):
     assert "field label not supported: spec.priority" in body["message"]
 
 
+@pytest.mark.embedded
+@pytest.mark.parametrize("option", ["resourceVersionMatch", "sendInitialEvents"])
+async def test_options_that_nobody_here_uses_are_refused_and_not_ignored(http, option):
+    status, body = await http.call("GET", PODS, resourceVersion="1", **{option: "Exact"})
+    assert (status, body["details"]["causes"][0]["field"]) == (422, option)
+
+
+@pytest.mark.embedded
 async def test_ten_thousand_pods_come_in_pages_without_loss(api, http, pod):
     api.cluster.load(pod(f"p{i:05}") for i in range(10_000))
     seen, token = 0, ""

@@ -3,11 +3,15 @@
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from . import guard
 from .machine import Done, error_name
+
+Check = Callable[[int, Path], bool]
+"""(descriptor, its path) -> whether it is a real kernel's; RealKernelError if not to be touched."""
 
 _SHORTEST_S: Final = 0.000_001
 
@@ -15,10 +19,10 @@ _SHORTEST_S: Final = 0.000_001
 class OpenedTree:
     """Files below an open directory. `real`: it is a kernel's own; RealKernelError, OSError."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, check: Check = guard.check) -> None:
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self.real = guard.check(self._root, directory)
+            self.real = check(self._root, directory)
         except BaseException:
             os.close(self._root)
             raise

@@ -6,9 +6,10 @@ import re
 import time
 from pathlib import Path
 
+from . import guard
 from .children import Inhabitant, Process, with_pid
 from .machine import Done, MachineError, Writing
-from .opened import OpenedTree
+from .opened import Check, OpenedTree
 from .squeezing import Gauge, KernelMemory, Squeezing
 
 
@@ -17,7 +18,7 @@ class TreeMachine:
 
     root: the directory that holds `admin`. modules: as /sys/module; None if there is none. gauge:
     the file in which a mock looks up how much memory is free. fresh: nobody has used DAMON since
-    the boot, so that one case with `fresh boot` may be played.
+    the boot, so that one case with `fresh boot` may be played. check: tells whose tree it is.
     """
 
     def __init__(
@@ -27,11 +28,12 @@ class TreeMachine:
         *,
         gauge: Path | None = None,
         fresh: bool = False,
+        check: Check = guard.check,
     ) -> None:
         self._modules: OpenedTree | None = None
-        self._tree = OpenedTree(root / "admin" / "kdamonds")
+        self._tree = OpenedTree(root / "admin" / "kdamonds", check)
         try:
-            self._modules = None if modules is None else OpenedTree(modules)
+            self._modules = None if modules is None else OpenedTree(modules, check)
         except BaseException:
             self.close()
             raise

@@ -48,9 +48,20 @@ def check_address(resource: Resource, namespace: str, body: Body) -> None:
             f"the object provided is unrecognized (must be of type {resource.kind}): "
             f"{said[0]}, Kind={said[1]} is not {wanted}"
         )
+    if resource.custom and not {"apiVersion", "kind"} <= body.keys():
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): "
+            "apiVersion or kind is missing"
+        )
     metadata = body.get("metadata")
     if not isinstance(metadata, dict):
         raise bad_request("metadata: must be an object")
+    for name in ("labels", "annotations"):
+        if not all(isinstance(value, str) for value in (metadata.get(name) or {}).values()):
+            raise bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+                f"{resource.kind}: ObjectMeta.{name} has a value that is no string"
+            )
     if resource.namespaced and metadata.get("namespace", namespace) != namespace:
         raise bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
@@ -77,19 +88,30 @@ def needs_version(resource: Resource) -> bool:
     return resource.custom or resource is LEASE
 
 
-def check_preconditions(resource: Resource, key: Key, old: Body, new: Body) -> None:
-    """409 when the write was meant for another version or another object of the same name."""
-    metadata = new["metadata"]
-    version = metadata.get("resourceVersion")
+def check_version(resource: Resource, key: Key, old: Body, new: Body) -> None:
+    """409 when the write was meant for another version."""
+    version = new["metadata"].get("resourceVersion")
     if version and version != old["metadata"]["resourceVersion"]:
         raise conflict(resource.plural, resource.group, key[1])
-    uid = metadata.get("uid")
+
+
+def check_uid(resource: Resource, key: Key, old: Body, new: Body) -> None:
+    """409 when a PUT was meant for another object of the same name."""
+    uid = new["metadata"].get("uid")
     if uid and uid != old["metadata"]["uid"]:
         why = (
             f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
             f"{old['metadata']['uid']}"
         )
         raise conflict(resource.plural, resource.group, key[1], why)
+
+
+def check_uid_kept(resource: Resource, old: Body, new: Body, subresource: str) -> None:
+    """422 when a patch names another uid; of a custom resource's status nobody looks at it."""
+    uid = new["metadata"].get("uid")
+    if uid and uid != old["metadata"]["uid"] and not (resource.custom and subresource):
+        cause = invalid_value("metadata.uid", uid, "field is immutable")
+        raise invalid(resource.kind, resource.group, old["metadata"]["name"], [cause])
 
 
 def check_typed(resource: Resource, key: Key, body: Body) -> None:

@@ -10,10 +10,9 @@ from damon_mock.kube import failures
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 MERGE: Final = "application/merge-patch+json"
-JSON_PATCH: Final = "application/json-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
-PATCHES: Final = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+PATCHES: Final = (MERGE, STRATEGIC, APPLY)
 
 
 class _Loader(yaml.SafeLoader):

@@ -87,7 +87,7 @@ class Cluster:
         namespace: str = "default",
         subresource: str = "",
     ) -> Body:
-        """Change an object by a merge patch; `subresource` may be "status"."""
+        """Change an object by a merge patch; `subresource` as in a path."""
         resource = self._registry.catalogue.named(kind)
         write = Write(manager=self._manager, subresource=subresource, validation="Strict")
         outcome = self._registry.patch(
@@ -113,6 +113,11 @@ class Cluster:
         """Set annotations; None removes one."""
         change = {"metadata": {"annotations": dict(annotations)}}
         return self.patch(kind, name, change, namespace=namespace)
+
+    def bind(self, name: str, namespace: str, node: str) -> None:
+        """Give a pod its node, which only a scheduler may."""
+        change = {"spec": {"nodeName": node}}
+        self.patch("pods", name, change, namespace=namespace, subresource="binding")
 
     def delete(
         self,

@@ -13,7 +13,6 @@ from damon_mock.kube.resources import Catalogue, Resource
 _VERBS: Final = [
     "create",
     "delete",
-    "deletecollection",
     "get",
     "list",
     "patch",
@@ -22,8 +21,8 @@ _VERBS: Final = [
 ]
 VERSION: Final = {
     "major": "1",
-    "minor": "34",
-    "gitVersion": "v1.34.0+damon-mock",
+    "minor": "36",
+    "gitVersion": "v1.36.0+damon-mock",
     "platform": "linux/amd64",
 }
 
@@ -31,6 +30,8 @@ VERSION: Final = {
 def document(path: str, catalogue: Catalogue) -> Body | str:
     """Return what is at a path that is no resource; 404 when nothing is."""
     first, *rest = path.strip("/").split("/")
+    if first == "apis" and rest and rest[0] not in catalogue.groups():
+        raise failures.NoSuchPage
     match first:
         case "version":
             return VERSION
@@ -43,7 +44,7 @@ def document(path: str, catalogue: Catalogue) -> Body | str:
         case "openapi":
             return _open_api_documents(rest, catalogue)
         case _:
-            raise failures.no_such_path()
+            raise failures.NoSuchPage
 
 
 def _core(rest: list[str], catalogue: Catalogue) -> Body:
@@ -83,10 +84,11 @@ def _group(name: str, versions: list[str]) -> Body:
 
 
 def _one_group(group: str, catalogue: Catalogue) -> Body:
-    versions = catalogue.groups().get(group)
-    if versions is None:
-        raise failures.no_such_path()
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, versions)}
+    return {
+        "kind": "APIGroup",
+        "apiVersion": "v1",
+        **_group(group, catalogue.groups()[group]),
+    }
 
 
 def _served(group: str, version: str, catalogue: Catalogue) -> list[Resource]:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from damon_mock.kube.failures import Body, Cause, invalid_value, required
 from damon_mock.kube.resources import EVENT_NEW, Resource
+from damon_mock.kube.strategies import QUALIFIED
 
 _RENAMED: Final = {
     "involvedObject": "regarding",
@@ -47,15 +48,26 @@ def refusals(body: Body) -> list[Cause]:
         if not body.get(name)
     ]
     found += [
-        invalid_value(name, body[name], f"can have at most {most} characters")
-        for name, most in (("action", 128), ("reason", 128), ("note", 1024))
-        if len(body.get(name, "")) > most
+        invalid_value(name, "", f"can have at most {most} characters")
+        for name, said, most in (
+            ("action", "action", 128),
+            ("reason", "reason", 128),
+            ("message", "note", 1024),
+        )
+        if len(body.get(said, "")) > most
     ]
+    if not QUALIFIED.fullmatch(body.get("reportingController") or "unsaid"):
+        text = "name part must consist of alphanumeric characters, '-', '_' or '.'"
+        found.append(invalid_value("reportingController", body["reportingController"], text))
     if body.get("type") not in {"Normal", "Warning"}:
         found.append(invalid_value("type", body.get("type", ""), "must be Normal or Warning"))
-    about = body.get("regarding", {}).get("namespace") or "default"
-    if about != body["metadata"].get("namespace", about):
-        found.append(
-            invalid_value("involvedObject.namespace", about, "does not match event.namespace")
-        )
     return found
+
+
+def changes(old: Body, new: Body) -> list[Cause]:
+    """Return what a write may not change of a stored Event: all that tells what happened."""
+    return [
+        invalid_value(name, new.get(name), "field is immutable")
+        for name in ("involvedObject", "reason", "message", "type", "action", "eventTime")
+        if old.get(name) != new.get(name)
+    ]

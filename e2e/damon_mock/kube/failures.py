@@ -87,6 +87,10 @@ class ApiFailure(Exception):  # noqa: N818 - it is the API's word for a Status o
         return status
 
 
+class NoSuchPage(Exception):  # noqa: N818 - as above
+    """404 for a path outside of the built-in API groups: its answer is text and no Status."""
+
+
 def success(kind: str, group: str, name: str, uid: str) -> Body:
     """Return the Status of a deletion that is done."""
     details: Body = {"name": name, "kind": kind, "uid": uid}
@@ -175,6 +179,12 @@ def forbidden(plural: str, group: str, name: str, why: str) -> ApiFailure:
 def unauthorized() -> ApiFailure:
     """401."""
     return ApiFailure(401, "Unauthorized", "Unauthorized")
+
+
+def not_acceptable() -> ApiFailure:
+    """406 for a list of which the metadata of one object is asked."""
+    message = "you requested PartialObjectMetadata, but the requested object is a list"
+    return ApiFailure(406, "NotAcceptable", message)
 
 
 def method_not_allowed() -> ApiFailure:

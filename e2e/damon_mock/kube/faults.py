@@ -1,6 +1,5 @@
 """Ways in which an API server lets its clients down, on demand."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from damon_mock.kube import failures
@@ -29,12 +28,8 @@ class Refusal:
 class Faults:
     """What is wrong now; change it at will, each request looks at it."""
 
-    delay_s: float = 0
-    """Time every answer is held back."""
     tokens: frozenset[str] = frozenset()
     """Bearer tokens that are accepted; empty: no token is asked for."""
-    watch_list: bool = True
-    """Whether sendInitialEvents is served; otherwise it is answered with 422."""
     expired_as_status: bool = False
     """Answer a watch from before the compaction with HTTP 410, not with an ERROR event in 200."""
     refusals: list[Refusal] = field(default_factory=list)
@@ -49,10 +44,8 @@ class Faults:
         """Accept this bearer token from now on, and no other."""
         self.tokens = frozenset({token})
 
-    async def before(self, request: Request, authorization: str) -> None:
-        """Hold a request back or refuse it, as ordered."""
-        if self.delay_s:
-            await asyncio.sleep(self.delay_s)
+    def before(self, request: Request, authorization: str) -> None:
+        """Refuse a request, as ordered."""
         scheme, _, token = authorization.partition(" ")
         if self.tokens and (scheme.lower() != "bearer" or token.strip() not in self.tokens):
             # The scheme's case does not matter (RFC 9110, 11.1); the sync client writes "bearer".

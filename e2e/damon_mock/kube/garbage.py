@@ -39,10 +39,6 @@ class Dependants:
         owners = self._owners.get(place, frozenset())
         return bool(owners) and not any(uid in self._living for uid in owners)
 
-    def of(self, uid: str) -> list[Place]:
-        """Return the dependants of an owner."""
-        return sorted(self._owned.get(uid, ()))
-
     def _forget_owners(self, place: Place) -> None:
         for uid in self._owners.pop(place, frozenset()):
             self._owned[uid].discard(place)

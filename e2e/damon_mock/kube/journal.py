@@ -43,9 +43,6 @@ class Journal:
     def __iter__(self) -> Iterator[Request]:
         return iter(self.requests)
 
-    def __len__(self) -> int:
-        return len(self.requests)
-
     def writes(self, resource: str = "") -> list[Request]:
         """Return what changed, or tried to change, objects of a resource (of any: "")."""
         return [r for r in self.requests if r.is_write and resource in {"", r.resource}]

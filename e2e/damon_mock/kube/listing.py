@@ -22,50 +22,27 @@ class ListOptions:
     limit: int = 0
     continue_from: str = ""
     version: str = ""
-    version_match: str = ""
-    watch: bool = False
     bookmarks: bool = False
-    initial_events: bool | None = None
     timeout_s: float | None = None
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "ListOptions":
-        """Parse them; 400 for a number that is none, 422 for options that exclude each other."""
-        options = cls(
+        """Parse them; 400 for a number that is none, 422 for options that are not served."""
+        unknown = sorted({"resourceVersionMatch", "sendInitialEvents"} & query.keys())
+        if unknown:
+            causes = [forbidden_field(name, "not served by the embedded API") for name in unknown]
+            raise invalid("ListOptions", "meta.k8s.io", "", causes)
+        if version := query.get("resourceVersion", ""):
+            number(version)
+        return cls(
             labels=query.get("labelSelector", ""),
             fields=query.get("fieldSelector", ""),
             limit=_number(query, "limit"),
             continue_from=query.get("continue", ""),
-            version=query.get("resourceVersion", ""),
-            version_match=query.get("resourceVersionMatch", ""),
-            watch=_flag(query, "watch"),
+            version=version,
             bookmarks=_flag(query, "allowWatchBookmarks"),
-            initial_events=(
-                _flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
-            ),
             timeout_s=_number(query, "timeoutSeconds") or None,
         )
-        options._check()
-        return options
-
-    def _check(self) -> None:
-        if self.version:
-            number(self.version)
-        causes = []
-        match, version = "resourceVersionMatch", self.version_match
-        if self.initial_events is not None and not self.watch:
-            causes.append(forbidden_field("sendInitialEvents", "forbidden for list"))
-        elif self.initial_events is not None and version != "NotOlderThan":
-            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            causes.append(forbidden_field(match, why))
-        elif self.watch and version and self.initial_events is None:
-            why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-            causes.append(forbidden_field(match, why))
-        elif not self.watch and version and not self.version:
-            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            causes.append(forbidden_field(match, why))
-        if causes:
-            raise invalid("ListOptions", "meta.k8s.io", "", causes)
 
 
 def _flag(query: Mapping[str, str], name: str) -> bool:
@@ -152,8 +129,6 @@ def _source(store: Store, collection: str, options: ListOptions) -> tuple[int, i
     asked = number(options.version) if options.version else 0
     if asked > store.version:
         raise failures.future_version(asked, store.version)
-    if options.version_match == "Exact" and asked != store.version:
-        return asked, 0, store.kept(collection, asked)
     return store.version, 0, store.ordered(collection)
 
 

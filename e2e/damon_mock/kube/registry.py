@@ -11,7 +11,7 @@ from damon_mock.kube import admission, apply, failures, fields, strategies, vali
 from damon_mock.kube.failures import Body
 from damon_mock.kube.garbage import Dependants
 from damon_mock.kube.ownership import Manager, Owners
-from damon_mock.kube.resources import CRD, NAMESPACE, NODE, Catalogue, Resource
+from damon_mock.kube.resources import CRD, NAMESPACE, NODE, POD, Catalogue, Resource
 from damon_mock.kube.store import Key, Revision, Store
 from damon_mock.kube.validation import RuleCheck
 
@@ -104,6 +104,8 @@ class Registry:
                 "metadata.resourceVersion", 0, "must be specified for an update"
             )
             raise failures.invalid(resource.kind, resource.group, key[1], [cause])
+        admission.check_uid(resource, key, old.body, body)
+        admission.check_version(resource, key, old.body, body)
         body, warnings = self._known(resource, body, write)
         return self._update(resource, key, old, body, write, warnings=warnings)
 
@@ -112,7 +114,10 @@ class Registry:
     ) -> Outcome:
         """Change an object by a function of its body that returns a new one."""
         old = self.read(resource, key)
-        body, warnings = self._known(resource, change(old.body), write, patch=True)
+        changed = change(old.body)
+        admission.check_version(resource, key, old.body, changed)
+        admission.check_uid_kept(resource, old.body, changed, write.subresource)
+        body, warnings = self._known(resource, changed, write, patch=True)
         return self._update(resource, key, old, body, write, warnings=warnings)
 
     def apply(
@@ -128,6 +133,9 @@ class Registry:
             raise failures.not_found(resource.plural, resource.group, key[1])
         if old is None and resource.namespaced:
             self.read(NAMESPACE, ("", key[0]))
+        if old is not None:
+            admission.check_version(resource, key, old.body, body)
+            admission.check_uid_kept(resource, old.body, body, write.subresource)
         manager = Manager(write.manager, "Apply", resource.api_version, write.subresource)
         live = old.body if old else None
         merged = apply.apply(live, body, resource.shape, manager, force=force, now=self.now())
@@ -141,7 +149,6 @@ class Registry:
         key: Key,
         *,
         grace_seconds: int | None = None,
-        propagation: str = "Background",
         uid: str = "",
         dry_run: bool = False,
     ) -> Outcome:
@@ -158,10 +165,11 @@ class Registry:
         if dry_run:
             return Outcome(old)
         grace = self._grace_seconds(resource, old.body, grace_seconds)
-        if propagation == "Orphan":
-            self._orphan(old.body["metadata"]["uid"])
-        if old.body["metadata"].get("finalizers") or grace:
-            return Outcome(self._mark_deleted(resource, key, old, grace))
+        waits = bool(old.body["metadata"].get("finalizers") or grace)
+        if waits or resource is POD:  # watchers see that a pod is ending, even if it ends at once
+            old = self._mark_deleted(resource, key, old, grace)
+        if waits:
+            return Outcome(old)
         return Outcome(self._remove(resource, key, old.body), gone=True)
 
     # -- the way of a write -------------------------------------------------------------------
@@ -202,11 +210,13 @@ class Registry:
             metadata["namespace"] = key[0]
         said = {**body, "metadata": metadata}
         new = self._filled(resource, said, None)
-        self._refuse(resource, new, None)
+        self._refuse(resource, new, None, write)
         if not owned and write.track:
             owners = Owners()
             manager = Manager(write.manager, "Update", resource.api_version, write.subresource)
-            owners.updated(manager, {}, fields.leaves(said, resource.shape), now)
+            # What a CRD's defaults fill in is the creator's; what the server knows of is nobody's.
+            kept = new if resource.custom else said
+            owners.updated(manager, {}, fields.leaves(kept, resource.shape), now)
             managed = owners.wire()
         if managed:
             new["metadata"] = {**new["metadata"], "managedFields": managed}
@@ -228,14 +238,13 @@ class Registry:
         warnings: tuple[str, ...] = (),
         owned: bool = False,
     ) -> Outcome:
-        admission.check_preconditions(resource, key, old.body, body)
         new = admission.separated(resource, old.body, body, write.subresource)
         metadata = admission.kept_metadata(old.body["metadata"], new["metadata"])
         managed = body["metadata"].get("managedFields") if owned else None
         new = self._filled(resource, {**new, "metadata": metadata}, old.body)
         if resource.generations and admission.differs_in_spec(old.body, new):
             new["metadata"]["generation"] = old.body["metadata"].get("generation", 0) + 1
-        self._refuse(resource, new, old.body)
+        self._refuse(resource, new, old.body, write)
         if not owned and write.track:
             owners = Owners.of(old.body)
             manager = Manager(write.manager, "Update", resource.api_version, write.subresource)
@@ -264,8 +273,8 @@ class Registry:
         )
         return {"apiVersion": resource.api_version, "kind": resource.kind, **filled}
 
-    def _refuse(self, resource: Resource, new: Body, old: Body | None) -> None:
-        causes = strategies.refusals(resource, new, old)
+    def _refuse(self, resource: Resource, new: Body, old: Body | None, write: Write) -> None:
+        causes = strategies.refusals(resource, new, old, write.subresource)
         if resource.custom:
             causes += validation.refusals(new, resource.shape, self.rules, old)
         if causes:
@@ -328,11 +337,3 @@ class Registry:
             for key in list(self.store.collection(resource.collection).objects):
                 if condition(resource, key):
                     self.delete(resource, key, grace_seconds=0)
-
-    def _orphan(self, uid: str) -> None:
-        for collection, key in self._dependants.of(uid):
-            resource = next(r for r in self.catalogue if r.collection == collection)
-            body = self.read(resource, key).body
-            kept = [r for r in body["metadata"]["ownerReferences"] if r["uid"] != uid]
-            metadata = {**body["metadata"], "ownerReferences": kept}
-            self._put(resource, key, {**body, "metadata": metadata})

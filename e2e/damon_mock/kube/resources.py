@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from damon_mock.kube import shapes
-from damon_mock.kube.failures import Body, no_such_path
+from damon_mock.kube.failures import Body, NoSuchPage, no_such_path
 from damon_mock.kube.shapes import Schema
 
 
@@ -135,7 +135,6 @@ POD: Final = Resource(
     short_names=("po",),
     categories=("all",),
     status=True,
-    generations=False,
     fields=_POD_FIELDS,
     shape=shapes.POD,
 )
@@ -176,8 +175,10 @@ LEASE: Final = Resource(
     ),
 )
 _PLAIN: Final = (
-    Resource("", "v1", "configmaps", "ConfigMap", namespaced=True, short_names=("cm",)),
-    Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True, short_names=("sa",)),
+    Resource("", "v1", "configmaps", "ConfigMap", True, short_names=("cm",), generations=False),
+    Resource(
+        "", "v1", "serviceaccounts", "ServiceAccount", True, short_names=("sa",), generations=False
+    ),
 )
 EVENT_NEW: Final = Resource(
     "events.k8s.io",
@@ -203,11 +204,11 @@ class Catalogue:
         return iter(self._by_path.values())
 
     def at(self, group: str, version: str, plural: str) -> Resource:
-        """Return the resource of a path; 404 when there is none."""
-        try:
-            return self._by_path[group, version, plural]
-        except KeyError:
-            raise no_such_path() from None
+        """Return the resource of a path; 404 when none is served there."""
+        found = self._by_path.get((group, version, plural))
+        if found:
+            return found
+        raise no_such_path() if any(r.group == group for r in BUILT_IN) else NoSuchPage
 
     def of(self, body: Mapping[str, Any]) -> Resource:
         """Return the resource a manifest belongs to, by apiVersion and kind."""

@@ -1,7 +1,6 @@
 """The server: HTTP on a loopback port, in the caller's event loop."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from damon_mock.kube import control, discovery, failures, kubeconfig, paths, verbs, watch
+from damon_mock.kube import discovery, failures, kubeconfig, paths, verbs, watch
 from damon_mock.kube.cluster import Cluster
-from damon_mock.kube.failures import ApiFailure, Body
+from damon_mock.kube.failures import ApiFailure, Body, NoSuchPage
 from damon_mock.kube.faults import Faults
 from damon_mock.kube.journal import Journal, Request
 from damon_mock.kube.listing import ListOptions
@@ -52,7 +51,6 @@ class ApiServer:
         self._bookmark_interval_s = bookmark_interval_s
         self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
-        self._background: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self.up()
@@ -64,7 +62,7 @@ class ApiServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.close()
+        await self.down()
 
     @property
     def url(self) -> str:
@@ -109,26 +107,6 @@ class ApiServer:
                 connection.transport.abort()
         await self._web.shutdown(timeout=1.0)
 
-    def down_for(self, seconds: float) -> None:
-        """Go down now and come back by itself."""
-
-        async def outage() -> None:
-            await self.down()
-            await asyncio.sleep(seconds)
-            await self.up()
-
-        task = asyncio.create_task(outage())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def close(self) -> None:
-        """End serving."""
-        for task in list(self._background):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await self.down()
-
     # -- faults that concern watches ------------------------------------------------------------
 
     def drop_watches(self) -> None:
@@ -158,8 +136,6 @@ class ApiServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = await request.read()
-        if request.path.startswith(control.PREFIX):
-            return await control.handle(self, request, raw)
         noted = Request(
             request.method,
             request.path,
@@ -174,6 +150,9 @@ class ApiServer:
         except ApiFailure as failure:
             noted.status = failure.code
             return _json(failure.body(), failure.code, failure.headers)
+        except NoSuchPage:
+            noted.status = 404
+            return web.Response(status=404, text="404 page not found\n")
         except (asyncio.CancelledError, ConnectionError, BrokenError):
             noted.status = noted.status or 499
             if request.transport:
@@ -186,14 +165,11 @@ class ApiServer:
         self, request: web.BaseRequest, noted: Request, raw: bytes
     ) -> web.StreamResponse:
         target: Target | None = None
-        review = control.access_review(noted.path, raw)
-        if not review and paths.is_resource(noted.path):
+        if paths.is_resource(noted.path):
             target = paths.target(noted.path, self.registry.catalogue)
             noted.resource, noted.name = target.resource.plural, target.name
             noted.subresource = target.subresource
-        await self.faults.before(noted, request.headers.get("Authorization", ""))
-        if review:
-            return _json(review, 201)
+        self.faults.before(noted, request.headers.get("Authorization", ""))
         accept = request.headers.get("Accept", "")
         if target is None:
             if noted.is_write:
@@ -221,7 +197,6 @@ class ApiServer:
                 ListOptions.of(noted.query),
                 verbs.form(target.resource, accept),
                 bookmark_interval_s=self._bookmark_interval_s,
-                watch_list=self.faults.watch_list,
             )
         except ApiFailure as failure:
             if failure.code != 410 or self.faults.expired_as_status:

@@ -21,7 +21,7 @@ PRIORITY_CLASSES: Final = (
 )
 
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_QUALIFIED: Final = re.compile(r"([^/]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+QUALIFIED: Final = re.compile(r"([^/]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _ANNOTATIONS_BYTES: Final = 256 * 1024
 
@@ -47,11 +47,11 @@ def prepare(resource: Resource, new: Body, old: Body | None, *, now: str, classe
             return new
 
 
-def refusals(resource: Resource, new: Body, old: Body | None) -> list[Cause]:
+def refusals(resource: Resource, new: Body, old: Body | None, subresource: str) -> list[Cause]:
     """Return what is wrong with an object, apart from what a CRD's schema says."""
     found = _metadata(new["metadata"])
     if resource is POD:
-        found += _pod(new, old)
+        found += _pod(new, old if subresource != "binding" else None)
     elif resource is PRIORITY_CLASS:
         if "value" not in new:
             found.append(required("value"))
@@ -91,17 +91,17 @@ def _metadata(metadata: Body) -> list[Cause]:
             )
         )
     for key, value in (metadata.get("labels") or {}).items():
-        if not _QUALIFIED.fullmatch(key):
+        if not QUALIFIED.fullmatch(key):
             found.append(invalid_value("metadata.labels", key, "name part must be a label key"))
-        if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value):
+        if not _LABEL_VALUE.fullmatch(value):
             text = "a valid label must be an empty string or at most 63 alphanumeric characters"
             found.append(invalid_value("metadata.labels", value, text))
     annotations = metadata.get("annotations") or {}
-    for key, value in annotations.items():
-        if not _QUALIFIED.fullmatch(key):
-            found.append(invalid_value("metadata.annotations", key, "name part must be a key"))
-        if not isinstance(value, str):
-            found.append(invalid_value("metadata.annotations", value, "must be a string"))
+    found += [
+        invalid_value("metadata.annotations", key, "name part must be a key")
+        for key in annotations
+        if not QUALIFIED.fullmatch(key)
+    ]
     if sum(len(str(k)) + len(str(v)) for k, v in annotations.items()) > _ANNOTATIONS_BYTES:
         text = f"Too long: may not be more than {_ANNOTATIONS_BYTES} bytes"
         found.append(Cause("metadata.annotations", "FieldValueTooLong", text))
@@ -159,7 +159,7 @@ def _pod(new: Body, old: Body | None) -> list[Cause]:
         for index, container in enumerate(containers)
         if not container.get("name")
     ]
-    if old and _fixed(old["spec"]) != _fixed(new["spec"]) and not _is_bound(old, new):
+    if old and _fixed(old["spec"]) != _fixed(new["spec"]):
         text = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
@@ -167,13 +167,6 @@ def _pod(new: Body, old: Body | None) -> list[Cause]:
         )
         found.append(forbidden_field("spec", text))
     return found
-
-
-def _is_bound(old: Body, new: Body) -> bool:
-    """Whether the change is what the binding subresource does: a pod gets its node."""
-    return not node_of(old) and _fixed({**old["spec"], "nodeName": node_of(new)}) == _fixed(
-        new["spec"]
-    )
 
 
 _CHANGEABLE: Final = frozenset(

@@ -17,6 +17,8 @@ _POD: Final = (
     _AGE,
     Column("IP", ".status.podIP", priority=1),
     Column("Node", ".spec.nodeName", priority=1),
+    Column("Nominated Node", ".status.nominatedNodeName", priority=1),
+    Column("Readiness Gates", "", priority=1),
 )
 _NODE: Final = (Column("Status", ""), _AGE, Column("Version", ".status.nodeInfo.kubeletVersion"))
 _EVENT: Final = (
@@ -116,6 +118,8 @@ def _pod_cells(body: Body) -> Body:
         "Status": shown,
         "IP": status.get("podIP", "<none>"),
         "Node": body["spec"].get("nodeName", "<none>"),
+        "Nominated Node": status.get("nominatedNodeName", "<none>"),
+        "Readiness Gates": "<none>",
         "Restarts": sum(container.get("restartCount", 0) for container in containers),
     }
 

@@ -53,7 +53,7 @@ class ApiThread:
         return self.run(called())
 
     async def _close(self) -> None:
-        await self.server.close()
+        await self.server.down()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

@@ -21,7 +21,7 @@ _RULES: Final = "x-kubernetes-validations"
 _UNCHECKED: Final = Cause(
     "<nil>",
     "FieldValueInvalid",
-    'Invalid value: "null": some validation rules were not checked because the object was '
+    "Invalid value: null: some validation rules were not checked because the object was "
     "invalid; correct the existing errors to complete validation",
 )
 
@@ -233,8 +233,7 @@ def _rules(value: Any, schema: Schema, path: str, rules: RuleCheck, old: Any) ->
             continue
         if not rules(rule["rule"], value, old if transition else None):
             message = rule.get("message") or f"failed rule: {rule['rule']}"
-            text = f'Invalid value: "{type_name(value)}": {message}'
-            yield Cause(path or "<nil>", "FieldValueInvalid", text)
+            yield Cause(path or "<nil>", "FieldValueInvalid", f"Invalid value: {message}")
     if isinstance(value, Mapping):
         for name, below in value.items():
             if not path and name == "metadata":

@@ -1,6 +1,6 @@
 """HTTP requests on resources: query and body to a verb of the registry, and the answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -40,11 +40,15 @@ def answer(registry: Registry, target: Target, request: Request, raw: bytes, acc
             verb = _patch
         case "DELETE", True if not target.subresource:
             verb = _delete
-        case "DELETE", False:
-            verb = _delete_all
         case _:
             raise failures.method_not_allowed()
-    return verb(registry, target, request, raw)
+    outcome = verb(registry, target, request, raw)
+    if request.method == "DELETE" and outcome.gone and target.resource is not POD:
+        metadata = outcome.revision.body["metadata"]
+        plural, group = target.resource.plural, target.resource.group
+        return Answer(encode(failures.success(plural, group, metadata["name"], metadata["uid"])))
+    shown = form(target.resource, accept)(outcome.revision)
+    return Answer(shown, 201 if outcome.created else 200, outcome.warnings)
 
 
 def _read(registry: Registry, target: Target, request: Request, accept: str) -> Answer:
@@ -79,14 +83,16 @@ def _list(registry: Registry, target: Target, options: ListOptions, accept: str)
         shown = [events.viewed(resource, revision.body) for revision in page.revisions]
         return Answer(encode(tables.table(resource, shown, page.metadata(), datetime.now(UTC))))
     kind, api_version = resource.list_kind, resource.api_version
-    if "as=PartialObjectMetadata" in accept:
+    if "as=PartialObjectMetadataList" in accept:
         kind, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+    elif "as=PartialObjectMetadata" in accept:
+        raise failures.not_acceptable()
     head = encode({"kind": kind, "apiVersion": api_version, "metadata": page.metadata()})
     items = b",".join(map(form(resource, accept), page.revisions))
     return Answer(b'%s,"items":[%s]}' % (head[:-1], items))
 
 
-def _create(registry: Registry, target: Target, request: Request, raw: bytes) -> Answer:
+def _create(registry: Registry, target: Target, request: Request, raw: bytes) -> Outcome:
     body = _object(raw, request.content_type)
     namespace = target.namespace
     if target.resource.namespaced and not namespace:
@@ -95,8 +101,7 @@ def _create(registry: Registry, target: Target, request: Request, raw: bytes) ->
         raise failures.invalid("Event", target.resource.group, _name(body), causes)
     body = events.stored(target.resource, body)
     write = _write(target, request)
-    outcome = registry.create(_kept_as(registry, target), namespace, body, write)
-    return _written(target, outcome)
+    return registry.create(_kept_as(registry, target), namespace, body, write)
 
 
 def _name(body: Body) -> str:
@@ -104,15 +109,15 @@ def _name(body: Body) -> str:
     return name
 
 
-def _replace(registry: Registry, target: Target, request: Request, raw: bytes) -> Answer:
+def _replace(registry: Registry, target: Target, request: Request, raw: bytes) -> Outcome:
     body = events.stored(target.resource, _object(raw, request.content_type))
     resource = _kept_as(registry, target)
-    return _written(target, registry.replace(resource, target.key, body, _write(target, request)))
+    return registry.replace(resource, target.key, body, _write(target, request))
 
 
-def _patch(registry: Registry, target: Target, request: Request, raw: bytes) -> Answer:
+def _patch(registry: Registry, target: Target, request: Request, raw: bytes) -> Outcome:
     kind = request.content_type
-    said = bodies.parse(raw, kind, bodies.PATCHES)
+    said = _checked(bodies.parse(raw, kind, bodies.PATCHES))
     resource = _kept_as(registry, target)
     force = request.query.get("force", "")
     if kind == bodies.APPLY:
@@ -120,9 +125,8 @@ def _patch(registry: Registry, target: Target, request: Request, raw: bytes) -> 
             cause = failures.required("fieldManager", "is required for apply patch")
             raise failures.invalid("PatchOptions", "meta.k8s.io", "", [cause])
         write = _write(target, request)
-        body = events.stored(target.resource, _checked(said))
-        outcome = registry.apply(resource, target.key, body, write, force=force == "true")
-        return _written(target, outcome)
+        body = events.stored(target.resource, said)
+        return registry.apply(resource, target.key, body, write, force=force == "true")
     if force:
         cause = failures.forbidden_field("force", "may not be specified for non-apply patch")
         raise failures.invalid("PatchOptions", "meta.k8s.io", "", [cause])
@@ -131,51 +135,24 @@ def _patch(registry: Registry, target: Target, request: Request, raw: bytes) -> 
     change = _change(kind, said, resource)
 
     def viewed_change(body: Body) -> Body:
-        changed = change(events.viewed(target.resource, body))
-        return events.stored(target.resource, _checked(changed))
+        changed = events.stored(target.resource, change(events.viewed(target.resource, body)))
+        if target.resource is EVENT_NEW and (causes := events.changes(body, changed)):
+            raise failures.invalid("Event", "", target.name, causes)
+        return changed
 
-    return _written(
-        target, registry.patch(resource, target.key, viewed_change, _write(target, request))
-    )
-
-
-def _change(kind: str, said: Any, resource: Resource) -> Callable[[Body], Any]:
-    match kind:
-        case bodies.JSON_PATCH:
-            return lambda body: patch.json_patch(body, said)
-        case bodies.MERGE:
-            return lambda body: patch.merge(body, _checked(said))
-        case _:
-            return lambda body: patch.strategic(body, _checked(said), resource.shape)
+    return registry.patch(resource, target.key, viewed_change, _write(target, request))
 
 
-def _delete(registry: Registry, target: Target, request: Request, raw: bytes) -> Answer:
+def _change(kind: str, said: Body, resource: Resource) -> Callable[[Body], Body]:
+    if kind == bodies.MERGE:
+        return lambda body: patch.merge(body, said)
+    return lambda body: patch.strategic(body, said, resource.shape)
+
+
+def _delete(registry: Registry, target: Target, request: Request, raw: bytes) -> Outcome:
     options = _delete_options(request, raw)
     resource = _kept_as(registry, target)
-    outcome = registry.delete(resource, target.key, **options)
-    if outcome.gone and resource is not POD:
-        metadata = outcome.revision.body["metadata"]
-        plural, group = target.resource.plural, target.resource.group
-        return Answer(encode(failures.success(plural, group, metadata["name"], metadata["uid"])))
-    return _written(target, outcome)
-
-
-def _delete_all(registry: Registry, target: Target, request: Request, raw: bytes) -> Answer:
-    options = _delete_options(request, raw)
-    page = listing.page(registry.store, target, ListOptions.of(request.query))
-    resource = _kept_as(registry, target)
-    for revision in page.revisions:
-        metadata = revision.body["metadata"]
-        key = (metadata.get("namespace", ""), metadata["name"])
-        if registry.store.get(resource.collection, key):
-            registry.delete(resource, key, **options)
-    head: Mapping[str, Any] = {
-        "kind": resource.list_kind,
-        "apiVersion": resource.api_version,
-        "metadata": page.metadata(),
-        "items": [events.viewed(target.resource, r.body) for r in page.revisions],
-    }
-    return Answer(encode(head))
+    return registry.delete(resource, target.key, **options)
 
 
 def _delete_options(request: Request, raw: bytes) -> dict[str, Any]:
@@ -184,19 +161,14 @@ def _delete_options(request: Request, raw: bytes) -> dict[str, Any]:
     grace = said.get("gracePeriodSeconds")
     if grace is None and "gracePeriodSeconds" in query:
         grace = listing.number(query["gracePeriodSeconds"])
-    orphan = said.get("orphanDependents") or query.get("orphanDependents") == "true"
-    default = "Orphan" if orphan else "Background"
+    propagation = said.get("propagationPolicy") or query.get("propagationPolicy")
+    if propagation == "Orphan":
+        raise failures.bad_request("the embedded API does not orphan what an object owns")
     return {
         "grace_seconds": grace,
-        "propagation": said.get("propagationPolicy") or query.get("propagationPolicy") or default,
         "uid": (said.get("preconditions") or {}).get("uid", ""),
         "dry_run": bool(said.get("dryRun") or query.get("dryRun")),
     }
-
-
-def _written(target: Target, outcome: Outcome) -> Answer:
-    encoded = encode(events.viewed(target.resource, outcome.revision.body))
-    return Answer(encoded, 201 if outcome.created else 200, outcome.warnings)
 
 
 def _kept_as(registry: Registry, target: Target) -> Resource:
@@ -237,4 +209,5 @@ def _validation(asked: str) -> Literal["Strict", "Warn", "Ignore"]:
     for choice in choices:
         if choice == asked:
             return choice
-    raise failures.bad_request(f"fieldValidation: unsupported value {asked!r}")
+    cause = failures.invalid_value("fieldValidation", asked, "not Strict, Warn or Ignore")
+    raise failures.invalid("PatchOptions", "meta.k8s.io", "", [cause])

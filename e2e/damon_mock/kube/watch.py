@@ -3,17 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from damon_mock.kube import failures, listing
-from damon_mock.kube.failures import ApiFailure, Body, forbidden_field, invalid
+from damon_mock.kube import listing
+from damon_mock.kube.failures import ApiFailure, Body
 from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
+from damon_mock.kube.resources import POD
 from damon_mock.kube.selectors import Predicate
 from damon_mock.kube.store import Change, Revision, Store, Subscription, encode
 
 Form = Callable[[Revision], bytes]
 """How the client wants objects: as they are, or as tables."""
-
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 class BrokenError(Exception):
@@ -31,7 +30,6 @@ class Watch:
         form: Form,
         *,
         bookmark_interval_s: float,
-        watch_list: bool,
     ) -> None:
         self._store = store
         self._resource = target.resource
@@ -39,29 +37,18 @@ class Watch:
         self._form = form
         self._interval_s = bookmark_interval_s
         self._matches = listing.predicate(target, options)
-        if options.initial_events and not watch_list:
-            cause = forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for watch")
-            raise invalid("ListOptions", "meta.k8s.io", "", [cause])
+        self._from = listing.number(options.version) if options.version else 0
         self._first = self._opening()
         self._subscription: Subscription = store.subscribe(self._resource.collection)
 
     def _opening(self) -> list[bytes]:
-        version = listing.number(self._options.version) if self._options.version else 0
-        if version > self._store.version:
-            raise failures.future_version(version, self._store.version)
-        if self._options.initial_events or (
-            version == 0 and self._options.initial_events is not False
-        ):
-            opening = [
+        version = self._from
+        if version == 0:
+            return [
                 _line("ADDED", self._form(revision))
                 for revision in self._store.ordered(self._resource.collection)
                 if self._matches(revision.body)
             ]
-            if self._options.initial_events and self._options.bookmarks:
-                opening.append(self._bookmark(initial_events_end=True))
-            return opening
-        if version == 0:
-            return []
         return self._lines(self._store.since(self._resource.collection, version))
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -97,15 +84,19 @@ class Watch:
             subscription.close()
 
     def _lines(self, changes: Sequence[Change]) -> list[bytes]:
-        lines = (_selected(change, self._matches, self._form) for change in changes)
+        lines = (
+            _selected(change, self._matches, self._form)
+            for change in changes
+            if change.after.version > self._from  # from the future: nothing until that is reached
+        )
         return [line for line in lines if line]
 
-    def _bookmark(self, *, initial_events_end: bool = False) -> bytes:
-        metadata: Body = {"resourceVersion": str(self._store.version), "creationTimestamp": None}
-        if initial_events_end:
-            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+    def _bookmark(self) -> bytes:
+        metadata: Body = {"resourceVersion": str(self._store.version)}
         resource = self._resource
         body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+        if resource is POD:  # Go's empty struct, as it is encoded
+            body |= {"spec": {"containers": None}, "status": {}}
         return _line("BOOKMARK", encode(body))
 
 

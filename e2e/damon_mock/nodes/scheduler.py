@@ -36,5 +36,4 @@ class Scheduler:
             node = min(nodes, key=lambda name: load[name])
             load[node] += 1
             metadata = pod["metadata"]
-            change = {"spec": {"nodeName": node}}
-            self._cluster.patch("pods", metadata["name"], change, namespace=metadata["namespace"])
+            self._cluster.bind(metadata["name"], metadata["namespace"], node)

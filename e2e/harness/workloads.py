@@ -1,9 +1,10 @@
-"""Pods of the suite: each sleeps until it is deleted, and goes at once then."""
+"""Pods of the suites: each sleeps until it is deleted, and goes at once then."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from tests_kind.api import Api, Body, eventually
-from tests_kind.release import AGENT_IMAGE
+from harness.api import Api, Body, eventually
+from harness.release import AGENT_IMAGE
 
 PRIORITY: Final = "damon-operator.io/priority"
 EXEMPT: Final = "damon-operator.io/exempt"
@@ -57,6 +58,15 @@ def pod(
         },
         "spec": spec,
     }
+
+
+def container_ids(pod: Body) -> Iterable[str]:
+    """Yield the runtime's ids of the pod's running containers, of every kind."""
+    status = pod["status"]
+    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(kind, ()):
+            if "running" in container.get("state", {}):
+                yield container["containerID"].partition("://")[2]
 
 
 class Workloads:

@@ -1,14 +1,11 @@
 """The images of this checkout, brought into the nodes of the cluster."""
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests_kind.nodes import run
-from tests_kind.release import AGENT_IMAGE, OPERATOR_IMAGE, ROOT, SOURCES
-
-_BUILD_S = 900.0
+from harness.command import run, set_up
+from harness.release import AGENT_IMAGE, OPERATOR_IMAGE, ROOT, SOURCES
 
 
 def ensure(*nodes: str, images: Sequence[str] = (AGENT_IMAGE, OPERATOR_IMAGE)) -> None:
@@ -22,16 +19,6 @@ def ensure(*nodes: str, images: Sequence[str] = (AGENT_IMAGE, OPERATOR_IMAGE)) -
     for image in images:
         set_up([str(ROOT / "e2e/kind/load.sh"), image])
     stamp.write_text(wanted)
-
-
-def set_up(command: list[str]) -> str:
-    """Run a command of the set-up, which may be tried again; return what it prints."""
-    for pause_s in (10, 40):
-        try:
-            return run(command, within_s=_BUILD_S)
-        except AssertionError:
-            time.sleep(pause_s)
-    return run(command, within_s=_BUILD_S)
 
 
 def _in_node(node: str) -> set[str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests_kind.api import Api, eventually
-from tests_kind.nodes import run
+from harness.api import Api, eventually
+from harness.command import run
 
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "helm/damon-operator"
