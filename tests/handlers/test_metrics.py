@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from damon_operator import metrics
+from damon_operator import listening
 from damon_operator.__main__ import main
 from damon_operator.settings import parse
 
@@ -132,11 +132,11 @@ async def test_a_port_that_is_taken_ends_the_operator_with_its_name(lab, port, c
 
 
 async def test_one_client_too_many_is_turned_away(lab, port, monkeypatch):
-    monkeypatch.setattr(metrics, "_CONNECTION_S", 3600)
+    monkeypatch.setattr(listening, "_CONNECTION_S", 3600)
     async with lab.operator(metrics_port=port):
         await started(lab)
         silent = [
-            await asyncio.open_connection("127.0.0.1", port) for _ in range(metrics._CONNECTIONS)
+            await asyncio.open_connection("127.0.0.1", port) for _ in range(listening._CONNECTIONS)
         ]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(60):
@@ -147,7 +147,7 @@ async def test_one_client_too_many_is_turned_away(lab, port, monkeypatch):
 
 
 async def test_a_bad_client_is_cut_off_and_the_next_one_served(lab, port, monkeypatch):
-    monkeypatch.setattr(metrics, "_CONNECTION_S", 0.5)
+    monkeypatch.setattr(listening, "_CONNECTION_S", 0.5)
     async with lab.operator(metrics_port=port):
         await started(lab)
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]

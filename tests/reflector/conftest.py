@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from damon_operator.backoff import Backoff
+from damon_contract.watches import Backoff
 from damon_operator.errors import ApiError, BadObject, Gone, Unavailable
 from damon_operator.reflector import Pace, Reflector
 from damon_operator.resources import Page, Resource
@@ -61,7 +61,7 @@ class Collection:
         self.history.append({"type": kind, "object": body, "at": self.version})
         self.wake()
 
-    async def page(self, _resource: Resource, *, limit: int, after: str) -> Page:
+    async def page(self, _resource: Resource, *, limit: int, after: str, take) -> Page:
         self.requests.append(f"page {after}".strip())
         await asyncio.sleep(0)
         if self.before_page:
@@ -73,7 +73,9 @@ class Collection:
             raise Gone("GET", 410, "Expired")
         names = sorted(name for name in self.objects if name > start)
         rest = f"{version}|{names[limit - 1]}" if len(names) > limit else ""
-        return Page([self.objects[name] for name in names[:limit]], version, rest)
+        for name in names[:limit]:
+            take(self.objects[name])
+        return Page(version, rest)
 
     async def watch(
         self, _resource: Resource, *, version: str, **_pace: float
@@ -154,7 +156,7 @@ def make_rig() -> Rig:
         resource=Resource("things", "/things"),
         source=server,
         read=read,
-        key=lambda raw: raw["metadata"]["name"],
+        key="name",
         changed=lambda old, new: changes.append((old, new)),
         backoff=Backoff(lambda: 0.0, first_s=1, most_s=8),
         clock=time.clock,
