@@ -19,6 +19,8 @@ and as much again for the names of fields, which etcd does not store."""
 
 _SHORT_S: Final = 1.0
 """A watch that ends sooner is not replaced without a pause."""
+_NOT_HEARD: Final = {0, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+"""No answer, or one that was given without looking at the request."""
 _STEADY_S: Final = 60.0
 """A watch that lasted longer ends a row of failures, whatever it brought."""
 _MOST_ASKED_S: Final = 60.0
@@ -65,20 +67,12 @@ def after_watch(ended: Ended, failures: int) -> Next:
     the same again would bring the same for ever: an expired version, an event that can't be read, a
     version of before the store was restored from a backup, which some servers answer with silence.
     """
-    if ended.unusable:
-        lists = True
-    elif ended.status == HTTPStatus.OK:
-        lists = not ended.brought
-    else:
-        lists = ended.status not in {
-            0,
-            HTTPStatus.TOO_MANY_REQUESTS,
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        }
-    if not lists and not ended.broken and ended.lasted_s >= _SHORT_S:
+    useful = ended.status == HTTPStatus.OK and ended.brought and not ended.unusable
+    if useful and not ended.broken and ended.lasted_s >= _SHORT_S:
         return Next(lists=False, failures=0)
-    good = (ended.brought and not ended.unusable) or ended.lasted_s >= _STEADY_S
-    return Next(lists, 1 if good else failures + 1, ended.asked_s)
+    lists = not useful and (ended.unusable or ended.status not in _NOT_HEARD)
+    in_a_row = 1 if useful or ended.lasted_s >= _STEADY_S else failures + 1
+    return Next(lists, in_a_row, ended.asked_s)
 
 
 def retry_after_s(asked: object) -> float:

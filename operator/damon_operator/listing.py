@@ -74,7 +74,7 @@ class ListReader:
         """Return everything but the items; raise ValueError when this was no complete list."""
         self._ended = True
         self._go_on()
-        if "items" not in self._envelope:
+        if self._envelope.get("items", ...) is not None:
             raise ValueError("the answer is no list")
         return self._envelope
 

@@ -113,9 +113,11 @@ class Watcher:
                 self._resource_missing()
             raise
         self._missing_since_us = None
-        items = answer["items"]
+        version, items = _version(answer), answer["items"]
+        if not version:
+            raise UnusableError("a list of no version")
         self._seen(items[0] if items else None)
-        return _version(answer)
+        return version
 
     def _follow(self) -> Ended:
         """Watch from the version and move it on; return how the watch ended.
