@@ -209,7 +209,6 @@ class Cluster:
                 data=None if body is None else json.dumps(body),
                 headers={"Accept": _JSON, "Content-Type": content_type},
                 timeout=limits,
-                server_hostname=self.access.server_name,
                 allow_redirects=False,
             )
         try:
@@ -238,6 +237,8 @@ class Cluster:
             raise aiohttp.ClientConnectionError(str(error)) from error
         if authorization is not None:
             request.headers["Authorization"] = authorization
+        if self.access.server_name is not None:
+            request.server_hostname = self.access.server_name
         return await handler(request)
 
 

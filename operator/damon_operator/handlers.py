@@ -1,7 +1,8 @@
 """The doors: what kopf calls. None of them decides anything.
 
 kopf watches DamonTunings, logs in, and starts and stops the work. What is done about a DamonTuning
-follows from its reflector, as for every other object (docs/adr/0004). No handler returns anything that kopf would write into an object.
+follows from its reflector, as for every other object (docs/adr/0004). No handler returns anything
+that kopf would write into an object.
 """
 
 import asyncio

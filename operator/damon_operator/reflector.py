@@ -78,6 +78,9 @@ class Reflector(Generic[F]):
     """Where to watch from; "": list first."""
     _unheard: set[str] = field(default_factory=set)
     """Objects that are being written, and of which the stream has told nothing since."""
+    _unconfirmed: set[str] = field(default_factory=set)
+    """Objects that are known by an answer and not yet by the stream. If that breaks, the server may
+    come back without them, restored from a backup: then only a list tells."""
 
     async def run(self) -> None:
         """List, then watch, for ever; list again whenever the place to go on from is lost."""
@@ -96,7 +99,7 @@ class Reflector(Generic[F]):
                 step = after_list(failures, 0.0)
             self.heard = self.clock()
             failures = step.failures
-            if step.lists:
+            if step.lists or (failures and self._unconfirmed):
                 self._version = ""
             if failures:
                 self.failures += 1
@@ -116,6 +119,7 @@ class Reflector(Generic[F]):
                     self._drop(name)
                 else:
                     self._put(answer)
+                self._unconfirmed.add(name)
         finally:
             self._unheard.discard(name)
         return answer
@@ -127,7 +131,7 @@ class Reflector(Generic[F]):
         mention may still be there. A 410 for a continue token leaves nothing half done either.
         """
         seen: set[str] = set()
-        self._unheard.clear()
+        self._unconfirmed.clear()
 
         def take(raw: object) -> None:
             name = self._put(raw)
@@ -147,6 +151,7 @@ class Reflector(Generic[F]):
             raise Unavailable(f"GET {self.resource.path}", HTTPStatus.OK, "a list of no version")
         for name in {*self.facts, *self.left_out} - seen:
             self._drop(name)
+        self._unheard.clear()  # a list tells of what it does not mention, too
         self._version = page.resource_version
         self.relists += 1
         self.synced.set()
@@ -214,7 +219,7 @@ class Reflector(Generic[F]):
         name = self._name(metadata or {})
         if metadata is None or name is None:
             return None
-        self._unheard.discard(name)
+        self._told(name)
         if isinstance(raw, LeftOut):
             self._leave_out(name, metadata, raw.why)
             return name
@@ -241,11 +246,15 @@ class Reflector(Generic[F]):
         self.unreadable(metadata, why)
 
     def _drop(self, name: str) -> None:
-        self._unheard.discard(name)
+        self._told(name)
         self.left_out.pop(name, None)
         old = self.facts.pop(name, None)
         if old is not None:
             self.changed(old, None)
+
+    def _told(self, name: str) -> None:
+        self._unheard.discard(name)
+        self._unconfirmed.discard(name)
 
     def _name(self, metadata: Raw) -> str | None:
         name = metadata.get(self.key)

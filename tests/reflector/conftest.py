@@ -31,6 +31,10 @@ class Collection:
     """Called one by one before pages are served."""
     requests: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    backup: tuple[int, int, dict[str, Any], list[dict[str, Any]]] = (1, 0, {}, [])
+    restores: int = 0
+    stopped: bool = False
+    """Does not answer the next request."""
 
     def put(self, name: str, value: Any = 0) -> None:
         kind = "MODIFIED" if name in self.objects else "ADDED"
@@ -43,6 +47,23 @@ class Collection:
 
     def bookmark(self) -> None:
         self._record("BOOKMARK", {"metadata": {}})
+
+    def save(self) -> None:
+        """Make a backup."""
+        self.backup = (self.version, self.oldest, dict(self.objects), list(self.history))
+
+    def restore(self) -> None:
+        """Go back to the last backup: versions are counted again from there."""
+        self.version, self.oldest, objects, history = self.backup
+        self.objects, self.history = dict(objects), list(history)
+        self.restores += 1
+        self.stopped = True
+        self.wake()
+
+    def is_back(self) -> bool:
+        """Whether the server was stopped until now."""
+        stopped, self.stopped = self.stopped, False
+        return stopped
 
     def compact(self) -> None:
         """Forget the history and end all watches: everybody has to list again."""
@@ -66,10 +87,10 @@ class Collection:
         await asyncio.sleep(0)
         if self.before_page:
             self.before_page.pop(0)()
-        if self.down:
+        if self.down or self.is_back():
             raise Unavailable("GET", 0, "down")
         version, start = (after or f"{self.version}|").split("|")
-        if int(version) < self.oldest:
+        if not self.oldest <= int(version) <= self.version:
             raise Gone("GET", 410, "Expired")
         names = sorted(name for name in self.objects if name > start)
         rest = f"{version}|{names[limit - 1]}" if len(names) > limit else ""
@@ -81,10 +102,14 @@ class Collection:
         self, _resource: Resource, *, version: str, **_pace: float
     ) -> AsyncGenerator[dict[str, Any], None]:
         self.requests.append(f"watch {version}")
-        at = int(version)
+        at, restores = int(version), self.restores
         while True:
             news = self.news
-            if self.down:
+            if self.restores != restores:
+                raise Unavailable("watch", 200, "broken")
+            if at > self.version:
+                return  # as by a server without a watch cache: 200, and nothing
+            if self.down or self.is_back():
                 raise Unavailable("watch", 0, "down")
             if self.refuses is not None and at != self.version:
                 raise self.refuses

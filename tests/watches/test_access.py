@@ -29,6 +29,8 @@ class Authority:
 
     def __init__(self, directory: Path, extensions=SOUND, signer: "Authority | None" = None):
         directory.mkdir()
+        # Not the system's configuration, which adds what is to be missing.
+        (directory / "openssl.cnf").write_text("[req]\ndistinguished_name=dn\n[dn]\n")
         self.directory = directory
         by = () if signer is None else signer.signs()
         self._make("ca", *by, subject=directory.name, extensions=extensions)
@@ -44,7 +46,7 @@ class Authority:
         return self.directory / "ca.crt"
 
     def _make(self, name: str, *by: str, subject: str, extensions) -> None:
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
+        command = ["openssl", "req", "-config", "openssl.cnf", "-x509", "-newkey", "ec", "-pkeyopt"]
         command += ["ec_paramgen_curve:prime256v1", "-noenc", "-days", "2", *by]
         command += ["-subj", f"/CN={subject}", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
         command += [part for extension in extensions for part in ("-addext", extension)]

@@ -196,6 +196,7 @@ def _pool(access: Access, context: ssl.SSLContext) -> urllib3.PoolManager:
         options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
     elif not access.verify:
         options["assert_hostname"] = False
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
     if access.proxy is None:
         return urllib3.PoolManager(**options)
     user = urlsplit(access.proxy)
