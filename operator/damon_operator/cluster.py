@@ -73,7 +73,7 @@ class Cluster:
         request = f"GET {resource.path}"
         limits = aiohttp.ClientTimeout(total=_REQUEST_S, sock_connect=_CONNECT_S)
         async with self._request("GET", resource.path, query=query, limits=limits) as response:
-            reader = ListReader(take)
+            reader = ListReader(take, LINE_BYTES)
             try:
                 with _transport(request, HTTPStatus.OK):
                     async for data in response.content.iter_any():
@@ -286,13 +286,14 @@ async def _lines(request: str, content: aiohttp.StreamReader) -> AsyncIterator[b
         async for data in content.iter_any():
             *ended, rest = data.split(b"\n")
             for line in ended:
-                pieces.append(line)
+                if size_bytes <= LINE_BYTES:
+                    pieces.append(line)
                 yield b"".join(pieces)
                 pieces.clear()
                 size_bytes = 0
-            size_bytes += len(rest)
             if size_bytes <= LINE_BYTES:
                 pieces.append(rest)
+            size_bytes += len(rest)
     if any(pieces):
         raise errors.Unavailable(request, HTTPStatus.OK, "the stream broke off within an event")
 
@@ -300,6 +301,8 @@ async def _lines(request: str, content: aiohttp.StreamReader) -> AsyncIterator[b
 def _event(request: str, line: bytes) -> Raw:
     """Read an event; of one whose object can't be read, whose it is."""
     try:
+        if len(line) > LINE_BYTES:
+            raise ValueError(f"larger than {LINE_BYTES} bytes")  # noqa: TRY301 - as unreadable
         event = json.loads(line)
     except (ValueError, RecursionError) as error:
         text = line.decode(errors="replace")

@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Generator
 from typing import Any, Final, NamedTuple
 
-from damon_contract.watches import LINE_BYTES
-
 _DECODER: Final = json.JSONDecoder()
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _TOKEN: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
@@ -47,7 +45,7 @@ def left_out(text: str, error: Exception) -> LeftOut:
 class ListReader:
     """Takes an answer piece by piece, and hands each object on as soon as it is complete."""
 
-    def __init__(self, take: Callable[[object], None], most_chars: int = LINE_BYTES) -> None:
+    def __init__(self, take: Callable[[object], None], most_chars: int) -> None:
         self._take = take
         self._most_chars = most_chars
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
@@ -121,7 +119,7 @@ class ListReader:
                 if missing > self._most_chars or self._ended:
                     yield from self._skip(error)
                     return
-                yield from self._more(missing)
+                yield from self._more(min(missing, self._most_chars + 1 - missing))
             except (ValueError, RecursionError) as error:
                 yield from self._skip(error)
                 return
@@ -131,6 +129,8 @@ class ListReader:
 
     def _skip(self, error: Exception) -> _Wait:
         """Look for the end of an object that can't be read."""
+        if self._text[self._at] not in "{[":
+            raise error
         if len(self._text) - self._at > self._most_chars:
             error = ValueError(f"larger than {self._most_chars} characters")
         self._take(left_out(self._text[self._at : self._at + _HEAD], error))
