@@ -9,8 +9,6 @@ from damon_operator import errors
 from damon_operator.cluster import connect
 from damon_operator.resources import DAMON_TUNINGS, NODES, PODS
 
-INCLUSTER = "kubernetes.aio.config.incluster_config"
-
 
 async def first(events, count: int) -> list:
     taken = []

@@ -34,7 +34,7 @@ async def test_a_pod_whose_every_character_is_escaped_is_read(lab):
 async def test_a_pod_too_large_to_read_is_left_out_while_the_others_go_on(lab, monkeypatch):
     monkeypatch.setattr("damon_operator.cluster.LINE_BYTES", 100_000)
     large = lab.prioritised("large", "44")
-    large["metadata"]["annotations"]["note"] = "x" * 200_000
+    large["status"]["message"] = "x" * 200_000
     lab.create(large, lab.prioritised("after", "45"))
     others = {"n1-low": 30, "n1-high": 60, "after": 45}
     await lab.planned_as("n1", others)
@@ -44,7 +44,7 @@ async def test_a_pod_too_large_to_read_is_left_out_while_the_others_go_on(lab, m
     lab.api.expire_watches()
     await lab.eventually(lambda: stream_of(lab, "pods").relists == 2)
     assert (lab.planned("n1"), left_out(lab)) == (others, {"pods": 1})
-    lab.api.cluster.annotate("pods", "large", {"note": "x"}, "default")
+    lab.api.cluster.patch("pods", "large", {"status": {"message": ""}}, subresource="status")
     await lab.planned_as("n1", {**others, "large": 44})
     assert left_out(lab) == {}
 

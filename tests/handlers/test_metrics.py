@@ -39,8 +39,8 @@ async def scrape(port: int) -> dict[str, float]:
 
 
 async def started(lab, operators: int = 1) -> None:
-    """Wait until kopf watches: cancelled before, it leaves a session open. Metrics come first."""
-    await lab.eventually(lambda: len(lab.api.journal.watches("damontunings")) >= operators)
+    """Wait until kopf watches too: cancelled before, it leaves a session open."""
+    await lab.eventually(lambda: len(lab.api.journal.watches("damontunings")) > operators)
 
 
 async def until(port: int, holds) -> dict[str, float]:
@@ -49,6 +49,15 @@ async def until(port: int, holds) -> dict[str, float]:
             if (found := await scrape(port)) and holds(found):
                 return found
             await asyncio.sleep(0.02)
+
+
+async def test_metrics_are_served_on_both_families(lab, port):
+    async with lab.operator(metrics_port=port):
+        await started(lab)
+        for address in ("127.0.0.1", "[::1]"):
+            url = f"http://{address}:{port}/metrics"
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                assert response.status == 200
 
 
 async def test_what_was_planned_and_written_is_told(lab, port):

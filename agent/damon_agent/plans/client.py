@@ -1,7 +1,7 @@
 """Three requests about one DamonNode, over urllib3.
 
-Not by the `kubernetes` client: only its transport would be used, and it takes a quarter of the
-agent's memory on every node (docs/adr/0015-watch-rules.md).
+Not by the `kubernetes` client: only its transport would be used, and the rest of it takes memory on
+every node (docs/adr/0015-watch-rules.md).
 """
 
 import json
