@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from damon_contract.watches import Backoff
 from damon_operator import resources
-from damon_operator.errors import NotFound
+from damon_operator.errors import NotFound, Unavailable
 from damon_operator.facts import (
     Pool,
     pod_reader,
@@ -194,7 +194,8 @@ class Service:
             failures = failures + 1 if failed else 0
             if failed:
                 self._report.set()
-                await self.sleep(self._backoff.delay_s(failures))
+                asked_s = failed.retry_after_s if isinstance(failed, Unavailable) else 0.0
+                await self.sleep(self._backoff.delay_s(failures, asked_s))
 
     async def _report_status(self, name: str) -> None:
         tuning = self.world.tunings.get(name)
