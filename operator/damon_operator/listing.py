@@ -112,7 +112,9 @@ class ListReader:
     def _item(self) -> _Wait:
         while True:
             try:
-                item, self._at = _DECODER.raw_decode(self._text, self._at)
+                item, end = _DECODER.raw_decode(self._text, self._at)
+                if end - self._at > self._most_chars:
+                    raise ValueError("larger than is read, although all of it is here")  # noqa: TRY301 - as unreadable
             except json.JSONDecodeError as error:
                 # Not all of it is there yet, or it is malformed: which, only its end can tell.
                 missing = len(self._text) - self._at
@@ -124,6 +126,7 @@ class ListReader:
                 yield from self._skip(error)
                 return
             else:
+                self._at = end
                 self._take(item)
                 return
 

@@ -39,7 +39,7 @@ LONG = b'{"metadata":{"name":"long"},"n":' + b"1" * 5_000 + b"}"
 ODD = b'{"metadata":{"name":"odd"},"n":nonsense}'
 
 
-@pytest.mark.parametrize("step", [1000, 1 << 16])
+@pytest.mark.parametrize("step", [1000, 1 << 16, 1 << 24])
 def test_an_object_that_cannot_be_read_is_left_out_by_itself(step):
     ok, end = b'{"metadata":{"name":"ok"}}', b'{"metadata":{"name":"end"}}'
     found = b",".join((ok, HUGE, DEEP, LONG, ODD, end))
