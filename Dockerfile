@@ -33,12 +33,10 @@ RUN cd /build/source && /build/tools/bin/python -m hatchling build -t wheel -d /
  && /opt/damon/bin/python -m compileall -q --invalidation-mode unchecked-hash \
       /opt/damon/lib/python3*/site-packages/damon_*
 
-# The agent uses the synchronous client only; the asynchronous one is half of the package.
 FROM builder AS agent-environment
 COPY requirements-agent.lock /build/
 RUN /build/tools/bin/python -m pip --python /opt/damon/bin/python install --no-compile --require-hashes \
       -r /build/requirements-agent.lock \
- && rm -rf /opt/damon/lib/python3*/site-packages/kubernetes/aio \
  && /opt/damon/bin/python -m compileall -q --invalidation-mode unchecked-hash -x "$NOT_COMPILED" /opt/damon/lib
 COPY pyproject.toml README.md LICENSE /build/source/
 COPY crds/damon_contract /build/source/crds/damon_contract

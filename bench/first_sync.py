@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from damon_contract import names
 from damon_mock.kube.server import ApiServer
@@ -26,6 +27,8 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 GOALS = {10_000: (5.0, 160.0), 100_000: (40.0, 260.0)}
 """Pods -> CPU seconds and MB of the first sync."""
 GOAL_EVENTS_CPU_S = 0.6
+PEAKS = ((10_000, 2_000), (100, 1_300_000), (1_000, 1_300_000))
+"""Pods and bytes of each: memory must follow what is kept of a pod, not what it weighs."""
 CLASSES = (("batch", -1000), ("normal", 0), ("standard", 1000), ("critical", 1_000_000))
 
 
@@ -59,7 +62,7 @@ def node(number: int) -> dict[str, object]:
     }
 
 
-def pod(number: int) -> dict[str, object]:
+def pod(number: int) -> dict[str, Any]:
     """Return a running pod of two containers, about as large as those of real clusters."""
     statuses = [
         {
@@ -172,6 +175,39 @@ async def measure(pods: int, directory: Path) -> Result:
             await operator.wait()
 
 
+async def peak_of(pods: int, size_bytes: int, directory: Path) -> float:
+    """Return the peak of an operator's resident memory, in MB, with so many pods of this size."""
+    async with ApiServer() as api:
+        api.cluster.install(ROOT / "crds")
+        api.cluster.load(cluster_of(0))
+        api.cluster.load([node(0), *(padded(number, size_bytes) for number in range(pods))])
+        kubeconfig = str(api.write_kubeconfig(directory / "kubeconfig"))
+        operator = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "damon_operator"),
+            *("--kubeconfig", kubeconfig, "--liveness-port", "0", "--log-level", "warning"),
+        )
+        try:
+            while not api.journal.watches("pods"):
+                await settled(operator.pid)
+            for number in range(20):
+                annotation = {"example.com/note": str(number)}
+                api.cluster.annotate("pods", f"app-{number:06d}", annotation, f"team-{number % 40}")
+            await settled(operator.pid)
+            return round(peak_mb(operator.pid), 1)
+        finally:
+            operator.terminate()
+            await operator.wait()
+
+
+def padded(number: int, size_bytes: int) -> dict[str, Any]:
+    """Return a pod of a size."""
+    made = pod(number)
+    made["spec"] = {"nodeName": "node-00000", "containers": [{"name": "c0", "image": "i"}]}
+    padding = max(0, size_bytes - len(json.dumps(made)))
+    made["spec"]["containers"][0]["env"] = [{"name": "PADDING", "value": "x" * padding}]
+    return made
+
+
 async def events(
     api: ApiServer, pid: int, pods: int, annotation: str, *, pause: bool, shift: int = 0
 ) -> float:
@@ -199,8 +235,15 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pods", type=int, nargs="+", default=[10_000], help="cluster sizes")
+    parser.add_argument(
+        "--no-peaks", dest="peaks", action="store_false", help="do not measure pods of other sizes"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
+    for pods, size_bytes in PEAKS if options.peaks else ():
+        with tempfile.TemporaryDirectory(prefix="damon-bench-") as directory:
+            peak = asyncio.run(peak_of(pods, size_bytes, Path(directory)))
+        print(f"peak with {pods} pods of {size_bytes} bytes: {peak} MB")
     for pods in options.pods:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="damon-bench-") as directory:

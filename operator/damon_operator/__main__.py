@@ -14,9 +14,10 @@ from typing import Any
 import kopf
 
 from damon_operator import handlers, logs
-from damon_operator.cluster import Cluster, ConfigException, connect
+from damon_operator.cluster import Cluster, connect
 from damon_operator.errors import StartError
 from damon_operator.leader import Elector
+from damon_operator.listening import health, listening
 from damon_operator.reconcile import Service
 from damon_operator.settings import Settings, parse
 
@@ -29,9 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.to_stderr(settings.log_level)
     try:
         return asyncio.run(operate(settings))
-    except ConfigException as error:
-        _log.error("no API server: give --kubeconfig or run in a cluster error=%s", error)
-        return 2
     except StartError as error:
         _log.error("%s", error)
         return 2
@@ -50,11 +48,10 @@ async def operate(settings: Settings) -> int:
         )
         doors = handlers.Doors(
             work=_work(settings, cluster, service),
-            look=service.look,
-            stalled=service.stalled,
-            credentials=cluster.credentials,
+            server=cluster.access.server,
+            new_session=cluster.new_session,
         )
-        async with _metrics(settings, service):
+        async with _liveness(settings, service), _metrics(settings, service):
             await kopf.operator(
                 registry=handlers.registry(doors),
                 settings=handlers.settings(),
@@ -62,7 +59,6 @@ async def operate(settings: Settings) -> int:
                 standalone=True,
                 # Else kopf makes one up from the user's name: in an image a bare uid has none.
                 identity=settings.identity,  # type: ignore[arg-type]  # a NewType of str, not exported
-                liveness_endpoint=settings.liveness_endpoint,
                 stop_flag=doors.stop,
             )
     asyncio.get_running_loop().set_exception_handler(at_the_end)
@@ -79,6 +75,20 @@ def at_the_end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
         _log.debug("closed by the loop stream=%r", context["asyncgen"])
     else:
         loop.default_exception_handler(context)
+
+
+@asynccontextmanager
+async def _liveness(settings: Settings, service: Service) -> AsyncIterator[None]:
+    """Answer liveness probes while the block runs, if there is a port for them.
+
+    Not by kopf's endpoint: that takes one address, and so one of IPv4 and IPv6.
+    """
+    if not settings.liveness_port:
+        yield
+        return
+    port, application = settings.liveness_port, health(service.stalled)
+    async with listening(application, port, "", option="--liveness-port"):
+        yield
 
 
 @asynccontextmanager

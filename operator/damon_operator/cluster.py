@@ -1,28 +1,27 @@
-"""The one place that talks to the API server, by the `kubernetes` client.
+"""The one place that talks to the API server, over aiohttp.
 
-Credentials, TLS and the rotation of tokens are the client's; bodies stay raw JSON, because the
-client's typed models cost five times the CPU of `json.loads`. Every failure leaves as one of
-`errors.ApiError`. Nothing here can modify a pod: there is no method for it.
+Bodies stay raw JSON: typed models cost five times the CPU of `json.loads`. Every failure leaves as
+one of `errors.ApiError`. Nothing here can modify a pod: there is no method for it.
 """
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+import os
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiohttp
-from kubernetes.aio import config
-from kubernetes.aio.client.api_client import ApiClient
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.client.configuration import Configuration
+from kubernetes.config import ConfigException, load_kube_config
 
 from damon_contract import names
+from damon_contract.access import SERVICE_ACCOUNT, Access, AccessError
+from damon_contract.watches import LINE_BYTES, WATCH_S, retry_after_s
 from damon_operator import errors
+from damon_operator.listing import ListReader, left_out
 from damon_operator.resources import DAMON_NODES, DAMON_TUNINGS, Page, Raw, Resource
-
-__all__ = ["Cluster", "ConfigException", "Credentials", "connect"]
 
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
@@ -30,59 +29,61 @@ _MERGE: Final = "application/merge-patch+json"
 _REQUEST_S: Final = 60.0
 """API servers give up on ordinary requests after 60 s."""
 _CONNECT_S: Final = 10.0
-_WATCH_S: Final = 290
-"""Length of a watch; below the 5 minutes after which many load balancers cut connections."""
+_REFUSAL_BYTES: Final = 65536
+"""Of the body of a refusal, which proxies fill as they like."""
+_KIND: Final = re.compile(r'\{\s*"type"\s*:\s*"(ADDED|MODIFIED|DELETED)"')
 
 _Query = Sequence[tuple[str, str]]
-_config: Any = config
-_ApiClient: Any = ApiClient
-
-
-class Credentials(NamedTuple):
-    """How to reach the API server: what kopf is told, so that both are the same user."""
-
-    server: str
-    ca_path: str | None
-    insecure: bool
-    authorization: str | None
-    """Value of the Authorization header."""
-    certificate_path: str | None
-    private_key_path: str | None
+_load_kube_config: Any = load_kube_config
 
 
 class Cluster:
     """The API server, as far as the operator needs it."""
 
-    def __init__(self, configuration: Any) -> None:
-        self._configuration = configuration
-        self._client = _ApiClient(configuration)
-        self._client.user_agent = "damon-operator"
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self._session: aiohttp.ClientSession | None = None
+        self._context: object = None
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        if self._session is not None:
+            await self._session.close()
 
-    async def credentials(self) -> Credentials:
-        """Return the credentials as they are now, a rotated token included."""
-        c = self._configuration
-        return Credentials(
-            server=c.host,
-            ca_path=c.ssl_ca_cert,
-            insecure=not c.verify_ssl,
-            authorization=await c.get_api_key_with_prefix("BearerToken"),
-            certificate_path=c.cert_file,
-            private_key_path=c.key_file,
+    def new_session(self) -> aiohttp.ClientSession:
+        """Return a session of its own for the API server, which the caller closes.
+
+        The token is read anew for every request; the authorities are those of this moment.
+        """
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self.access.context()),
+            # Compressed, a page of any size may come in one piece.
+            headers={"User-Agent": "damon-operator", "Accept-Encoding": "identity"},
+            middlewares=(self._authorized,),
+            proxy=self.access.proxy,
         )
 
-    async def page(self, resource: Resource, *, limit: int, after: str) -> Page:
-        """Return a page of a list: see `resources.Source`."""
+    async def page(
+        self, resource: Resource, *, limit: int, after: str, take: Callable[[object], None]
+    ) -> Page:
+        """Hand on the objects of a page of a list: see `resources.Source`."""
         query = [("limit", str(limit)), *_selector(resource)]
         if after:
             query.append(("continue", after))
-        listed = await self._call("GET", resource.path, query=query)
-        metadata = listed.get("metadata") or {}
+        request = f"GET {resource.path}"
+        limits = aiohttp.ClientTimeout(total=_REQUEST_S, sock_connect=_CONNECT_S)
+        async with self._request("GET", resource.path, query=query, limits=limits) as response:
+            reader = ListReader(take, LINE_BYTES)
+            try:
+                with _transport(request, HTTPStatus.OK):
+                    async for data in response.content.iter_any():
+                        reader.feed(data)
+                listed = reader.end()
+            except ValueError as error:
+                raise errors.Unavailable(request, 200, str(error)) from error
+        metadata = listed.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
         return Page(
-            items=listed.get("items") or [],
             resource_version=str(metadata.get("resourceVersion") or ""),
             next=str(metadata.get("continue") or ""),
         )
@@ -95,15 +96,14 @@ class Cluster:
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", version),
-            ("timeoutSeconds", str(_WATCH_S)),
+            ("timeoutSeconds", str(WATCH_S)),
             *_selector(resource),
         ]
         limits = aiohttp.ClientTimeout(sock_connect=_CONNECT_S, sock_read=idle_s)
         async with self._request("GET", resource.path, query=query, limits=limits) as response:
             request = f"watch {resource.path}"
-            with _transport(request):
-                while line := await response.content.readline():
-                    yield _parsed(request, line)
+            async for line in _lines(request, response.content):
+                yield _event(request, line)
 
     async def apply_node(self, body: Raw) -> Raw:
         """Server-side apply a DamonNode as the operator's; return the object as stored."""
@@ -126,9 +126,9 @@ class Cluster:
         }
         await self._call("DELETE", f"{DAMON_NODES.path}/{name}", body=body)
 
-    async def write_tuning_status(self, name: str, uid: str, status: Raw) -> None:
-        """Replace the status of a DamonTuning if it still is the one with this uid."""
-        await self._call(
+    async def write_tuning_status(self, name: str, uid: str, status: Raw) -> Raw:
+        """Replace the status of a DamonTuning if it still is the one with this uid; return it."""
+        return await self._call(
             "PATCH",
             f"{DAMON_TUNINGS.path}/{name}/status",
             query=[("fieldManager", names.OPERATOR_FIELD_MANAGER)],
@@ -183,7 +183,7 @@ class Cluster:
             method, path, query=query, body=body, content_type=content_type, limits=limits
         ) as response:
             request = f"{method} {path}"
-            with _transport(request):
+            with _transport(request, HTTPStatus.OK):
                 data = await response.read()
             return _parsed(request, data)
 
@@ -201,70 +201,125 @@ class Cluster:
         """Send a request; the response has a status below 300 and is released at the end."""
         request = f"{method} {path}"
         with _transport(request):
-            method, url, headers, payload, _ = await self._client.param_serialize(
+            session = await self._current()
+            response = await session.request(
                 method,
-                path,
-                query_params=list(query),
-                header_params={"Accept": _JSON, "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
+                self.access.server + path,
+                params=list(query),
+                data=None if body is None else json.dumps(body),
+                headers={"Accept": _JSON, "Content-Type": content_type},
+                timeout=limits,
+                allow_redirects=False,
             )
-            answer = await self._client.call_api(
-                method, url, headers, payload, _request_timeout=limits
-            )
-        response: aiohttp.ClientResponse = answer.response
         try:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 with _transport(request):
-                    data = await response.read()
+                    data = await response.content.read(_REFUSAL_BYTES)
                 raise _refusal(request, response, data)
             yield response
         finally:
             response.close()  # after the last byte the connection is back in the pool already
+
+    async def _current(self) -> aiohttp.ClientSession:
+        """Return the session; a new one when the authorities have been replaced."""
+        context = self.access.context()
+        if self._session is None or context is not self._context:
+            await self.close()
+            self._context, self._session = context, self.new_session()
+        return self._session
+
+    async def _authorized(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        try:
+            authorization = self.access.authorization()
+        except AccessError as error:
+            raise aiohttp.ClientConnectionError(str(error)) from error
+        if authorization is not None:
+            request.headers["Authorization"] = authorization
+        if self.access.server_name is not None:
+            request.server_hostname = self.access.server_name
+        return await handler(request)
 
 
 @asynccontextmanager
 async def connect(kubeconfig: str | None) -> AsyncIterator[Cluster]:
     """Open the API server a kubeconfig names, or the one this pod runs in when there is none.
 
-    Raise ConfigException when neither can be read.
+    Raise StartError when neither can be read.
     """
-    configuration = Configuration()
-    refresher = None
-    if kubeconfig is None:
-        _config.load_incluster_config(client_configuration=configuration)
-    else:
-        loader = await _config.load_kube_config(
-            config_file=kubeconfig, client_configuration=configuration, persist_config=False
-        )
-        # Ends at once where nothing expires; in-cluster tokens are read anew by the client.
-        refresher = asyncio.create_task(
-            _config.refresh_token(loader, client_configuration=configuration)
-        )
-    cluster = Cluster(configuration)
+    try:
+        access = _access(kubeconfig)
+    except (AccessError, ConfigException, OSError) as error:
+        message = f"no API server: give --kubeconfig or run in a cluster: {error}"
+        raise errors.StartError(message) from error
+    cluster = Cluster(access)
     try:
         yield cluster
     finally:
-        if refresher is not None:
-            refresher.cancel()
         await cluster.close()
 
 
+def _access(kubeconfig: str | None) -> Access:
+    if kubeconfig is None:
+        return Access.of_pod(SERVICE_ACCOUNT, os.environ)
+    configuration = Configuration(proxy="")  # else the client takes one from the environment
+    _load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
+    return Access.of_kubeconfig(configuration, os.environ)
+
+
 @contextmanager
-def _transport(request: str) -> Iterator[None]:
-    """Turn whatever the transport raises into Unavailable."""
+def _transport(request: str, status: int = 0) -> Iterator[None]:
+    """Turn whatever the transport raises into Unavailable; `status` when there was an answer."""
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        # ValueError: a line longer than the client's buffer of 4 MiB; OSError: the token file.
+    except (aiohttp.ClientError, AccessError, TimeoutError, OSError) as error:
         reason = f"{type(error).__name__} {error}".strip()[:200]
-        raise errors.Unavailable(request, 0, reason) from error
+        raise errors.Unavailable(request, status, reason) from error
+
+
+async def _lines(request: str, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream; of one that is too long only its beginning."""
+    pieces: list[bytes] = []
+    size_bytes = 0
+    with _transport(request, HTTPStatus.OK):
+        async for data in content.iter_any():
+            *ended, rest = data.split(b"\n")
+            for line in ended:
+                if size_bytes <= LINE_BYTES:
+                    pieces.append(line)
+                yield b"".join(pieces)
+                pieces.clear()
+                size_bytes = 0
+            if size_bytes <= LINE_BYTES:
+                pieces.append(rest)
+            size_bytes += len(rest)
+    if any(pieces):
+        raise errors.Unavailable(request, HTTPStatus.OK, "the stream broke off within an event")
+
+
+def _event(request: str, line: bytes) -> Raw:
+    """Read an event; of one whose object can't be read, whose it is."""
+    try:
+        if len(line) > LINE_BYTES:
+            raise ValueError(f"larger than {LINE_BYTES} bytes")  # noqa: TRY301 - as unreadable
+        event = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        text = line.decode(errors="replace")
+        about = left_out(text, error)
+        kind = _KIND.match(text)
+        if kind is None or not about.metadata.get("resourceVersion"):
+            raise errors.Unusable(request, 200, f"no event: {line[:80]!r}") from error
+        return {"type": kind[1], "object": about}
+    if not isinstance(event, dict):
+        raise errors.Unusable(request, 200, f"no event: {line[:80]!r}")
+    return event
 
 
 def _parsed(request: str, data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.Unavailable(request, 200, f"answer is no JSON: {data[:80]!r}") from error
     if not isinstance(value, dict):
         raise errors.Unavailable(request, 200, f"answer is no object: {data[:80]!r}")
@@ -275,7 +330,7 @@ def _refusal(request: str, response: aiohttp.ClientResponse, data: bytes) -> err
     """Return the error an answer stands for; bodies of proxies are not always a Status."""
     try:
         said: object = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     status: Mapping[str, Any] = said if isinstance(said, dict) else {}
     code = response.status
@@ -288,11 +343,8 @@ def _refusal(request: str, response: aiohttp.ClientResponse, data: bytes) -> err
     if code == HTTPStatus.CONFLICT:
         return errors.Conflict(request, code, reason, message)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.TOO_MANY_REQUESTS:
-        try:
-            retry_after_s = min(60.0, float(response.headers.get("Retry-After") or 0))
-        except ValueError:
-            retry_after_s = 0.0  # an HTTP date; the back-off is good enough
-        return errors.Unavailable(request, code, reason, message, retry_after_s=retry_after_s)
+        asked_s = retry_after_s(response.headers.get("Retry-After"))
+        return errors.Unavailable(request, code, reason, message, retry_after_s=asked_s)
     return errors.Refused(request, code, reason, message)
 
 

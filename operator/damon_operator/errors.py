@@ -53,6 +53,10 @@ class Unavailable(ApiError):
         self.retry_after_s = retry_after_s
 
 
+class Unusable(Unavailable):
+    """A stream that said something after which only a new list helps."""
+
+
 class BadObject(Exception):
     """An API object that cannot be read; the others go on."""
 

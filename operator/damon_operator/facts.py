@@ -81,7 +81,10 @@ class Namespace(NamedTuple):
 
 
 class Tuning(NamedTuple):
-    """A DamonTuning; `spec` is None when it is not valid, and `problem` says why."""
+    """A DamonTuning; when it is not valid, `problem` says why, and `spec` is the last valid one.
+
+    `spec` is None when this process has seen none.
+    """
 
     name: str
     uid: str
@@ -106,7 +109,6 @@ class Written(NamedTuple):
 
     name: str
     uid: str
-    generation: int
     hash: str
     """spec.hash."""
     digest: str
@@ -189,9 +191,10 @@ def read_namespace(raw: Raw, _before: Namespace | None = None) -> Namespace:
         return Namespace(name=_text(metadata["name"], 63), labels=_labels(metadata, None))
 
 
-def read_tuning(raw: Raw) -> Tuning:
+def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
     """Read a DamonTuning; an invalid spec gives a fact that says what is wrong where.
 
+    The spec before it then stays in force: a typo must not switch a cluster's tuning off.
     Strict: a number in quotes is no number, as for the API server. Objects stored before a field
     was known or removed pass the API server unchecked, so the check is ours.
     """
@@ -205,6 +208,8 @@ def read_tuning(raw: Raw) -> Tuning:
             )
         except ValidationError as error:
             problem = _problem(error)
+            if before is not None and before.uid == metadata.get("uid"):
+                spec = before.spec
         try:
             status = DamonTuningStatus.model_validate(raw.get("status") or {})
         except ValidationError:
@@ -220,23 +225,20 @@ def read_tuning(raw: Raw) -> Tuning:
         )
 
 
-def read_written(raw: Raw, before: Written | None) -> Written:
-    """Read a DamonNode; the digest is computed only when the generation moved on.
+def read_written(raw: Raw, _before: Written | None = None) -> Written:
+    """Read a DamonNode.
 
-    Agents write their status every few seconds, plans change rarely: without `before` the digest
-    would be most of the work.
+    The digest is computed for every report, although most are about the status: after etcd was
+    restored from a backup neither generation nor resourceVersion tells one spec from another.
     """
     with _reading(names.NODE_KIND, raw):
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-        uid, generation = _text(metadata["uid"], 64), int(metadata.get("generation") or 0)
-        known = before is not None and (before.uid, before.generation) == (uid, generation)
         owners = [o for o in metadata.get("ownerReferences") or () if o.get("kind") == "Node"]
         return Written(
             name=_text(metadata["name"], 253),
-            uid=uid,
-            generation=generation,
+            uid=_text(metadata["uid"], 64),
             hash=str(spec.get("hash") or ""),
-            digest=before.digest if before is not None and known else spec_digest(spec),
+            digest=spec_digest(spec),
             owner_uid=str(owners[0].get("uid")) if len(owners) == 1 else "",
             observed_hash=str(status.get("observedHash") or ""),
             conditions=tuple(

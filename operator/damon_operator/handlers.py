@@ -1,39 +1,27 @@
-"""The doors: what kopf calls. None of them decides anything, and none returns anything to kopf
-that it would write into an object.
+"""The doors: what kopf calls. None of them decides anything.
 
-kopf watches DamonTunings, logs in, starts and stops the work, and answers liveness probes. Pods
-and nodes do not pass through here: docs/adr/0004-kopf-doors-and-own-reflectors.md says why.
-"""  # noqa: D205 - two sentences before the reasons
+kopf watches DamonTunings, logs in, and starts and stops the work. What is done about a DamonTuning
+follows from its reflector, as for every other object (docs/adr/0004). No handler returns anything
+that kopf would write into an object.
+"""
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from damon_contract import names
 
 _log = logging.getLogger(__name__)
 
-
-class Credentials(Protocol):
-    """How to reach the API server: `cluster.Credentials`."""
-
-    @property
-    def server(self) -> str: ...  # noqa: D102
-    @property
-    def ca_path(self) -> str | None: ...  # noqa: D102
-    @property
-    def insecure(self) -> bool: ...  # noqa: D102
-    @property
-    def authorization(self) -> str | None: ...  # noqa: D102
-    @property
-    def certificate_path(self) -> str | None: ...  # noqa: D102
-    @property
-    def private_key_path(self) -> str | None: ...  # noqa: D102
+_SESSION: Final = timedelta(minutes=10)
+"""How long kopf keeps a session: then the next one knows authorities that were replaced."""
 
 
 @dataclass
@@ -42,11 +30,10 @@ class Doors:
 
     work: Callable[[], Awaitable[None]]
     """The work, from start-up to clean-up."""
-    look: Callable[[], None]
-    """Told that some DamonTuning changed."""
-    stalled: Callable[[], tuple[str, ...]]
-    """The streams that stand still."""
-    credentials: Callable[[], Awaitable[Credentials]]
+    server: str
+    """URL of the API server."""
+    new_session: Callable[[], aiohttp.ClientSession]
+    """Opens what kopf talks to it through; kopf closes it."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the work ended by itself: the process has to go."""
     failure: BaseException | None = None
@@ -87,20 +74,19 @@ def registry(doors: Doors) -> kopf.OperatorRegistry:
         await doors.end()
 
     @kopf.on.login(id="login", registry=handlers)
-    async def login(**_: object) -> kopf.ConnectionInfo:
-        return connection(await doors.credentials())
+    async def login(**_: object) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(
+            server=doors.server,
+            aiohttp_session=doors.new_session(),
+            expiration=datetime.now(UTC) + _SESSION,
+        )
 
-    @kopf.on.probe(id="streams", registry=handlers)
-    async def streams(**_: object) -> str:
-        stalled = doors.stalled()
-        if stalled:
-            # Permanent: kopf answers 500. Anything else it would try again within the probe.
-            raise kopf.PermanentError(f"no progress: {', '.join(stalled)}")
-        return "moving"
-
-    @kopf.on.event(names.GROUP, names.VERSION, names.TUNING_PLURAL, id="look", registry=handlers)
-    async def look(**_: object) -> None:
-        doors.look()
+    @kopf.on.event(names.GROUP, names.VERSION, names.TUNING_PLURAL, id="tuning", registry=handlers)
+    async def tuning(event: Mapping[str, Any], name: str, meta: kopf.Meta, **_: object) -> None:
+        _log.info(
+            "tuning=%s event=%s generation=%s",
+            name, event.get("type") or "listed", meta.get("generation"),
+        )  # fmt: skip
 
     return handlers
 
@@ -120,20 +106,6 @@ def settings() -> kopf.OperatorSettings:
     wanted.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
     wanted.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
     return wanted
-
-
-def connection(credentials: Credentials) -> kopf.ConnectionInfo:
-    """Return the credentials as kopf takes them."""
-    scheme, token, *_ = *(credentials.authorization or "").split(maxsplit=1), "", ""
-    return kopf.ConnectionInfo(
-        server=credentials.server,
-        ca_path=credentials.ca_path,
-        insecure=credentials.insecure,
-        scheme=scheme or None,
-        token=token.strip() or None,
-        certificate_path=credentials.certificate_path,
-        private_key_path=credentials.private_key_path,
-    )
 
 
 class _Patience:

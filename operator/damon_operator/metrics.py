@@ -4,9 +4,8 @@ Everything is read when it is asked for, from what the service holds anyway. Thi
 Prometheus, and is imported only if there is a port to listen on: docs/adr/0010-metrics.md.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,15 +21,10 @@ from prometheus_client.registry import CollectorRegistry
 
 from damon_contract.v1alpha1.node import NodeReason
 from damon_contract.v1alpha1.tuning import PodCounts
-from damon_operator import resources
-from damon_operator.errors import StartError
+from damon_operator.listening import listening
 from damon_operator.planner.tally import NO_REPORT, PLAN_PENDING, WRITE_FAILED
 from damon_operator.reconcile import Service
 
-_CONNECTIONS: Final = 32
-"""Open at once; whoever comes beyond that is turned away."""
-_CONNECTION_S: Final = 10.0
-"""Life of a connection, whatever its client does. Prometheus gives up after 10 s by default."""
 _REASONS: Final = (
     *(reason.value for reason in NodeReason),
     *(NO_REPORT, PLAN_PENDING, WRITE_FAILED),
@@ -96,23 +90,21 @@ def _work(service: Service) -> Iterator[Metric]:
 
 def _streams(service: Service) -> Iterator[Metric]:
     held = _gauge("stream_objects", "Objects in memory", "resource")
+    left_out = _gauge("stream_left_out_objects", "Objects that could not be read", "resource")
     lists = _counter("stream_lists", "Complete lists", "resource")
     watches = _counter("stream_watches", "Watches opened", "resource")
     failures = _counter("stream_failures", "Lists and watches that failed", "resource")
     for stream in service.streams:
         name = stream.resource.name
         held.add_metric([name], len(stream.facts))
+        left_out.add_metric([name], len(stream.left_out))
         lists.add_metric([name], stream.relists)
         watches.add_metric([name], stream.watches)
         failures.add_metric([name], stream.failures)
-    tunings = resources.DAMON_TUNINGS.name
-    held.add_metric([tunings], len(service.world.tunings))
-    lists.add_metric([tunings], service.tuning_lists)
-    failures.add_metric([tunings], service.tuning_failures)
     silence = _gauge("stream_silence_seconds", "Time since a stream last made a step", "resource")
     for name, seconds in service.silence_s().items():
         silence.add_metric([name], seconds)
-    yield from (held, lists, watches, failures, silence)
+    yield from (held, left_out, lists, watches, failures, silence)
 
 
 def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:
@@ -141,45 +133,8 @@ async def served(port: int, address: str, service: Service) -> AsyncIterator[int
     registry.register(_Collector(service))
     application = web.Application()
     application.router.add_get("/metrics", make_aiohttp_handler(registry))
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        assert runner.server is not None
-        listening = await _listening(runner.server, port, address)
-        try:
-            yield int(listening.sockets[0].getsockname()[1])
-        finally:
-            listening.close()
-    finally:
-        await runner.cleanup()
-
-
-async def _listening(server: web.Server, port: int, address: str) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(_bounded(server), address or None, port)
-    except OSError as error:
-        where = f"--metrics-address {address!r} --metrics-port {port}"
-        raise StartError(f"{where}: {error.strerror}; choose others, or port 0") from error
-
-
-def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
-    """Return what takes connections: a few at once, and none for long."""
-    loop = asyncio.get_running_loop()
-
-    def take() -> asyncio.Protocol:
-        if len(server.connections) >= _CONNECTIONS:
-            return _TurnedAway()
-        connection = server()
-        loop.call_later(_CONNECTION_S, connection.force_close)
-        return connection
-
-    return take
-
-
-class _TurnedAway(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[explicit-override]  # typing.override is of 3.12
-        transport.close()
+    async with listening(application, port, address, option="--metrics-port") as chosen:
+        yield chosen
 
 
 class _Collector:

@@ -1,7 +1,8 @@
 """A copy of one API collection in memory, kept true by list and watch.
 
 Ours instead of a framework's because of one property: what was deleted while the watch was broken
-is reported as deleted by the next list. Generic over where lists and watches come from.
+is reported as deleted by the next list. Generic over where lists and watches come from; what
+follows when one of them ends is decided by `damon_contract.watches`.
 """
 
 import asyncio
@@ -9,10 +10,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from http import HTTPStatus
+from typing import Generic, TypeVar, cast
 
-from damon_operator.backoff import Backoff
-from damon_operator.errors import ApiError, BadObject, Unavailable
+from damon_contract.watches import (
+    IDLE_S,
+    Backoff,
+    Ended,
+    after_list,
+    after_watch,
+    retry_after_s,
+)
+from damon_operator.errors import ApiError, BadObject, Unavailable, Unusable
+from damon_operator.listing import LeftOut
 from damon_operator.resources import Raw, Resource, Source
 
 F = TypeVar("F")
@@ -25,11 +35,9 @@ class Pace:
     """How a reflector goes about it."""
 
     page_limit: int = 500
-    """Objects per page; 500 pods are about 4 MB of JSON."""
-    idle_s: float = 90.0
-    """A watch that is silent for longer is broken: API servers send a bookmark every minute."""
-    short_s: float = 1.0
-    """A watch that ends sooner without a word counts as a failure."""
+    """Objects per page: what the API server has to hold at once for us."""
+    idle_s: float = IDLE_S
+    """A watch that is silent for longer is broken."""
     burst: int = 64
     """Events after which other tasks get their turn."""
 
@@ -42,8 +50,8 @@ class Reflector(Generic[F]):
     source: Source
     read: Callable[[Raw, F | None], F]
     """Makes a fact of a raw object; raises BadObject."""
-    key: Callable[[Raw], str]
-    """Identity of a raw object."""
+    key: str
+    """The field of metadata by which facts are kept: name, or uid where names are not unique."""
     changed: Callable[[F | None, F | None], None]
     """Called with (old, new) for every difference; None where there is none."""
     backoff: Backoff
@@ -51,7 +59,11 @@ class Reflector(Generic[F]):
     """Monotonic seconds."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pace: Pace = Pace()
+    unreadable: Callable[[Raw, str], None] = lambda _metadata, _why: None
+    """Called with the metadata of an object that can't be read, and why."""
     facts: dict[str, F] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why each object is left out that can't be read."""
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after the first complete list."""
     heard: float = float("-inf")
@@ -62,161 +74,202 @@ class Reflector(Generic[F]):
     """Watches opened so far."""
     failures: int = 0
     """Lists and watches that failed so far."""
+    _version: str = ""
+    """Where to watch from; "": list first."""
+    _unheard: set[str] = field(default_factory=set)
+    """Objects that are being written, and of which the stream has told nothing since."""
+    _unconfirmed: set[str] = field(default_factory=set)
+    """Objects that are known by an answer and not yet by the stream. If that breaks, the server may
+    come back without them, restored from a backup: then only a list tells."""
 
     async def run(self) -> None:
         """List, then watch, for ever; list again whenever the place to go on from is lost."""
-        version, failures = "", 0
+        failures = 0
         while True:
             try:
-                if not version:
-                    version = await self._list()
-                version = await self._watch(version)
-                failures = 0
-            except _BrokenWatch as broken:
-                version = broken.version
-                failures = 1 if broken.progressed else failures + 1
-                await self._pause("watch", failures, broken.error)
+                if not self._version:
+                    await self._list()
+                step = after_watch(await self._watch(), failures)
             except ApiError as error:
-                failures += 1
-                await self._pause("list", failures, error)
+                step = after_list(failures, _asked_s(error))
+                _log.warning("list failed resource=%s error=%s", self.resource.name, error)
+            except Exception:  # noqa: BLE001 - it is logged with its trace
+                # Nothing that a server sends may end the operator, whatever we did not think of.
+                _log.exception("stream failed unexpectedly resource=%s", self.resource.name)
+                step = after_list(failures, 0.0)
+            self.heard = self.clock()
+            failures = step.failures
+            if step.lists or (failures and self._unconfirmed):
+                self._version = ""
+            if failures:
+                self.failures += 1
+                await self.sleep(self.backoff.delay_s(failures, step.asked_s))
 
-    async def _list(self) -> str:
-        """Replace all facts by the server's; return the version to watch from.
+    async def write(self, name: str, request: Awaitable[Raw | None]) -> Raw | None:
+        """Wait for the answer to a write of ours, and take it for a report of the object.
 
-        Facts go in page by page, and out only after the last page: what an incomplete list does not
+        The answer is the object as stored, None for one that is gone. If the stream has told of the
+        object in the meantime, the stream is believed: it may know more than the answer.
+        """
+        self._unheard.add(name)
+        try:
+            answer = await request
+            if name in self._unheard:
+                if answer is None:
+                    self._drop(name)
+                else:
+                    self._put(answer)
+                self._unconfirmed.add(name)
+        finally:
+            self._unheard.discard(name)
+        return answer
+
+    async def _list(self) -> None:
+        """Replace all facts by the server's.
+
+        Facts go in one by one, and out only after the last page: what an incomplete list does not
         mention may still be there. A 410 for a continue token leaves nothing half done either.
         """
         seen: set[str] = set()
+        self._unconfirmed.clear()
+
+        def take(raw: object) -> None:
+            name = self._put(raw)
+            if name is not None:
+                seen.add(name)
+
         after = ""
         while True:
-            page = await self.source.page(self.resource, limit=self.pace.page_limit, after=after)
+            page = await self.source.page(
+                self.resource, limit=self.pace.page_limit, after=after, take=take
+            )
             self.heard = self.clock()
-            for raw in page.items:
-                name = self._put(raw)
-                if name is not None:
-                    seen.add(name)
             if not page.next:
                 break
             after = page.next
-        for name in [name for name in self.facts if name not in seen]:
+        if not page.resource_version:
+            raise Unavailable(f"GET {self.resource.path}", HTTPStatus.OK, "a list of no version")
+        for name in {*self.facts, *self.left_out} - seen:
             self._drop(name)
+        self._unheard.clear()  # a list tells of what it does not mention, too
+        self._version = page.resource_version
         self.relists += 1
         self.synced.set()
         _log.info(
-            "listed resource=%s objects=%d version=%s",
-            self.resource.name, len(self.facts), page.resource_version,
+            "listed resource=%s objects=%d left_out=%d version=%s",
+            self.resource.name, len(self.facts), len(self.left_out), self._version,
         )  # fmt: skip
-        return page.resource_version
 
-    async def _watch(self, version: str) -> str:
-        """Follow events until the server ends the stream; return the version to go on from."""
+    async def _watch(self) -> Ended:
+        """Follow events until the stream ends, and move the version on; return how it ended."""
         start, taken = self.clock(), 0
         self.watches += 1
+        error: ApiError | None = None
         try:
             async with aclosing(
-                self.source.watch(self.resource, version=version, idle_s=self.pace.idle_s)
+                self.source.watch(self.resource, version=self._version, idle_s=self.pace.idle_s)
             ) as events:
                 async for event in events:
                     self.heard = self.clock()
-                    version = self._take(event) or version
+                    self._version = self._take(event) or self._version
                     taken += 1
                     if taken % self.pace.burst == 0:
                         await asyncio.sleep(0)  # buffered lines would never let others run
-            self.heard = self.clock()
-            if not taken and self.heard - start < self.pace.short_s:
-                raise Unavailable(f"watch {self.resource.path}", 200, "ended at once")
-        except ApiError as error:
-            progressed = taken > 0 or self.clock() - start >= self.pace.short_s
-            go_on = "" if _lost(error) else version
-            raise _BrokenWatch(go_on, error, progressed=progressed) from error
-        return version
+        except ApiError as caught:
+            error = caught
+        ended = Ended(
+            status=HTTPStatus.OK if error is None or taken else error.status,
+            brought=taken > 0,
+            lasted_s=self.clock() - start,
+            broken=error is not None,
+            unusable=isinstance(error, Unusable),
+            asked_s=_asked_s(error),
+        )
+        if error is not None:
+            _log.warning("watch ended resource=%s error=%s", self.resource.name, error)
+        return ended
 
     def _take(self, event: Raw) -> str:
-        """Apply one watch event; return its resourceVersion, "" when it has none.
-
-        After an ERROR, of 410 or anything else, or an event that is none, there is no going on: the
-        same place would bring the same again.
-        """
+        """Apply one watch event; return its resourceVersion, "" when it has none."""
         kind, raw = event.get("type"), event.get("object")
         request = f"watch {self.resource.path}"
-        if not isinstance(raw, dict):
-            raise _UnusableEvent(request, 200, "malformed event")
-        if kind == "ERROR":
-            code, reason = raw.get("code"), str(raw.get("reason"))
-            status = code if isinstance(code, int) else 0
-            raise _UnusableEvent(request, status, reason, str(raw.get("message") or ""))
-        if kind in {"ADDED", "MODIFIED"}:
+        if kind == "ERROR" and isinstance(raw, dict):
+            details = raw.get("details")
+            asked = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+            reason = f"{raw.get('code')} {raw.get('reason')}"
+            message = str(raw.get("message") or "")
+            asked_s = retry_after_s(asked)
+            raise Unusable(request, HTTPStatus.OK, reason, message, retry_after_s=asked_s)
+        metadata = _metadata(raw)
+        if metadata is None:
+            raise Unusable(request, HTTPStatus.OK, f"no event: {str(event)[:80]}")
+        if kind in ("ADDED", "MODIFIED"):
             self._put(raw)
         elif kind == "DELETED":
-            name = self._name(raw)
+            name = self._name(metadata)
             if name is not None:
                 self._drop(name)
         elif kind != "BOOKMARK":
             _log.warning("unknown event resource=%s type=%s", self.resource.name, str(kind)[:40])
-        metadata = raw.get("metadata")
-        return str(metadata.get("resourceVersion") or "") if isinstance(metadata, dict) else ""
+        return str(metadata.get("resourceVersion") or "")
 
-    def _put(self, raw: Raw) -> str | None:
-        name = self._name(raw)
-        if name is None:
+    def _put(self, raw: object) -> str | None:
+        """Take a report of an object; return its key, None when it has none."""
+        metadata = _metadata(raw)
+        name = self._name(metadata or {})
+        if metadata is None or name is None:
             return None
+        self._told(name)
+        if isinstance(raw, LeftOut):
+            self._leave_out(name, metadata, raw.why)
+            return name
         old = self.facts.get(name)
         try:
-            new = self.read(raw, old)
+            new = self.read(cast("Raw", raw), old)
         except BadObject as error:
-            _log.warning("unreadable object resource=%s error=%s", self.resource.name, error)
-            self._drop(name)
-            return None
-        if new != old:
-            self.facts[name] = new
-            self.changed(old, new)
+            self._leave_out(name, metadata, error.why)
+        except Exception as error:  # noqa: BLE001 - it is logged with its trace
+            _log.exception("an object of an unforeseen kind resource=%s", self.resource.name)
+            self._leave_out(name, metadata, repr(error)[:200])
+        else:
+            self.left_out.pop(name, None)
+            if new != old:
+                self.facts[name] = new
+                self.changed(old, new)
         return name
 
+    def _leave_out(self, name: str, metadata: Raw, why: str) -> None:
+        """Go on without an object that can't be read."""
+        self._drop(name)
+        self.left_out[name] = why
+        _log.warning("left out resource=%s name=%s why=%s", self.resource.name, name, why)
+        self.unreadable(metadata, why)
+
     def _drop(self, name: str) -> None:
+        self._told(name)
+        self.left_out.pop(name, None)
         old = self.facts.pop(name, None)
         if old is not None:
             self.changed(old, None)
 
-    def _name(self, raw: Raw) -> str | None:
-        try:
-            return str(self.key(raw))
-        except (KeyError, TypeError) as error:
-            _log.warning("object without identity resource=%s error=%r", self.resource.name, error)
-            return None
+    def _told(self, name: str) -> None:
+        self._unheard.discard(name)
+        self._unconfirmed.discard(name)
 
-    async def _pause(self, what: str, failures: int, error: ApiError) -> None:
-        self.heard = self.clock()
-        self.failures += 1
-        asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
-        delay_s = self.backoff.delay_s(failures, asked)
-        _log.warning(
-            "%s failed resource=%s failures=%d retry_s=%.1f error=%s",
-            what, self.resource.name, failures, delay_s, error,
-        )  # fmt: skip
-        await self.sleep(delay_s)
+    def _name(self, metadata: Raw) -> str | None:
+        name = metadata.get(self.key)
+        if isinstance(name, str) and name:
+            return name
+        _log.warning("object without %s resource=%s", self.key, self.resource.name)
+        return None
 
 
-def _lost(error: ApiError) -> bool:
-    """Return whether a watch has lost its place, so that only a new list helps.
-
-    No answer, a broken stream, or a server too busy leave the place as it was. Anything else may be
-    about the place itself: 410, a version the server calls invalid, or one from the future after
-    etcd was restored from a backup, which is answered with 504 for ever.
-    """
-    if isinstance(error, _UnusableEvent):
-        return True
-    return not (isinstance(error, Unavailable) and error.status in {0, 200, 429, 503})
+def _metadata(raw: object) -> Raw | None:
+    found = raw.metadata if isinstance(raw, LeftOut) else None
+    if isinstance(raw, dict):
+        found = raw.get("metadata")
+    return found if isinstance(found, dict) else None
 
 
-class _UnusableEvent(Unavailable):
-    """The stream said something after which only a new list helps."""
-
-
-class _BrokenWatch(Exception):  # noqa: N818 - a turn of the loop, not an error of a caller's
-    """A watch that failed; it goes on from `version`, or from a new list when that is empty."""
-
-    def __init__(self, version: str, error: ApiError, *, progressed: bool) -> None:
-        super().__init__(str(error))
-        self.version = version
-        self.error = error
-        self.progressed = progressed
+def _asked_s(error: ApiError | None) -> float:
+    return error.retry_after_s if isinstance(error, Unavailable) else 0.0

@@ -1,6 +1,6 @@
 """What the operator reads and writes of the API, and the shape of a page of it."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from damon_contract import names
@@ -17,9 +17,8 @@ class Resource(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a list."""
+    """What a part of a list says besides its objects."""
 
-    items: list[Raw]
     resource_version: str
     """Of the whole list: where a watch goes on."""
     next: str
@@ -29,15 +28,21 @@ class Page(NamedTuple):
 class Source(Protocol):
     """Where lists and watches come from. Both raise `errors.ApiError` and nothing else."""
 
-    async def page(self, resource: Resource, *, limit: int, after: str) -> Page:
-        """Return a page of at most `limit` objects; `after` is the page before's `next`."""
+    async def page(
+        self, resource: Resource, *, limit: int, after: str, take: Callable[[object], None]
+    ) -> Page:
+        """Hand on a page of at most `limit` objects, one by one; `after` is the last one's `next`.
+
+        An object that can't be read is a `listing.LeftOut`.
+        """
 
     def watch(
         self, resource: Resource, *, version: str, idle_s: float
     ) -> AsyncGenerator[Raw, None]:
         """Yield watch events as they are on the wire, bookmarks included, until the server ends it.
 
-        Raise Unavailable after `idle_s` seconds without a byte, Gone for HTTP status 410.
+        An event whose object can't be read has a `listing.LeftOut` in its place. Raise Unavailable
+        after `idle_s` seconds without a byte, Unusable for what is no event.
         """
 
 

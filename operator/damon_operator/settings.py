@@ -17,8 +17,6 @@ class Tempo:
     """From one round of plans to the next, so that a rollout's pods come together."""
     status_s: float = 1.0
     """From the first change to the status of the DamonTunings."""
-    tunings_s: float = 30.0
-    """Between two lists of the DamonTunings without anybody asking for one."""
     retry_first_s: float = 0.5
     retry_most_s: float = 30.0
     stalled_s: float = 180.0
@@ -46,12 +44,6 @@ class Settings:
     metrics_address: str = ""
     """Empty: all addresses."""
     tempo: Tempo = field(default_factory=Tempo)
-
-    @property
-    def liveness_endpoint(self) -> str | None:
-        """Where kopf answers liveness probes; None: nowhere."""
-        port = self.liveness_port
-        return f"http://0.0.0.0:{port}/healthz" if port else None
 
 
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Settings:

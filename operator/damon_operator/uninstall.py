@@ -93,11 +93,10 @@ async def _pass(cluster: Cluster, release: Release) -> list[str]:
 
 
 async def _all(cluster: Cluster, resource: Resource) -> list[Raw]:
-    items: list[Raw] = []
+    items: list[Any] = []
     after = ""
     while True:
-        page = await cluster.page(resource, limit=500, after=after)
-        items += page.items
+        page = await cluster.page(resource, limit=500, after=after, take=items.append)
         if not (after := page.next):
             return items
 

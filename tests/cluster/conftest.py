@@ -23,7 +23,6 @@ CRDS = Path(__file__).parents[2] / "crds"
 QUICK = Tempo(
     debounce_s=0.005,
     status_s=0.01,
-    tunings_s=0.2,
     retry_first_s=0.01,
     retry_most_s=0.05,
     streams=Pace(page_limit=3),
@@ -122,7 +121,6 @@ class Lab:
 
     def change_tuning(self, name: str, **spec: Any) -> None:
         self.api.cluster.patch("damontunings", name, {"spec": spec})
-        self.service.look()
 
     def start(self) -> None:
         self.task = asyncio.create_task(self.service.run())

@@ -80,5 +80,5 @@ async def test_nothing_is_written_or_deleted_before_everything_has_been_listed(i
 
 async def test_streams_that_stand_still_are_named(lab):
     assert lab.service.stalled() == ()
-    lab.service.streams[3].heard -= 10_000
+    lab.service.streams[-1].heard -= 10_000
     assert lab.service.stalled() == ("pods",)

@@ -193,7 +193,6 @@ async def test_no_request_ever_modifies_a_pod_a_node_or_a_namespace(lab):
     lab.api.gap(("pods", "plain", "default"))
     await lab.eventually(lambda: len(lab.planned("n1")) == 3)
     lab.api.cluster.delete("damontunings", "all")
-    lab.service.look()
     await lab.eventually(lambda: lab.plan("n1") is None and lab.plan("n2") is None)
     written = {(r.resource, r.subresource) for r in lab.api.journal.writes()}
     assert written == {("damonnodes", ""), ("damontunings", "status"), ("events", "")}

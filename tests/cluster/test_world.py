@@ -51,13 +51,13 @@ def world_fixture() -> World:
     for name in ("n1", "n2", "n3"):
         world.node_changed(None, a_node(name, pool=name))
         world.pod_changed(None, a_pod(f"p-{name}", name))
-    world.set_tunings([a_tuning()])
+    world.tuning_changed(None, a_tuning())
     for name in world.take_dirty():
         world.replan(name)
     return world
 
 
-def written(world: World, name: str, *, generation: int = 1, **fields: Any) -> Written:
+def written(world: World, name: str, **fields: Any) -> Written:
     action = world.action(name)
     assert isinstance(action, Apply)
     values = {
@@ -67,7 +67,7 @@ def written(world: World, name: str, *, generation: int = 1, **fields: Any) -> W
         "uid": f"dn-{name}",
         **fields,
     }
-    return Written(name=name, generation=generation, observed_hash="", conditions=(), **values)
+    return Written(name=name, observed_hash="", conditions=(), **values)
 
 
 def test_a_pods_change_touches_its_node_and_no_other(world):
@@ -79,13 +79,14 @@ def test_a_pods_change_touches_its_node_and_no_other(world):
 
 
 def test_a_tunings_change_touches_the_nodes_it_matched_or_matches(world):
-    world.set_tunings([a_tuning(), a_tuning("one", nodeSelector={"pool": "n1"})])
+    one, other = (a_tuning("one", nodeSelector={"pool": pool}) for pool in ("n1", "n2"))
+    world.tuning_changed(None, one)
     assert world.take_dirty() == ["n1"]
-    world.set_tunings([a_tuning(), a_tuning("one", nodeSelector={"pool": "n2"})])
+    world.tuning_changed(one, other)
     assert world.take_dirty() == ["n1", "n2"]
-    world.set_tunings([a_tuning(), a_tuning("one", nodeSelector={"pool": "n2"})])
+    world.tuning_changed(other, other._replace(status=None, generation=5))
     assert world.take_dirty() == []
-    world.set_tunings([a_tuning("one", nodeSelector={"pool": "n2"})])
+    world.tuning_changed(a_tuning(), None)
     assert world.take_dirty() == ["n1", "n2", "n3"]
 
 
@@ -94,7 +95,7 @@ def test_a_namespaces_labels_touch_nodes_only_when_a_rule_asks_for_them(world):
     world.namespace_changed(None, new)
     assert world.take_dirty() == []
     rule = {"namespaceSelector": {}, "priority": 3}
-    world.set_tunings([a_tuning(priorities={"rules": [rule]})])
+    world.tuning_changed(a_tuning(), a_tuning(priorities={"rules": [rule]}))
     world.take_dirty()
     world.pod_changed(a_pod("p-n3", "n3"), None)
     world.take_dirty()
@@ -110,26 +111,8 @@ def test_an_agents_report_makes_nobody_plan(world):
     assert world.take_unchecked() == ["n1"]
 
 
-def test_an_answered_write_is_not_repeated_while_the_watch_lags_behind(world):
-    answer = written(world, "n1", generation=2)
-    old = answer._replace(generation=1, hash="old", digest="old")
-    world.accepted("n1", answer)
-    assert not world.is_due("n1")
-    world.written_changed(None, old)
-    assert not world.is_due("n1")
-    world.written_changed(old, answer)
-    assert not world.is_due("n1")
-
-
-def test_somebody_elses_write_after_ours_is_due(world):
-    answer = written(world, "n1")
-    world.accepted("n1", answer)
-    world.written_changed(None, answer._replace(generation=2, digest="other"))
-    assert world.is_due("n1")
-
-
 def test_a_plan_that_was_there_before_us_is_not_due(world):
-    world.written_changed(None, written(world, "n1", generation=7))
+    world.written_changed(None, written(world, "n1"))
     assert not world.is_due("n1")
 
 
@@ -145,19 +128,15 @@ def test_a_default_of_a_newer_crd_makes_one_write_and_no_circle(world):
     assert world.is_due("n1")
     world.accepted("n1", defaulted)
     assert not world.is_due("n1")
+    world.written_changed(defaulted, defaulted._replace(digest="and what somebody else wrote"))
+    assert world.is_due("n1")
 
 
-def test_a_deletion_is_asked_for_once(world):
-    there = written(world, "n1")
-    world.accepted("n1", there)
-    world.written_changed(None, there)
-    world.set_tunings([])
+def test_what_no_tuning_governs_is_deleted(world):
+    world.written_changed(None, written(world, "n1"))
+    world.tuning_changed(a_tuning(), None)
     world.replan("n1")
     assert world.action("n1") == Delete("n1", "dn-n1")
-    world.deleted("n1", "dn-n1")
-    assert world.action("n1") is None
-    world.written_changed(there, None)
-    assert world.action("n1") is None
 
 
 def test_a_damon_node_whose_node_is_gone_is_deleted(world):

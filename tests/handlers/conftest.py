@@ -59,7 +59,6 @@ class Lab:
         tempo = {
             "debounce_s": 0.005,
             "status_s": 0.01,
-            "tunings_s": 3600.0,
             "retry_first_s": 0.01,
             "retry_most_s": 0.05,
             "lease_s": 1.5,

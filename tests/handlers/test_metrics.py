@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from damon_operator import metrics
+from damon_operator import listening
 from damon_operator.__main__ import main
 from damon_operator.settings import parse
 
@@ -39,8 +39,8 @@ async def scrape(port: int) -> dict[str, float]:
 
 
 async def started(lab, operators: int = 1) -> None:
-    """Wait until kopf watches: cancelled before, it leaves a session open. Metrics come first."""
-    await lab.eventually(lambda: len(lab.api.journal.watches("damontunings")) >= operators)
+    """Wait until kopf watches too: cancelled before, it leaves a session open."""
+    await lab.eventually(lambda: len(lab.api.journal.watches("damontunings")) > operators)
 
 
 async def until(port: int, holds) -> dict[str, float]:
@@ -49,6 +49,15 @@ async def until(port: int, holds) -> dict[str, float]:
             if (found := await scrape(port)) and holds(found):
                 return found
             await asyncio.sleep(0.02)
+
+
+async def test_metrics_are_served_on_both_families(lab, port):
+    async with lab.operator(metrics_port=port):
+        await started(lab)
+        for address in ("127.0.0.1", "[::1]"):
+            url = f"http://{address}:{port}/metrics"
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                assert response.status == 200
 
 
 async def test_what_was_planned_and_written_is_told(lab, port):
@@ -132,11 +141,11 @@ async def test_a_port_that_is_taken_ends_the_operator_with_its_name(lab, port, c
 
 
 async def test_one_client_too_many_is_turned_away(lab, port, monkeypatch):
-    monkeypatch.setattr(metrics, "_CONNECTION_S", 3600)
+    monkeypatch.setattr(listening, "_CONNECTION_S", 3600)
     async with lab.operator(metrics_port=port):
         await started(lab)
         silent = [
-            await asyncio.open_connection("127.0.0.1", port) for _ in range(metrics._CONNECTIONS)
+            await asyncio.open_connection("127.0.0.1", port) for _ in range(listening._CONNECTIONS)
         ]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(60):
@@ -147,7 +156,7 @@ async def test_one_client_too_many_is_turned_away(lab, port, monkeypatch):
 
 
 async def test_a_bad_client_is_cut_off_and_the_next_one_served(lab, port, monkeypatch):
-    monkeypatch.setattr(metrics, "_CONNECTION_S", 0.5)
+    monkeypatch.setattr(listening, "_CONNECTION_S", 0.5)
     async with lab.operator(metrics_port=port):
         await started(lab)
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 
 from damon_operator import handlers
-from damon_operator.__main__ import at_the_end, main
-from damon_operator.cluster import Credentials
+from damon_operator.__main__ import at_the_end, main, operate
+from damon_operator.errors import StartError
 
 
-async def test_a_change_of_a_tuning_comes_through_kopfs_door(lab):
+async def test_a_change_of_a_tuning_is_followed(lab):
     async with lab.operator():
         await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
         lab.api.cluster.create(lab.tuning("all", mode="Enforce"))
@@ -26,7 +26,7 @@ async def test_a_change_of_a_tuning_comes_through_kopfs_door(lab):
         await lab.eventually(lambda: lab.plan() is None)
 
 
-async def test_a_tuning_deleted_while_kopf_did_not_watch_is_gone_after_its_next_list(lab):
+async def test_a_tuning_deleted_while_nobody_watched_is_gone_after_the_next_list(lab):
     lab.api.cluster.create(lab.tuning("all"))
     lab.api.cluster.create(lab.tuning("ghost", precedence=9))
     async with lab.operator():
@@ -80,27 +80,25 @@ def free_port_fixture(unused_tcp_port_factory):
     return unused_tcp_port_factory()
 
 
-async def test_liveness_is_the_heartbeat_of_our_streams(lab, free_port, monkeypatch):
-    url = f"http://127.0.0.1:{free_port}/healthz"
-
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+async def test_liveness_is_the_heartbeat_of_our_streams(lab, free_port, monkeypatch, address):
     async def status() -> int:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(url) as response:
-                return response.status
-        except aiohttp.ClientConnectionError:
-            return 0
+        url = f"http://{address}:{free_port}/healthz"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status
 
     async with lab.operator(liveness_port=free_port):
-        seen = []
-        while 200 not in seen:
-            seen.append(await status())
-    assert set(seen) <= {0, 200}
-    monkeypatch.setattr("damon_operator.reconcile.Service.stalled", lambda _: ("pods",))
+        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        assert await status() == 200
+        monkeypatch.setattr("damon_operator.reconcile.Service.silence_s", lambda _: {"pods": 1e6})
+        assert await status() == 500
+
+
+async def test_a_liveness_port_that_is_taken_is_named(lab, free_port):
     async with lab.operator(liveness_port=free_port):
-        seen = []
-        while 500 not in seen:
-            seen.append(await status())
-    assert set(seen) <= {0, 500}
+        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        with pytest.raises(StartError, match=f"--liveness-port {free_port}"):
+            await operate(lab.settings(liveness_port=free_port))
 
 
 async def test_work_that_ends_by_itself_ends_the_process_with_a_failure(lab, monkeypatch):
@@ -112,26 +110,15 @@ async def test_work_that_ends_by_itself_ends_the_process_with_a_failure(lab, mon
         assert await task == 1
 
 
-def test_credentials_reach_kopf_as_they_are():
-    info = handlers.connection(
-        Credentials("https://api", "/ca", False, "bearer  t0ken", "/cert", "/key")
-    )
-    assert (info.server, info.ca_path, info.insecure) == ("https://api", "/ca", False)
-    assert (info.scheme, info.token) == ("bearer", "t0ken")
-    assert (info.certificate_path, info.private_key_path) == ("/cert", "/key")
-    nobody = handlers.connection(Credentials("http://api", None, False, None, None, None))
-    assert nobody.as_http_headers() == {}
-
-
 def test_every_handler_has_an_id_of_ours():
-    doors = handlers.Doors(None, None, None, None)
+    doors = handlers.Doors(None, "", None)
     registry = handlers.registry(doors)
     found = {
         str(handler.id)
         for kind in (registry._activities, registry._watching)
         for handler in kind.get_all_handlers()
     }
-    assert found == {"start", "end", "login", "streams", "look"}
+    assert found == {"start", "end", "login", "tuning"}
     others = (registry._changing, registry._spawning, registry._indexing, registry._webhooks)
     assert not [handler for kind in others for handler in kind.get_all_handlers()]
 

@@ -10,7 +10,7 @@ NOW = "2026-01-01T00:00:00Z"
 
 def written(*conditions: tuple[str, str, str], observed: str = "h") -> Written:
     listed = tuple(NodeCondition(*each) for each in conditions)
-    return Written("n", "u", 1, "h", "h", "nu", observed, listed)
+    return Written("n", "u", "h", "h", "nu", observed, listed)
 
 
 def of(node: str, report: Written | None, *, matching=("all",), pods=None, write_failed=False):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from damon_agent.clock import SystemClock
-from damon_agent.plans.backoff import Backoff
 from damon_agent.plans.client import connect
 from damon_agent.plans.reporter import Reporter
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
 from damon_contract import names
+from damon_contract.watches import Backoff
 from damon_mock.kube.threads import ApiThread
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -124,7 +124,7 @@ def watcher(client, state_dir, woken):
         PlanStore(state_dir),
         SystemClock(),
         on_change=woken,
-        backoff=Backoff(first_s=0.02, most_s=0.1),
+        backoff=Backoff(lambda: 0.0, first_s=0.02, most_s=0.1),
     )
     yield watcher
     watcher.stop()
@@ -132,6 +132,8 @@ def watcher(client, state_dir, woken):
 
 @pytest.fixture
 def reporter(client):
-    reporter = Reporter(client, SystemClock(), backoff=Backoff(first_s=0.02, most_s=0.1))
+    reporter = Reporter(
+        client, SystemClock(), backoff=Backoff(lambda: 0.0, first_s=0.02, most_s=0.1)
+    )
     yield reporter
     reporter.stop()

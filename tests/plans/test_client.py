@@ -1,4 +1,3 @@
-import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
@@ -6,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from damon_agent.plans.client import connect
-from damon_agent.plans.errors import ExpiredError, RefusedError, UnreachableError
-from damon_agent.plans.kube import InClusterConfigLoader
+from damon_agent.plans.errors import RefusedError, UnreachableError
 from damon_mock.kube import kubeconfig
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
@@ -41,24 +39,6 @@ def test_a_server_that_is_not_there_is_unreachable(api, client):
         client.list()
 
 
-@pytest.mark.parametrize("as_status", [True, False])
-def test_a_forgotten_version_is_expired_however_it_is_told(api, client, damon_node, as_status):
-    api.server.faults.expired_as_status = as_status
-    version = client.list()["metadata"]["resourceVersion"]
-    api.call(api.server.cluster.create, damon_node())
-    api.call(api.server.compact)
-
-    def follow():
-        watch = client.watch(version, 10)
-        try:
-            list(watch)
-        finally:
-            watch.close()
-
-    with pytest.raises(ExpiredError):
-        follow()
-
-
 @pytest.fixture
 def authority(tmp_path):
     directory = tmp_path / "authority"
@@ -90,44 +70,18 @@ def test_tls_and_a_bearer_token_are_used(authority, tmp_path):
         client.close()
 
 
-def test_a_rotated_service_account_token_is_taken_up(authority, tmp_path, monkeypatch):
-    token = tmp_path / "token"
-    token.write_text("old")
-    (tmp_path / "ca.crt").write_bytes(authority.certificate_pem)
-    with ApiThread(ApiServer(authority=authority)) as api:
-        api.call(api.server.cluster.install, CRDS)
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.server.port))
-        client = connect(None, tmp_path, NODE)
-        api.call(api.server.faults.rotate_token, "new")
-        with pytest.raises(RefusedError, match="401"):
-            client.list()
-        token.write_text("new")
-        # The client reads the file again once a minute.
-        monkeypatch.setattr(sys.modules[InClusterConfigLoader.__module__], "datetime", InAnHour)
-        assert client.list()["items"] == []
-        client.close()
+def test_a_status_goes_only_to_the_object_it_is_about(api, client, damon_node):
+    made = api.call(api.server.cluster.create, damon_node())
+    client.patch_status(made["metadata"]["uid"], {"targets": 2})
+    with pytest.raises(RefusedError, match="409"):
+        client.patch_status("of another one", {"targets": 3})
+    assert api.call(api.server.cluster.get, "damonnodes", NODE)["status"]["targets"] == 2
 
 
-class InAnHour:
-    """The datetime module, as the client's token loader uses it, an hour ahead."""
-
-    timedelta = dt.timedelta
-
-    class datetime:  # noqa: N801 - named like what it stands for
-        @staticmethod
-        def now():
-            return dt.datetime.now() + dt.timedelta(hours=1)  # noqa: DTZ005 - as the loader does
-
-
-def test_what_the_agent_imports_does_not_keep_others_from_the_whole_client():
+def test_the_agent_does_not_load_the_kubernetes_client():
     program = (
-        "import damon_agent.plans.client, sys\n"
-        "assert 'kubernetes' not in sys.modules\n"
-        "assert not {'requests', 'oauthlib', 'yaml', 'asyncio', 'aiohttp'} & set(sys.modules)\n"
-        "import kubernetes\n"
-        "from kubernetes import client, config, watch\n"
-        "assert client.ApiClient is damon_agent.plans.kube.ApiClient\n"
-        "assert config.load_kube_config and kubernetes.client is client and client.CoreV1Api\n"
+        "import damon_agent.__main__, sys\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        "assert not {'kubernetes', 'requests', 'yaml', 'asyncio', 'aiohttp'} & loaded\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from damon_agent.plans.plan import Invalid, Latest, Plan, apply, is_same, read
+from damon_agent.plans.plan import Invalid, Latest, Plan, apply, identity, read
 
 
 def test_a_damon_node_is_read_with_its_identity(damon_node, pod):
@@ -29,7 +29,16 @@ def test_a_malformed_plan_is_told_with_the_name_of_the_field(damon_node, spec, f
 
 
 @pytest.mark.parametrize(
-    "item", [{}, {"spec": None}, {"metadata": [], "spec": 3}, {"metadata": {"generation": "x"}}]
+    "item",
+    [
+        None,
+        5,
+        ["x"],
+        {},
+        {"spec": None},
+        {"metadata": [], "spec": 3},
+        {"metadata": {"generation": "x"}},
+    ],
 )
 def test_an_object_of_any_shape_is_told_apart_without_an_exception(item):
     assert isinstance(read(item), Invalid)
@@ -57,12 +66,16 @@ def test_a_deleted_object_is_known_to_be_no_plan(damon_node):
     assert latest.plan is None
 
 
-def test_an_object_is_the_same_while_uid_and_generation_are(damon_node):
+def test_an_object_is_the_same_while_uid_generation_and_spec_are(damon_node):
     item = damon_node()
     item["metadata"] |= {"uid": "u1", "generation": 3}
-    latest = apply(Latest(), read(item))
-    assert is_same(latest, item)
-    item["metadata"]["generation"] = 4
-    assert not is_same(latest, item)
-    item["metadata"] |= {"generation": 3, "uid": "u2"}
-    assert not is_same(latest, item)
+    before = identity(item)
+    item["status"] = {"targets": 3}
+    item["metadata"]["resourceVersion"] = "9"
+    assert identity(item) == before
+    seen = {before}
+    for metadata, spec in (({"generation": 4}, {}), ({"uid": "u2"}, {}), ({}, {"hash": "other"})):
+        item["metadata"] |= metadata
+        item["spec"] |= spec
+        assert identity(item) not in seen
+        seen.add(identity(item))

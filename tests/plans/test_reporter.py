@@ -1,9 +1,9 @@
 import pytest
 
-from damon_agent.plans.backoff import Backoff
 from damon_agent.plans.reporter import Reporter, wire
 from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import DamonNodeStatus, Kernel
+from damon_contract.watches import Backoff
 
 NODE = "worker-1"
 S = 1_000_000
@@ -28,7 +28,7 @@ def clock():
 @pytest.fixture
 def paced(client, clock):
     """A reporter whose thread does not run: the test owns the time."""
-    return Reporter(client, clock, backoff=Backoff(first_s=4, most_s=4))
+    return Reporter(client, clock, backoff=Backoff(lambda: 0.0, first_s=4, most_s=4))
 
 
 @pytest.fixture

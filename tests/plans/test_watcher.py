@@ -1,8 +1,8 @@
 from damon_agent.clock import SystemClock
-from damon_agent.plans.backoff import Backoff
 from damon_agent.plans.plan import read
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
+from damon_contract.watches import Backoff
 
 NODE = "worker-1"
 
@@ -170,7 +170,7 @@ def test_a_surprise_in_the_thread_is_survived(
         PlanStore(state_dir),
         SystemClock(),
         on_change=woken,
-        backoff=Backoff(first_s=0.01, most_s=0.01),
+        backoff=Backoff(lambda: 0.0, first_s=0.01, most_s=0.01),
     )
     watcher.start()
     eventually(lambda: watcher.latest().plan)

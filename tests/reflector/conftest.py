@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from damon_operator.backoff import Backoff
+from damon_contract.watches import Backoff
 from damon_operator.errors import ApiError, BadObject, Gone, Unavailable
 from damon_operator.reflector import Pace, Reflector
 from damon_operator.resources import Page, Resource
@@ -31,6 +31,10 @@ class Collection:
     """Called one by one before pages are served."""
     requests: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    backup: tuple[int, int, dict[str, Any], list[dict[str, Any]]] = (1, 0, {}, [])
+    restores: int = 0
+    stopped: bool = False
+    """Does not answer the next request."""
 
     def put(self, name: str, value: Any = 0) -> None:
         kind = "MODIFIED" if name in self.objects else "ADDED"
@@ -43,6 +47,23 @@ class Collection:
 
     def bookmark(self) -> None:
         self._record("BOOKMARK", {"metadata": {}})
+
+    def save(self) -> None:
+        """Make a backup."""
+        self.backup = (self.version, self.oldest, dict(self.objects), list(self.history))
+
+    def restore(self) -> None:
+        """Go back to the last backup: versions are counted again from there."""
+        self.version, self.oldest, objects, history = self.backup
+        self.objects, self.history = dict(objects), list(history)
+        self.restores += 1
+        self.stopped = True
+        self.wake()
+
+    def is_back(self) -> bool:
+        """Whether the server was stopped until now."""
+        stopped, self.stopped = self.stopped, False
+        return stopped
 
     def compact(self) -> None:
         """Forget the history and end all watches: everybody has to list again."""
@@ -61,28 +82,34 @@ class Collection:
         self.history.append({"type": kind, "object": body, "at": self.version})
         self.wake()
 
-    async def page(self, _resource: Resource, *, limit: int, after: str) -> Page:
+    async def page(self, _resource: Resource, *, limit: int, after: str, take) -> Page:
         self.requests.append(f"page {after}".strip())
         await asyncio.sleep(0)
         if self.before_page:
             self.before_page.pop(0)()
-        if self.down:
+        if self.down or self.is_back():
             raise Unavailable("GET", 0, "down")
         version, start = (after or f"{self.version}|").split("|")
-        if int(version) < self.oldest:
+        if not self.oldest <= int(version) <= self.version:
             raise Gone("GET", 410, "Expired")
         names = sorted(name for name in self.objects if name > start)
         rest = f"{version}|{names[limit - 1]}" if len(names) > limit else ""
-        return Page([self.objects[name] for name in names[:limit]], version, rest)
+        for name in names[:limit]:
+            take(self.objects[name])
+        return Page(version, rest)
 
     async def watch(
         self, _resource: Resource, *, version: str, **_pace: float
     ) -> AsyncGenerator[dict[str, Any], None]:
         self.requests.append(f"watch {version}")
-        at = int(version)
+        at, restores = int(version), self.restores
         while True:
             news = self.news
-            if self.down:
+            if self.restores != restores:
+                raise Unavailable("watch", 200, "broken")
+            if at > self.version:
+                return  # as by a server without a watch cache: 200, and nothing
+            if self.down or self.is_back():
                 raise Unavailable("watch", 0, "down")
             if self.refuses is not None and at != self.version:
                 raise self.refuses
@@ -154,7 +181,7 @@ def make_rig() -> Rig:
         resource=Resource("things", "/things"),
         source=server,
         read=read,
-        key=lambda raw: raw["metadata"]["name"],
+        key="name",
         changed=lambda old, new: changes.append((old, new)),
         backoff=Backoff(lambda: 0.0, first_s=1, most_s=8),
         clock=time.clock,

@@ -1,36 +1,33 @@
-"""Three requests about one DamonNode, by the `kubernetes` client.
+"""Three requests about one DamonNode, over urllib3.
 
-Credentials, TLS and token rotation are the client's business. Answers stay raw JSON: its typed
-models would cost the agent memory.
+Not by the `kubernetes` client: only its transport would be used, and the rest of it takes memory on
+every node (docs/adr/0015-watch-rules.md).
 """
 
 import json
 import logging
+import os
+import ssl
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from damon_agent.plans.errors import ExpiredError, RefusedError, UnreachableError
-from damon_agent.plans.kube import (
-    ApiClient,
-    ApiException,
-    ConfigException,
-    Configuration,
-    InClusterConfigLoader,
-)
+from damon_agent.plans.errors import RefusedError, UnreachableError, UnusableError
 from damon_contract import names
+from damon_contract.access import Access, AccessError
+from damon_contract.watches import IDLE_S, LINE_BYTES, retry_after_s
 
 _LOGGER: Final = logging.getLogger(__name__)
-_PATH: Final = f"/apis/{names.GROUP}/{names.VERSION}/{names.NODE_PLURAL}"
+_PATH: Final = f"/apis/{names.API_VERSION}/{names.NODE_PLURAL}"
 _METADATA_ONLY: Final = (
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json;q=0.5"
 )
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 30.0
-_GONE: Final = 410
 
 
 class Watch:
@@ -42,7 +39,8 @@ class Watch:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield events until the server ends the watch.
 
-        Raise ExpiredError for an ERROR event with code 410, UnreachableError for a broken stream.
+        Raise UnusableError for an ERROR event and for what is no event, UnreachableError for a
+        broken or silent stream.
         """
         rest = b""
         try:
@@ -51,8 +49,12 @@ class Watch:
                 for line in lines:
                     if line.strip():
                         yield _event(line)
+                if len(rest) > LINE_BYTES:
+                    raise UnusableError(f"a watch event of more than {LINE_BYTES} bytes")
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise UnreachableError(f"watch: {error}") from error
+        if rest.strip():
+            raise UnreachableError("watch: the stream broke off within an event")
 
     def stop(self) -> None:
         """Wake a reader that waits for the next event; it finds the stream at its end."""
@@ -70,15 +72,22 @@ class Watch:
 class Api:
     """The DamonNode of one node."""
 
-    def __init__(self, api: ApiClient, node_name: str) -> None:
-        self._api = api
+    def __init__(self, access: Access, node_name: str, *, idle_s: float = IDLE_S) -> None:
+        self._access = access
         self._name = node_name
+        self._idle_s = idle_s
         self._selector = {"fieldSelector": f"metadata.name={node_name}"}
+        self._context: ssl.SSLContext | None = None
+        self._pool: urllib3.PoolManager | None = None
 
     def list(self) -> dict[str, Any]:
         """Return the list of this one object: it has one item or none."""
-        response = self._request("GET", f"{_PATH}?{urlencode(self._selector)}")
-        return _object(response)
+        answer = _object(_read(self._request("GET", f"{_PATH}?{urlencode(self._selector)}")))
+        items = answer.get("items")
+        # An empty list may be null; anything else without items says nothing about the object.
+        if "items" not in answer or not (items is None or isinstance(items, list)):
+            raise UnusableError("the answer is no list")
+        return answer
 
     def watch(self, resource_version: str, timeout_s: int) -> Watch:
         """Open a watch from a resource version; the server ends it after the time-out."""
@@ -89,20 +98,23 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": timeout_s,
         }
-        # A server that is gone without a word is noticed by TCP keep-alive, or by this.
-        return Watch(self._request("GET", f"{_PATH}?{urlencode(query)}", read_s=timeout_s + 15.0))
+        return Watch(self._request("GET", f"{_PATH}?{urlencode(query)}", read_s=self._idle_s))
 
-    def patch_status(self, status: dict[str, Any]) -> None:
-        """Merge into the status; a key whose value is None goes away (RFC 7386)."""
+    def patch_status(self, uid: str, status: dict[str, Any]) -> None:
+        """Merge into the status of the object with this uid; a key whose value is None goes away.
+
+        Merge patch: RFC 7386. RefusedError with status 409 when the object is another one by now.
+        """
         query = urlencode({"fieldManager": names.AGENT_FIELD_MANAGER})
         target = f"{_PATH}/{quote(self._name)}/status?{query}"
-        response = self._request("PATCH", target, body={"status": status}, accept=_METADATA_ONLY)
+        body = {"metadata": {"uid": uid}, "status": status}
         # Read to its end, so that the connection can be used again; the content is not needed.
-        _read(response)
+        _read(self._request("PATCH", target, body=body, accept=_METADATA_ONLY))
 
     def close(self) -> None:
         """Close all idle connections."""
-        self._api.rest_client.pool_manager.clear()
+        if self._pool is not None:
+            self._pool.clear()
 
     def _request(
         self,
@@ -113,29 +125,39 @@ class Api:
         accept: str = "application/json",
         read_s: float = _READ_S,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": accept}
+        """Send a request; return the response, of which only the headers have been read."""
+        headers = {"Accept": accept, "User-Agent": names.AGENT_FIELD_MANAGER}
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json"
         what = f"{method} {target.partition('?')[0]}"
         try:
-            request = self._api.param_serialize(
-                method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
+            if authorization := self._access.authorization():
+                headers["Authorization"] = authorization
+            response = self._connections().request(
+                method,
+                self._access.server + target,
+                body=None if body is None else json.dumps(body),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_S, read=read_s),
+                retries=False,
+                redirect=False,
+                preload_content=False,
             )
-            answer = self._api.call_api(*request, _request_timeout=(_CONNECT_S, read_s))
-            response: urllib3.BaseHTTPResponse = answer.response
-        except (
-            urllib3.exceptions.HTTPError,
-            ApiException,
-            ConfigException,
-            OSError,
-        ) as error:
+        except (urllib3.exceptions.HTTPError, AccessError, OSError, ValueError) as error:
             raise UnreachableError(f"{what}: {error}") from error
-        if not 200 <= response.status <= 299:
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             message = _read(response).decode(errors="replace")
-            if response.status == _GONE:
-                raise ExpiredError(what)
-            raise RefusedError(what, response.status, message)
+            asked_s = retry_after_s(response.headers.get("Retry-After"))
+            raise RefusedError(what, response.status, message, retry_after_s=asked_s)
         return response
+
+    def _connections(self) -> urllib3.PoolManager:
+        """Return the open connections; new ones when the authorities have been replaced."""
+        context = self._access.context()
+        if self._pool is None or context is not self._context:
+            self.close()
+            self._context, self._pool = context, _pool(self._access, context)
+        return self._pool
 
 
 def connect(kubeconfig: Path | None, service_account: Path, node_name: str) -> Api:
@@ -144,61 +166,78 @@ def connect(kubeconfig: Path | None, service_account: Path, node_name: str) -> A
     `service_account` is the directory with a pod's token and ca.crt. Nothing is sent yet. Raise
     UnreachableError when there are no credentials.
     """
-    configuration = Configuration()
-    configuration.keep_alive = True
-    configuration.retries = False
-    # Untyped, as is all of the client's config package.
-    loader: Callable[..., Any] = InClusterConfigLoader
     try:
         if kubeconfig is None:
-            loader(
-                token_filename=service_account / "token", cert_filename=service_account / "ca.crt"
-            ).load_and_set(configuration)
+            access = Access.of_pod(service_account, os.environ)
         else:
-            _load(kubeconfig, configuration)
-    except (ConfigException, OSError) as error:
+            access = _of_kubeconfig(kubeconfig)
+    except (AccessError, OSError, ImportError) as error:
         raise UnreachableError(f"no credentials for the API server: {error}") from error
-    api = ApiClient(configuration)
-    api.user_agent = names.AGENT_FIELD_MANAGER
-    return Api(api, node_name)
+    return Api(access, node_name)
 
 
-def _load(kubeconfig: Path, configuration: Configuration) -> None:
-    # Late: it brings OAuth and YAML along, which an agent in a pod never needs.
-    from kubernetes.config import load_kube_config  # noqa: PLC0415
+def _of_kubeconfig(path: Path) -> Access:
+    # Late, and no dependency of the agent's: in a pod there is no kubeconfig.
+    from kubernetes.client.configuration import Configuration  # noqa: PLC0415
+    from kubernetes.config import ConfigException, load_kube_config  # noqa: PLC0415
 
-    load: Callable[..., None] = load_kube_config
-    load(str(kubeconfig), client_configuration=configuration)
+    load: Callable[..., None] = load_kube_config  # untyped, as is all of the client's config
+    configuration = Configuration(proxy="")  # else the client takes one from the environment
+    try:
+        load(str(path), client_configuration=configuration)
+    except ConfigException as error:
+        raise AccessError(str(error)) from error
+    return Access.of_kubeconfig(configuration, os.environ)
+
+
+def _pool(access: Access, context: ssl.SSLContext) -> urllib3.PoolManager:
+    options: dict[str, Any] = {"ssl_context": context, "maxsize": 2}
+    if access.server_name is not None:
+        options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
+    elif not access.verify:
+        options["assert_hostname"] = False
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
+    if access.proxy is None:
+        return urllib3.PoolManager(**options)
+    user = urlsplit(access.proxy)
+    authorization = f"{user.username}:{user.password or ''}" if user.username else None
+    headers = urllib3.make_headers(proxy_basic_auth=authorization) if authorization else None
+    return urllib3.ProxyManager(access.proxy, proxy_headers=headers, **options)
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    event = json.loads(line)
-    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
-        raise UnreachableError(f"not a watch event: {line[:80]!r}")
+    event = _object(line)
+    item = event.get("object")
+    if not isinstance(item, dict):
+        raise UnusableError(f"not a watch event: {line[:80]!r}")
     if event.get("type") == "ERROR":
-        status = event["object"]
-        if status.get("code") == _GONE:
-            raise ExpiredError("watch")
-        raise RefusedError("watch", int(status.get("code", 0)), str(status.get("message", "")))
+        details = item.get("details")
+        asked = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+        message = f"watch: {item.get('code')} {item.get('reason')}: {item.get('message')}"
+        raise UnusableError(message[:500], retry_after_s=retry_after_s(asked))
     return event
 
 
-def _object(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def _object(data: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(_read(response))
-    except ValueError as error:
-        raise UnreachableError(f"the answer is no JSON: {error}") from error
+        answer = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UnusableError(f"no JSON: {data[:80]!r}: {error}"[:200]) from error
     if not isinstance(answer, dict):
-        raise UnreachableError("the answer is no JSON object")
+        raise UnusableError(f"no JSON object: {data[:80]!r}")
     return answer
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Return the rest of an answer; one object and its list are never larger than an event."""
     try:
-        data = response.read()
+        data = response.read(LINE_BYTES + 1)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise UnreachableError(f"the answer broke off: {error}") from error
     else:
+        if len(data) > LINE_BYTES:
+            response.close()
+            raise UnusableError(f"an answer of more than {LINE_BYTES} bytes")
         return data
     finally:
         response.release_conn()

@@ -1,8 +1,10 @@
 """The plan as the agent holds it, and how it is read from an API object. Pure."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -47,11 +49,11 @@ class Latest:
     """Why the API server is not heard of, if it is not."""
 
 
-def read(item: Mapping[str, Any]) -> Plan | Invalid:
+def read(item: object) -> Plan | Invalid:
     """Read a DamonNode; anything but a plan gives the reason, never an exception."""
     uid, generation = _identity(item)
     try:
-        spec = DamonNodeSpec.model_validate(item.get("spec"))
+        spec = DamonNodeSpec.model_validate(item.get("spec") if isinstance(item, Mapping) else None)
     except ValidationError as error:
         return Invalid(uid, max(0, generation), _shown(error))
     return Plan(uid, max(0, generation), spec)
@@ -68,15 +70,18 @@ def apply(latest: Latest, found: Plan | Invalid | None) -> Latest:
             return replace(latest, known=True, plan=None, invalid=None)
 
 
-def is_same(latest: Latest, item: Mapping[str, Any]) -> bool:
-    """Say whether an object's spec is the one last seen: its generation counts the changes."""
-    uid, generation = _identity(item)
-    seen = latest.invalid or latest.plan
-    return seen is not None and generation > 0 and (seen.uid, seen.generation) == (uid, generation)
+def identity(item: object) -> tuple[str, int, bytes]:
+    """Return what tells one state of an object from another: uid, generation, digest of the spec.
+
+    The generation alone does not: after etcd was restored from a backup it counts from there again.
+    """
+    spec = item.get("spec") if isinstance(item, Mapping) else None
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    return *_identity(item), hashlib.sha256(text.encode()).digest()
 
 
-def _identity(item: Mapping[str, Any]) -> tuple[str, int]:
-    metadata = item.get("metadata")
+def _identity(item: object) -> tuple[str, int]:
+    metadata = item.get("metadata") if isinstance(item, Mapping) else None
     metadata = metadata if isinstance(metadata, Mapping) else {}
     generation = metadata.get("generation")
     return str(metadata.get("uid", "")), generation if isinstance(generation, int) else 0

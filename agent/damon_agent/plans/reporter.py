@@ -1,18 +1,21 @@
 """Writes the status of the node's own DamonNode. A thread of its own: the loop never waits."""
 
 import logging
+import random
 import threading
+from http import HTTPStatus
 from typing import Any, Final
 
 from damon_agent.clock import Clock
-from damon_agent.plans.backoff import Backoff
 from damon_agent.plans.client import Api
-from damon_agent.plans.errors import ApiError, RefusedError
+from damon_agent.plans.errors import ApiError
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
 from damon_contract.v1alpha1.node import DamonNodeStatus
+from damon_contract.watches import Backoff
 
 _LOGGER: Final = logging.getLogger(__name__)
-_NOT_FOUND: Final = 404
+_ANOTHER: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
+"""The object that was reported on is gone, or is another one by now."""
 _JOIN_S: Final = 10.0
 
 
@@ -22,7 +25,9 @@ class Reporter:
     def __init__(self, api: Api, clock: Clock, *, backoff: Backoff | None = None) -> None:
         self._api = api
         self._clock = clock
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(random.random)
+        self._failures = 0
+        """In a row."""
         self._changed = threading.Condition()
         self._stopping = False
         self._wanted: tuple[str, DamonNodeStatus] | None = None
@@ -77,15 +82,17 @@ class Reporter:
         now_us = self._clock.now_us()
         self._last_us = now_us
         try:
-            self._api.patch_status(wire(wanted[1]))
+            self._api.patch_status(wanted[0], wire(wanted[1]))
         except ApiError as error:
             self.failed += 1
-            self._next_us = now_us + int(self._backoff.failed() * 1_000_000)
+            self._failures += 1
+            delay_s = self._backoff.delay_s(self._failures, error.retry_after_s)
+            self._next_us = now_us + int(delay_s * 1_000_000)
             self._complain(error)
-            if isinstance(error, RefusedError) and error.status == _NOT_FOUND:
+            if error.status in _ANOTHER:
                 self._forget(wanted)
         else:
-            self._backoff.succeeded()
+            self._failures = 0
             self._complaint = ""
             self._written = wanted
             self.written += 1

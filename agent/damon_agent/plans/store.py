@@ -34,10 +34,10 @@ class PlanStore:
             item = json.loads(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             _LOGGER.warning("the stored plan is not usable: %s", error)
             return None
-        plan = read(item) if isinstance(item, dict) else None
+        plan = read(item)
         if not isinstance(plan, Plan):
             _LOGGER.warning("the stored plan is not usable: %s", plan)
             return None

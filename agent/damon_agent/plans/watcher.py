@@ -1,28 +1,27 @@
-"""Keeps the plan current: list, watch, bookmarks, 410 -> list again. A thread of its own.
+"""Keeps the plan current by list and watch. A thread of its own.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, Final
 
 from damon_agent.clock import Clock
-from damon_agent.plans.backoff import Backoff
 from damon_agent.plans.client import Api, Watch
-from damon_agent.plans.errors import ApiError, ExpiredError, RefusedError
-from damon_agent.plans.plan import Latest, Plan, apply, is_same, read
+from damon_agent.plans.errors import ApiError, RefusedError, UnusableError
+from damon_agent.plans.plan import Latest, Plan, apply, identity, read
 from damon_agent.plans.store import PlanStore
 from damon_contract import quantities
+from damon_contract.watches import WATCH_S, Backoff, Ended, after_list, after_watch
 
 _LOGGER: Final = logging.getLogger(__name__)
-_NOT_FOUND: Final = 404
 _ABSENT_AFTER_US: Final = 60_000_000
 """A starting API server answers 404 for custom resources for a while."""
-_WATCH_S: Final = 290
-"""client-go's watches end after 5 to 10 minutes; kube-apiserver's own limit is 30."""
 _SHORTEST_WATCH_S: Final = 10
 _JOIN_S: Final = 10.0
 
@@ -38,15 +37,21 @@ class Watcher:
         *,
         on_change: Callable[[], None],
         backoff: Backoff | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._api = api
         self._store = store
         self._clock = clock
         self._on_change = on_change
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(random.random)
         self._latest = self._from_store()
+        self._identity: tuple[str, int, bytes] | None = None
+        """Of the object as it was last seen."""
+        self._version = ""
+        """Where to watch from; "": list first."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._sleep = sleep or self._stopping.wait
         self._watch: Watch | None = None
         self._missing_since_us: int | None = None
         self._thread = threading.Thread(target=self._run, name="plans", daemon=True)
@@ -81,80 +86,100 @@ class Watcher:
         return Latest(known=True, plan=plan, contact_us=now_us - int(age_s * 1_000_000))
 
     def _run(self) -> None:
-        version: str | None = None
+        failures = 0
         while not self._stopping.is_set():
             try:
-                if version is None:
-                    version = self._list()
-                version = self._follow(version)
-                self._backoff.succeeded()
-            except ExpiredError:
-                version = None
+                if not self._version:
+                    self._version = self._list()
+                step = after_watch(self._follow(), failures)
             except ApiError as error:
-                if self._stopping.is_set():
-                    return
-                # What a broken watch may have missed, the watch from the same version makes up for.
                 self._failed(error)
-                if isinstance(error, RefusedError):
-                    version = None
+                step = after_list(failures, error.retry_after_s)
             except Exception as error:
                 _LOGGER.exception("watching the plan failed unexpectedly")
-                version = None
                 self._failed(error)
+                step = after_list(failures, 0.0)
+            failures = step.failures
+            if step.lists:
+                self._version = ""
+            if failures:
+                self._sleep(self._backoff.delay_s(failures, step.asked_s))
 
     def _list(self) -> str:
         try:
             answer = self._api.list()
         except RefusedError as error:
-            if error.status == _NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND:
                 self._resource_missing()
             raise
         self._missing_since_us = None
-        items = answer.get("items")
-        self._seen(items[0] if isinstance(items, list) and items else None)
-        self._backoff.succeeded()
-        return _version(answer)
+        version, items = _version(answer), answer["items"]
+        if not version:
+            raise UnusableError("a list of no version")
+        self._seen(items[0] if items else None)
+        return version
 
-    def _follow(self, version: str) -> str:
-        """Watch from a version until the server ends it; return the version to go on from."""
+    def _follow(self) -> Ended:
+        """Watch from the version and move it on; return how the watch ended.
+
+        Only what it brings is a sign of life: a server that does not know the version may accept
+        the watch and stay silent.
+        """
         opened_us = self._clock.now_us()
-        watch = self._api.watch(version, self._watch_s())
-        with self._lock:
-            self._watch = watch
+        status, brought, error = 0, False, None
+        watch: Watch | None = None
         try:
-            self._contact()
+            watch = self._api.watch(self._version, self._watch_s())
+            status = HTTPStatus.OK
+            with self._lock:
+                self._watch = watch
             for event in () if self._stopping.is_set() else watch:
-                item = event["object"]
-                version = _version(item) or version
-                match event.get("type"):
-                    case "BOOKMARK":
-                        self._contact()
-                    case "DELETED":
-                        self._seen(None)
-                    case _:
-                        self._seen(item)
+                self._take(event)
+                brought = True
+        except ApiError as caught:
+            error, status = caught, status or caught.status
+            if not self._stopping.is_set():
+                self._failed(error)
         finally:
             with self._lock:
                 self._watch = None
-            watch.close()
-        if not self._stopping.is_set():
-            self._contact()
-            if self._clock.now_us() - opened_us < 1_000_000:
-                # A proxy that ends every watch at once must not be asked in a loop.
-                self._stopping.wait(self._backoff.first_s)
-        return version
+            if watch is not None:
+                watch.close()
+        return Ended(
+            status,
+            brought,
+            lasted_s=(self._clock.now_us() - opened_us) / 1_000_000,
+            broken=error is not None,
+            unusable=isinstance(error, UnusableError),
+            asked_s=error.retry_after_s if error is not None else 0.0,
+        )
+
+    def _take(self, event: dict[str, Any]) -> None:
+        item = event["object"]
+        match event.get("type"):
+            case "BOOKMARK":
+                self._contact()
+            case "DELETED":
+                self._seen(None)
+            case "ADDED" | "MODIFIED":
+                self._seen(item)
+            case kind:
+                _LOGGER.warning("an event of the unknown type %.40r", kind)
+        self._version = _version(item) or self._version
 
     def _watch_s(self) -> int:
-        """Keep a watch shorter than the plan's life: its end is a sign of life too."""
+        """Keep a watch shorter than the plan's life: one that brings nothing leads to a list."""
         plan = self.latest().plan
         if plan is None:
-            return _WATCH_S
+            return WATCH_S
         age_us = quantities.microseconds(plan.spec.settings.safety.max_plan_age)
-        return max(_SHORTEST_WATCH_S, min(_WATCH_S, age_us // 3_000_000))
+        return max(_SHORTEST_WATCH_S, min(WATCH_S, age_us // 3_000_000))
 
-    def _seen(self, item: dict[str, Any] | None) -> None:
+    def _seen(self, item: object) -> None:
+        """Take the object as the API server has it; None: it does not exist."""
         before = self.latest()
-        if item is not None and is_same(before, item):
+        seen = None if item is None else identity(item)
+        if seen is not None and seen == self._identity:
             # Only the status has changed: most events are the echo of our own reports.
             self._contact()
             return
@@ -174,6 +199,7 @@ class Watcher:
             _LOGGER.warning("the plan is not readable, the last one stays: %s", found.message)
         with self._lock:
             self._latest = after
+        self._identity = seen
         self._contact()
         if changed:
             self._on_change()
@@ -194,7 +220,6 @@ class Watcher:
             self._latest = replace(self._latest, trouble=trouble)
         if first:
             _LOGGER.warning("the API server is out of reach, the last plan stays: %s", trouble)
-        self._stopping.wait(self._backoff.failed())
 
     def _resource_missing(self) -> None:
         """Take a lasting 404 for what it says: the CRD is gone, and with it every plan."""

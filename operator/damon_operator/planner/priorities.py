@@ -30,6 +30,7 @@ class NoteReason(StrEnum):
     CLAMPED = "PriorityClamped"
     REJECTED = "PriorityRejected"
     EXEMPT_REJECTED = "ExemptRejected"
+    UNREADABLE = "PodUnreadable"
 
 
 class Note(NamedTuple):

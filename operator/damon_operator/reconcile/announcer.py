@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-from damon_operator.backoff import Backoff
+from damon_contract.watches import Backoff
 from damon_operator.errors import ApiError, Conflict, Unavailable
 from damon_operator.planner.plan import PodNote
 from damon_operator.reconcile.port import Now, Port, pod_event

@@ -6,18 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from damon_contract.watches import Backoff
 from damon_operator import resources
-from damon_operator.backoff import Backoff
-from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable
+from damon_operator.errors import NotFound, Unavailable
 from damon_operator.facts import (
     Pool,
-    Tuning,
     pod_reader,
     read_namespace,
     read_node,
     read_tuning,
     read_written,
 )
+from damon_operator.planner.plan import PodNote
+from damon_operator.planner.priorities import Note, NoteReason
 from damon_operator.planner.status import tuning_status
 from damon_operator.reconcile.announcer import Announcer
 from damon_operator.reconcile.port import Now, Port, rfc3339
@@ -65,52 +66,58 @@ class Service:
     planning: Planning = field(default_factory=Planning)
     running: bool = False
     """Whether this replica is the one that works."""
-    tuning_lists: int = 0
-    """Complete lists of the DamonTunings so far."""
-    tuning_failures: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _report: asyncio.Event = field(default_factory=asyncio.Event)
-    _look: asyncio.Event = field(default_factory=asyncio.Event)
-    _listed: asyncio.Event = field(default_factory=asyncio.Event)
-    _listed_at: float = float("-inf")
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(self.random, self.tempo.retry_first_s, self.tempo.retry_most_s)
         self.world = World(self._changed.set)
-        self.writer = Writer(self.world, self.port, self._backoff, self.sleep)
         self._announcer = Announcer(self.port, self._backoff, self.sleep, self.now, self.instance)
         world = self.world
-        self.streams = (
-            self._stream(resources.NAMESPACES, read_namespace, _name, world.namespace_changed),
-            self._stream(resources.NODES, read_node, _name, world.node_changed),
-            self._stream(resources.DAMON_NODES, read_written, _name, world.written_changed),
-            self._stream(resources.PODS, pod_reader(Pool()), _uid, world.pod_changed),
+        self._tunings = self._stream(
+            resources.DAMON_TUNINGS, read_tuning, "name", world.tuning_changed
         )
+        written = self._stream(resources.DAMON_NODES, read_written, "name", world.written_changed)
+        pods = self._stream(resources.PODS, pod_reader(Pool()), "uid", world.pod_changed)
+        pods.unreadable = self._announce_unreadable
+        self.streams = (
+            self._tunings,
+            self._stream(resources.NAMESPACES, read_namespace, "name", world.namespace_changed),
+            self._stream(resources.NODES, read_node, "name", world.node_changed),
+            written,
+            pods,
+        )
+        self.writer = Writer(world, written, self.port, self._backoff, self.sleep)
 
     async def run(self) -> None:
         """Work until cancelled. A failure of the API server never ends this."""
-        self._listed_at = self.clock()
         for stream in self.streams:
-            stream.heard = self._listed_at
+            stream.heard = self.clock()
         self.running = True
         try:
             async with asyncio.TaskGroup() as group:
                 for stream in self.streams:
                     group.create_task(stream.run())
                 for part in (
-                    self._follow_tunings,
                     self._plan,
                     self._report_statuses,
                     self.writer.run,
                     self._announcer.run,
                 ):
-                    group.create_task(part())
+                    group.create_task(self._lasting(part))
         finally:
             self.running = False
 
-    def look(self) -> None:
-        """Say that some DamonTuning changed: they are all listed again, which is the truth."""
-        self._look.set()
+    async def _lasting(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part for ever; what nobody thought of costs it a pause, and not the operator."""
+        failures = 0
+        while True:
+            try:
+                await part()
+            except Exception:  # noqa: BLE001 - it is logged with its trace
+                failures += 1
+                _log.exception("a part of the work failed unexpectedly part=%s", part.__qualname__)
+                await self.sleep(self._backoff.delay_s(failures))
 
     def stalled(self) -> tuple[str, ...]:
         """Return the streams that have made no step for too long; none before the start."""
@@ -120,64 +127,15 @@ class Service:
 
     def silence_s(self) -> Mapping[str, float]:
         """Return the seconds since each stream last made a step, successful or not."""
-        heard = {stream.resource.name: stream.heard for stream in self.streams}
-        heard[resources.DAMON_TUNINGS.name] = self._listed_at
-        return {name: self.clock() - at for name, at in heard.items()}
-
-    async def _follow_tunings(self) -> None:
-        """List the DamonTunings whenever somebody says so, and every now and then anyway."""
-        failures = 0
-        while True:
-            self._look.clear()
-            try:
-                self.world.set_tunings(await self._list_tunings())
-                failures, delay_s = 0, self.tempo.tunings_s
-                self.tuning_lists += 1
-                self._listed.set()
-            except ApiError as error:
-                failures += 1
-                self.tuning_failures += 1
-                asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
-                delay_s = self._backoff.delay_s(failures, asked)
-                hint = "; is the CRD installed?" if isinstance(error, NotFound) else ""
-                _log.warning(
-                    "list failed resource=damontunings failures=%d retry_s=%.1f error=%s%s",
-                    failures, delay_s, error, hint,
-                )  # fmt: skip
-            self._listed_at = self.clock()
-            if failures:
-                await self.sleep(delay_s)
-                continue
-            try:
-                async with asyncio.timeout(delay_s):
-                    await self._look.wait()
-            except TimeoutError:
-                continue
-            await self.sleep(self.tempo.debounce_s)
-
-    async def _list_tunings(self) -> list[Tuning]:
-        found: list[Tuning] = []
-        after = ""
-        while True:
-            page = await self.port.page(
-                resources.DAMON_TUNINGS, limit=self.tempo.streams.page_limit, after=after
-            )
-            for raw in page.items:
-                try:
-                    found.append(read_tuning(raw))
-                except BadObject as error:
-                    _log.warning("unreadable object resource=damontunings error=%s", error)
-            if not page.next:
-                return found
-            after = page.next
+        return {stream.resource.name: self.clock() - stream.heard for stream in self.streams}
 
     async def _plan(self) -> None:
         """Plan touched nodes, once everything has been listed.
 
         What changes after a quiet time is planned at once, what follows it in rounds.
         """
-        for ready in (self._listed, *(stream.synced for stream in self.streams)):
-            await ready.wait()
+        for stream in self.streams:
+            await stream.synced.wait()
         _log.info("synced nodes=%d tunings=%d", len(self.world.nodes), len(self.world.tunings))
         self.world.everything()
         next_at = self.clock()
@@ -204,10 +162,10 @@ class Service:
         self.planning.plans += 1
         try:
             planned = self.world.replan(name)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - a fact that no schema foresaw, of whatever kind
             self.planning.failures += 1
-            # A fact no schema foresaw; this node keeps its plan, the others go on.
-            _log.error("plan failed node=%s error=%s", name, error)
+            # This node keeps its plan, the others go on.
+            _log.error("plan failed node=%s error=%r", name, error)
             return
         finally:
             self.planning.spent_s += self.clock() - started
@@ -225,18 +183,19 @@ class Service:
             await self.sleep(self.tempo.status_s)
             self._report.clear()
             stale, self.world.stale = self.world.stale, set()
-            failed: ApiError | None = None
+            failed: Exception | None = None
             for name in sorted(stale):
                 try:
                     await self._report_status(name)
-                except ApiError as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, it costs this tuning alone
                     failed = error
                     self.world.stale.add(name)
-                    _log.warning("status not written tuning=%s error=%s", name, error)
+                    _log.warning("status not written tuning=%s error=%r", name, error)
             failures = failures + 1 if failed else 0
             if failed:
                 self._report.set()
-                await self.sleep(self._backoff.delay_s(failures))
+                asked_s = failed.retry_after_s if isinstance(failed, Unavailable) else 0.0
+                await self.sleep(self._backoff.delay_s(failures, asked_s))
 
     async def _report_status(self, name: str) -> None:
         tuning = self.world.tunings.get(name)
@@ -247,11 +206,9 @@ class Service:
             return
         body = status.model_dump(mode="json", by_alias=True)
         try:
-            await self.port.write_tuning_status(name, tuning.uid, body)
+            await self._tunings.write(name, self.port.write_tuning_status(name, tuning.uid, body))
         except NotFound:
-            self.look()  # deleted since the last list
-            return
-        self.world.reported(name, status)
+            return  # deleted: its stream tells soon
         _log.info(
             "status tuning=%s governed=%d applied=%d degraded=%d",
             name, status.nodes.governed, status.nodes.applied, status.nodes.degraded,
@@ -261,7 +218,7 @@ class Service:
         self,
         resource: resources.Resource,
         read: Callable[[Raw, F | None], F],
-        key: Callable[[Raw], str],
+        key: str,
         changed: Callable[[F | None, F | None], None],
     ) -> Reflector[F]:
         return Reflector(
@@ -276,10 +233,9 @@ class Service:
             pace=self.tempo.streams,
         )
 
-
-def _name(raw: Raw) -> str:
-    return str(raw["metadata"]["name"])
-
-
-def _uid(raw: Raw) -> str:
-    return str(raw["metadata"]["uid"])
+    def _announce_unreadable(self, metadata: Raw, why: str) -> None:
+        """Tell the owner of a pod that it takes no part."""
+        note = Note(NoteReason.UNREADABLE, f"this pod takes no part: it could not be read: {why}")
+        namespace, name, uid = (str(metadata.get(k) or "") for k in ("namespace", "name", "uid"))
+        told = PodNote(namespace, name, uid, note)
+        self._announcer.tell(f"unreadable/{told.uid}", [told])

@@ -4,12 +4,11 @@ No I/O and no tasks: streams and answers go in through methods, the service asks
 work is in proportion to what changed, never to the size of the cluster.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from damon_contract.v1alpha1.node import DamonNodeSpec
-from damon_contract.v1alpha1.tuning import DamonTuningStatus
 from damon_operator.facts import Labels, Namespace, Node, Pod, Tuning, Written
 from damon_operator.planner.plan import NodePlan, plan
 from damon_operator.planner.selection import choose, ranked
@@ -26,11 +25,10 @@ class Outline(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """What the API server answered to our last write of a DamonNode."""
+    """What the API server has made of a plan: it may have added defaults that we do not know."""
 
     hash: str
-    uid: str
-    generation: int
+    digest: str
 
 
 class Apply(NamedTuple):
@@ -69,7 +67,6 @@ class World:
     _relabelled: set[str] = field(default_factory=set)
     _ranked: tuple[Tuning, ...] = ()
     _accepted: dict[str, Accepted] = field(default_factory=dict)
-    _deleted: dict[str, str] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
     _tallies: Tallies = field(default_factory=Tallies)
 
@@ -116,43 +113,25 @@ class World:
         elif old is not None:
             name = old.name
             self.written.pop(name, None)
-            accepted = self._accepted.get(name)
-            if accepted is not None and accepted.uid == old.uid:
-                del self._accepted[name]
-            if self._deleted.get(name) == old.uid:
-                del self._deleted[name]
+            self._accepted.pop(name, None)
         else:
             return
         self.unchecked.add(name)
         self.wake()
 
-    def set_tunings(self, found: Iterable[Tuning]) -> None:
-        """Replace all tunings by those of a complete list; touches the nodes they match.
-
-        An update that is not valid leaves the spec before it in force, as long as this process has
-        seen one: a typo must not switch a cluster's tuning off.
-        """
-        before, after = self.tunings, {}
-        for tuning in found:
-            old = before.get(tuning.name)
-            if tuning.spec is None and old is not None and old.uid == tuning.uid:
-                after[tuning.name] = tuning._replace(spec=old.spec)
-            else:
-                after[tuning.name] = tuning
-        changed = [
-            tuning
-            for name in before.keys() | after.keys()
-            if _governing(before.get(name)) != _governing(after.get(name))
-            for tuning in (before.get(name), after.get(name))
-            if tuning is not None
-        ]
-        for name, tuning in after.items():
-            if before.get(name) != tuning:
-                self.stale.add(name)
-        self.tunings, self._ranked = after, ranked(after.values())
-        for node in self.nodes.values() if changed else ():
-            if choose(changed, node.labels).matching:
-                self.dirty.add(node.name)
+    def tuning_changed(self, old: Tuning | None, new: Tuning | None) -> None:
+        """Take a tuning's change; touches the nodes it matched or matches."""
+        if new is not None:
+            self.tunings[new.name] = new
+            self.stale.add(new.name)
+        elif old is not None:
+            self.tunings.pop(old.name, None)
+        if _governing(old) != _governing(new):
+            self._ranked = ranked(self.tunings.values())
+            changed = [tuning for tuning in (old, new) if tuning is not None]
+            for node in self.nodes.values():
+                if choose(changed, node.labels).matching:
+                    self.dirty.add(node.name)
         self.wake()
 
     def everything(self) -> None:
@@ -221,8 +200,13 @@ class World:
         """Return whether the node's DamonNode is not what its plan wants."""
         node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
         if node is None or outline is None or not outline.hash:
-            return written is not None and self._deleted.get(name) != written.uid
-        return not self._is_written(outline.hash, node, written, self._accepted.get(name))
+            return written is not None
+        return (
+            written is None
+            or written.owner_uid != node.uid
+            or written.hash != outline.hash
+            or written.digest not in {written.hash, self._digest_of(name, written.hash)}
+        )
 
     def action(self, name: str) -> Apply | Delete | None:
         """Return what the node's DamonNode needs now, None when nothing.
@@ -239,25 +223,19 @@ class World:
 
     def accepted(self, name: str, answer: Written) -> None:
         """Take the API server's answer to an Apply."""
-        self._accepted[name] = Accepted(answer.hash, answer.uid, answer.generation)
-        self._recovered(name)
+        self._accepted[name] = Accepted(answer.hash, answer.digest)
+        self.recovered(name)
 
-    def deleted(self, name: str, uid: str) -> None:
-        """Take the API server's answer to a Delete."""
-        self._accepted.pop(name, None)
-        if name in self.written:
-            self._deleted[name] = uid
-        self._recovered(name)
+    def recovered(self, name: str) -> None:
+        """Note that a write of this node's DamonNode succeeded."""
+        if name in self._failed:
+            self._failed.discard(name)
+            self.recount(name)
 
     def failed(self, name: str) -> None:
         """Note that a write of this node's DamonNode failed."""
         self._failed.add(name)
         self.recount(name)
-
-    def reported(self, name: str, status: DamonTuningStatus) -> None:
-        """Take the API server's word that a tuning has this status now."""
-        if name in self.tunings:
-            self.tunings[name] = self.tunings[name]._replace(status=status)
 
     def _planned(self, name: str) -> NodePlan:
         node = self.nodes.get(name)
@@ -265,34 +243,13 @@ class World:
             return NodePlan((), None, {}, ())
         return plan(self._ranked, node, self.pods.get(name, {}).values(), self.namespaces)
 
-    def _recovered(self, name: str) -> None:
-        if name in self._failed:
-            self._failed.discard(name)
-            self.recount(name)
+    def _digest_of(self, name: str, hashed: str) -> str | None:
+        accepted = self._accepted.get(name)
+        return accepted.digest if accepted is not None and accepted.hash == hashed else None
 
     def _touch(self, node: str) -> None:
         self.dirty.add(node)
         self.wake()
-
-    @staticmethod
-    def _is_written(
-        wanted: str, node: Node, written: Written | None, accepted: Accepted | None
-    ) -> bool:
-        """Return whether the API server has the plan, as far as its answers and our watch tell.
-
-        The watch lags behind the answers to our own writes: an older generation than the accepted
-        one is old news, and not somebody else's change.
-        """
-        if accepted is not None and accepted.hash == wanted:
-            if written is None:
-                return True  # created, not yet seen; a deletion would have taken `accepted` along
-            if written.uid == accepted.uid and written.generation <= accepted.generation:
-                return written.owner_uid == node.uid or written.generation < accepted.generation
-        return (
-            written is not None
-            and written.hash == wanted == written.digest
-            and written.owner_uid == node.uid
-        )
 
 
 def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:

@@ -5,11 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from damon_operator.backoff import Backoff
-from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable
-from damon_operator.facts import read_written
+from damon_contract.watches import Backoff
+from damon_operator.errors import NotFound, Unavailable
+from damon_operator.facts import Written, read_written
 from damon_operator.reconcile.port import Port, damon_node
 from damon_operator.reconcile.world import Apply, Delete, World
+from damon_operator.reflector import Reflector
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ class Writer:
     """
 
     world: World
+    written: Reflector[Written]
+    """The DamonNodes as the API server has them, our own writes included."""
     port: Port
     backoff: Backoff
     sleep: Callable[[float], Awaitable[None]]
@@ -70,7 +73,7 @@ class Writer:
             self._busy.add(node)
             try:
                 await self._bring(node)
-            except (ApiError, BadObject, ValueError) as error:  # ValueError: no plan can be said
+            except Exception as error:  # noqa: BLE001 - whatever it is, it costs this node alone
                 self._retry(node, error)
             else:
                 self._failures.pop(node, None)
@@ -83,8 +86,8 @@ class Writer:
     async def _bring(self, node: str) -> None:
         match self.world.action(node):
             case Apply() as action:
-                answer = await self.port.apply_node(damon_node(action))
-                self.world.accepted(node, read_written(answer, None))
+                answer = await self.written.write(node, self.port.apply_node(damon_node(action)))
+                self.world.accepted(node, read_written(answer or {}))
                 self.applied += 1
                 _log.info(
                     "applied node=%s tuning=%s mode=%s pods=%d hash=%s",
@@ -92,15 +95,18 @@ class Writer:
                     action.spec.hash,
                 )  # fmt: skip
             case Delete(name, uid):
-                try:
-                    await self.port.delete_node(name, uid)
-                except NotFound:
-                    _log.debug("already gone node=%s", node)
-                self.world.deleted(node, uid)
+                await self.written.write(node, self._delete(name, uid))
+                self.world.recovered(node)
                 self.deleted += 1
                 _log.info("deleted node=%s", node)
             case None:
                 pass
+
+    async def _delete(self, name: str, uid: str) -> None:
+        try:
+            await self.port.delete_node(name, uid)
+        except NotFound:
+            _log.debug("already gone node=%s", name)
 
     def _retry(self, node: str, error: Exception) -> None:
         self.failed += 1
