@@ -8,6 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final, Literal
 
+from damon_agent.kernel import ladder
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
@@ -82,7 +83,7 @@ def build(
         ),
         kernel=report
         and Kernel(release=release, driver=report.driver_name, features=report.features),
-        memory=_memory(seen.intent, report),
+        memory=_memory(seen.intent),
         lanes=tuple(_lane(lane, seen) for lane in report.lanes) if report else (),
         pods=_pods(plan, seen) if plan else (),
         targets=sum(lane.targets for lane in report.lanes) if report else 0,
@@ -233,15 +234,16 @@ def _verdict(
     return Verdict(type=kind.value, status=status, reason=reason.value, message=message)
 
 
-def _memory(intent: Intent | None, report: Report | None) -> Memory | None:
-    if intent is None or report is None or report.ladder is None:
+def _memory(intent: Intent | None) -> Memory | None:
+    if intent is None:
         return None
+    rungs = ladder.build(intent, ())
     return Memory(
         capacity_bytes=intent.memory.capacity_bytes,
         available_bytes=intent.memory.available_bytes,
         swap_total_bytes=intent.memory.swap_total_bytes,
-        floor_permille=report.ladder.floor_permille,
-        ceiling_permille=report.ladder.ceiling_permille,
+        floor_permille=rungs.floor_permille,
+        ceiling_permille=rungs.ceiling_permille,
     )
 
 

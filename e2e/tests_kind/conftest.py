@@ -18,7 +18,7 @@ from harness.release import ROOT, Release
 from harness.workloads import Workloads
 from tests_kind import nodes as machines
 from tests_kind.nodes import Node
-from tests_kind.truth import Truth
+from tests_kind.truth import CEILING_PERMILLE, FLOOR_PERMILLE, Truth
 
 NEEDED = ("KUBECONFIG", "DAMON_MOCKS", "KIND_ENGINE")
 
@@ -98,12 +98,18 @@ def truth_fixture(api: Api, nodes: dict[str, Node]) -> Truth:
 
 @pytest.fixture(name="tuning")
 def tuning_fixture(api: Api, release: Release) -> Body:
-    """examples/tuning.yaml alone in force, by free memory: marks are then exact numbers.
+    """examples/tuning.yaml alone in force, by free memory, with marks above all that is ever free.
+
+    So marks are exact numbers, and every lane is awake.
 
     It stays for the next test, which finds it as it is written here.
     """
     body: Body = yaml.safe_load((ROOT / "examples/tuning.yaml").read_text())
-    body["spec"]["watermarks"] = {"metric": "FreeMemory"}
+    body["spec"]["watermarks"] = {
+        "metric": "FreeMemory",
+        "floorPermille": FLOOR_PERMILLE,
+        "ceilingPermille": CEILING_PERMILLE,
+    }
     for other in api.get("damontunings"):
         if other["metadata"]["name"] != "default":
             api.delete("damontunings", other["metadata"]["name"])

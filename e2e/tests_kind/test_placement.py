@@ -215,3 +215,19 @@ def test_marks_follow_available_memory_where_the_tuning_says_so(
         return bool(lanes) and abs(lanes[0].watermark - max(0, expected.mark - shift)) <= 12
 
     eventually("the marks are those of available memory", shifted)
+
+
+def test_a_lane_sleeps_while_more_than_its_mark_is_available(
+    pods: dict[str, Body], tuning: Body, truth: Truth, workers: tuple[Node, Node], api: Api
+) -> None:
+    """Then it has no leave to reclaim: nothing that happens in the kernel can make it."""
+    marks = {"metric": "AvailableMemory", "floorPermille": 1, "ceilingPermille": 2}
+    api.patch("damontunings", "default", {"spec": {"watermarks": marks}})
+    node = workers[0]
+
+    def sleeps() -> bool:
+        (expected,) = [p for p in truth.expected(node.name) if p.name == "web"]
+        lanes = [lane for lane in node.observe().lanes if set(lane.pids) & expected.pids]
+        return [(lane.action, lane.watermark) for lane in lanes] == [("stat", 0)]
+
+    eventually("the lane only watches", sleeps)

@@ -6,12 +6,16 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from damon_agent.brake import LOOK_US, Brake, History, Limits, Spared, press
+from damon_agent.brake.brake import LOOK_US, Brake, History, Limits, Spared, press
 from damon_agent.facts import PodMemory
 
 S = 1_000_000
 LIMITS = Limits(
-    pressure_permille=10, refaults_permille=10, spare_us=60 * S, spare_at_most_us=960 * S
+    pressure_permille=10,
+    refaults_permille=10,
+    spare_us=60 * S,
+    spare_at_most_us=960 * S,
+    page_bytes=4096,
 )
 WELL = PodMemory(resident_bytes=64 << 20, anonymous_bytes=64 << 20, refaults=0, pressure_bp=0)
 LOOKS = 60 * S // LOOK_US
@@ -149,6 +153,7 @@ LIMITED = st.builds(
     refaults_permille=st.integers(0, 1000),
     spare_us=st.integers(10 * S, 600 * S),
     spare_at_most_us=st.integers(600 * S, 3600 * S),
+    page_bytes=st.sampled_from([4096, 16384, 65536]),
 )
 SEQUENCES = st.lists(st.tuples(READINGS, st.integers(1, 100)), max_size=40)
 

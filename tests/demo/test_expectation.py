@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from damon_agent import intents
 from damon_agent.facts import MemoryReading
 from damon_agent.kernel import ladder
+from damon_agent.kernel.availability import Availability
 from damon_contract import priorities
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_contract.v1alpha1.tuning import Settings
@@ -51,15 +52,19 @@ def test_both_build_the_same_ladder(planned, free_bytes, available_bytes):
         available_bytes=meter.available,
         swap_total_bytes=GIB,
         zone_high_bytes=meter.zone_high,
+        page_bytes=4096,
     )
     intent = intents.intent(spec, (), memory)
     built = ladder.build(intent, planned)
-    shift = ladder.shift(intent.memory, intent.metric)
+    seen_memory = Availability().looked(intent, 0)
     for pod in expectation.on_node(pods, decided, meter):
         assert built.role(pod.priority).lower() == pod.role
         if pod.mark is not None:
             assert built.mark(pod.priority) == pod.mark
-            assert ladder.kernel_mark(pod.mark, shift) == pod.watermark
+            awake = seen_memory.wakes(pod.mark)
+            assert (pod.action, pod.watermark) == (
+                ("pageout", seen_memory.kernel_mark(pod.mark)) if awake else ("stat", 0)
+            )
 
 
 def lane(index=0, pids=(10,), action="pageout", metric="free_mem_rate", watermark=244):
@@ -70,7 +75,7 @@ def seen(*lanes, inherited=0):
     return Observation(lanes, "8", {}, 0, inherited)
 
 
-POD = ExpectedPod("shop/web", "default", 50, "ladder", 306, 244, frozenset({10}))
+POD = ExpectedPod("shop/web", "default", 50, "ladder", 306, 244, "pageout", frozenset({10}))
 
 
 def test_what_is_as_expected_has_no_differences():
@@ -85,6 +90,7 @@ def test_every_way_to_be_wrong_is_told():
         "is protected, expected ladder": seen(lane(action="", metric="none", watermark=0)),
         "is eager, expected ladder": seen(lane(metric="none", watermark=0)),
         "watermark 245, expected 244": seen(lane(watermark=245)),
+        "action 'stat', expected 'pageout'": seen(lane(action="stat")),
         "carry the ages of another process": seen(lane(), inherited=1),
     }
     for words, observed in wrong.items():

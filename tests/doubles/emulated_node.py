@@ -41,6 +41,7 @@ class WaitingCommands:
         self._emulator = emulator
         self.waiting: list[Pending] = []
         self.rang = False
+        self._returned: list[tuple[Command, Callable[[], None] | None]] = []
 
     def start(
         self, kdamond: int, keyword: Keyword, then: Callable[[], None] | None = None
@@ -58,17 +59,20 @@ class WaitingCommands:
 
         def returned(error: OSError | None) -> None:
             command.error = None if error is None else translated(path, keyword, error)
-            if error is None:
-                self._follow(command, then)
-            command.done = self.rang = True
+            self._returned.append((command, then if error is None else None))
 
         pending.when_done.append(returned)
         self.waiting.append(pending)
         return command
 
+    def collect(self) -> None:
+        """Let the threads whose write has returned go on; to be called when time has passed."""
+        while self._returned:
+            self._follow(*self._returned.pop(0))
+            self.rang = True
+
     @staticmethod
     def _follow(command: Command, then: Callable[[], None] | None) -> None:
-        """Do at once what a thread would do after the write has returned."""
         try:
             if then is not None:
                 then()
@@ -148,6 +152,7 @@ class EmulatedNode:
                 self.emulator.advance(moment_us - self.emulator.now_us)
             else:
                 self.emulator.advance(min(WAKE_US, moment_us - self.emulator.now_us))
+            self.commands.collect()
 
     def settle(
         self,
@@ -185,6 +190,7 @@ class EmulatedNode:
             if done():
                 return
             self.emulator.advance(100_000)
+            self.commands.collect()
         raise AssertionError("does not come to an end")
 
     # What is asked of it

@@ -87,7 +87,9 @@ def test_a_region_stands_before_the_pid_of_its_target(before, after):
 
 
 def test_a_priority_of_the_rfc_kernel_is_reset_by_recreating_the_targets():
-    context = tree.Context(1, 1, 1, tree.targets(Slots((Slot(Process(7, 1), settled=True),))), (), 4096)
+    context = tree.Context(
+        1, 1, 1, tree.targets(Slots((Slot(Process(7, 1), settled=True),))), (), 4096
+    )
     desired = tree.render(context, Features(frozenset({"target_priority"})))
     count, priority = "contexts/0/targets/nr_targets", "contexts/0/targets/0/target_priority"
     writes = diff({**desired, priority: "50"}, desired)

@@ -121,7 +121,9 @@ def test_a_lane_is_committed_in_the_step_that_collects_the_command_before(node_o
     for number in (1, 2, 3):
         node.step(grown)
         assert len(node.writes("commit")) == number
-        node.emulator.advance(220_000)  # a sample: the command is done, and its thread rings
+        node.sleep_until(
+            node.emulator.now_us + 220_000
+        )  # a sample: the command is done, and its thread rings
     assert node.settle(grown).at_rest
 
 

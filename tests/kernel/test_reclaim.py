@@ -154,8 +154,7 @@ def test_commits_of_a_lane_keep_their_distance_whatever_changes(
     for us, cache_permille, priority in rounds:
         node.cache_bytes = node.memory.total_bytes * cache_permille // 1000
         members = [*members, (node.spawn(), priority)][-6:]
-        intent = node.intent(members, interval_us=1_000_000)
-        node.keep_running(intent, us)
+        node.keep_running(node.intent(members, interval_us=1_000_000), us)
     last_us: dict[int, int] = {}
     for event in node.emulator.events:
         if event.kind == "on":

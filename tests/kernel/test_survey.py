@@ -244,6 +244,7 @@ def test_while_the_kernel_is_asked_the_agent_sleeps_and_other_lanes_wait(node_of
 
 def test_a_change_that_comes_meanwhile_is_not_said_to_be_applied(node_of):
     node = node_of("7.2")
+    node.memory.set_free_permille(50)
     intent = node.intent([(node.spawn(), 10), (node.spawn(), 50), (node.spawn(), 90)])
     node.settle(intent)
     node.settle(intent, until=lambda _: bool(node.writes(WALK)), limit_us=200 * S)
@@ -257,4 +258,4 @@ def test_a_change_that_comes_meanwhile_is_not_said_to_be_applied(node_of):
         if kdamond.running
         for scheme in kdamond.context.schemes
     }
-    assert node.step(changed).lanes[1].kernel_mark_permille in marks
+    assert node.step(changed).lanes[1].mark_permille in marks

@@ -96,6 +96,7 @@ class Machine:
         self._closing = [exits.close, bell.close, state.unlock]
         files = VirtualFiles(self.emulator)
         damon = Sysfs(files.under("damon"))
+        self.commands = WaitingCommands(self.emulator)
         self.loop = Loop(
             plans=plans or self.plans,
             resolver=Resolver(procfs, Hierarchy(self.cgroup), own_pid=OWN_PID),
@@ -105,7 +106,7 @@ class Machine:
             driver=LanesDriver(
                 damon,
                 Sysfs(files.under("module")),
-                commands=WaitingCommands(self.emulator),
+                commands=self.commands,
                 state=state,
                 alive=exits.is_alive,
                 spent_us=lambda _pid: 0,
@@ -127,6 +128,7 @@ class Machine:
             next_us = self.loop.guarded_tick()
             wait_us = max(20_000, min(next_us, end_us) - self.emulator.now_us)
             self.emulator.advance(wait_us)
+            self.commands.collect()
             assert self.emulator.now_us > now_us
 
     # The plan

@@ -11,7 +11,7 @@ import pytest
 
 from damon_agent import __main__ as program
 from damon_agent import settings
-from damon_agent.kernel.errors import RealSysfs
+from damon_agent.kernel.tree.errors import RealSysfs
 from damon_contract import names
 from damon_mock.damon.emulator import Emulator
 from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from damon_agent import intents
 from damon_agent.facts import MemoryReading, Process
-from damon_agent.kernel.assignment import assign
+from damon_agent.kernel.lanes.assignment import assign
 from damon_agent.kernel.intent import Member
 from damon_contract.v1alpha1.node import DamonNodeSpec
 
@@ -35,7 +35,9 @@ def homes(machine):
 
 def plan(machine, pod, **changes):
     pods = (pod(1, A, priority=10), pod(2, B, priority=50), pod(3, C, priority=90))
-    machine.plan(*pods, **changes)
+    # So that every lane is awake: half of the memory is available.
+    settings = {"watermarks": {"floorPermille": 700, "ceilingPermille": 900}}
+    machine.plan(*pods, **{"settings": settings, **changes})
 
 
 def actions(machine, pid):
@@ -141,7 +143,7 @@ def test_a_brake_that_cannot_look_says_so_and_spares_nobody(machine, pod, homes)
     assert machine.condition("Ready").status == "True"
 
 
-MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28)
+MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28, 4096)
 SPEC = DamonNodeSpec.model_validate(
     {"tuning": "t", "mode": "Enforce", "hash": "h", "settings": {}, "pods": []}
 )

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from damon_agent import intents, status
 from damon_agent.facts import MemoryReading, Process
-from damon_agent.kernel.report import Fault, LaneReport, Report
+from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
 from damon_agent.plans.reporter import wire
-from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, NodeReason, Spared
+from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, Lane, NodeReason, Spared
 
 NOW = "2026-11-23T07:00:00Z"
-MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28)
+MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28, 4096)
 
 
 def plan(pods=1, mode="Enforce", containers=1):
@@ -48,7 +48,7 @@ def plan(pods=1, mode="Enforce", containers=1):
     )
 
 
-def seen(held, *, faults=(), settled=True, unswappable=frozenset(), lanes=(), **changes):
+def seen(held, *, faults=(), applied=True, unswappable=frozenset(), lanes=(), **changes):
     found = Resolution(
         {
             c.id: (Process(n + 3, 1),)
@@ -64,7 +64,7 @@ def seen(held, *, faults=(), settled=True, unswappable=frozenset(), lanes=(), **
         lanes=tuple(lanes),
         placed={pod.uid: 7 for pod in held.spec.pods},
         faults=tuple(faults),
-        settled=settled,
+        applied=applied,
         next_step_us=0,
     )
     fields = {
@@ -86,12 +86,11 @@ def conditions(observation):
 
 
 def lane(kdamond):
-    return LaneReport(
+    return Lane(
         kdamond=kdamond,
         priorities=tuple(range(1, 101)),
         role="Ladder",
         mark_permille=999,
-        kernel_mark_permille=999,
         pods=512,
         targets=9999,
         state="on",
@@ -117,7 +116,7 @@ def test_the_largest_plan_with_the_worst_faults_stays_below_64_kib():
     assert len(json.dumps(wire(built), separators=(",", ":"))) < 64 * 1024
 
 
-def test_a_settled_plan_is_ready():
+def test_an_applied_plan_is_ready():
     assert conditions(seen(plan())) == {
         "Ready": ("True", "Applied"),
         "Applied": ("True", "Applied"),
@@ -127,7 +126,7 @@ def test_a_settled_plan_is_ready():
 
 
 def test_a_plan_being_written_is_neither_ready_nor_degraded():
-    found = conditions(seen(plan(), settled=False))
+    found = conditions(seen(plan(), applied=False))
     assert found["Ready"] == ("False", "Applying")
     assert found["Degraded"] == ("False", "AsExpected")
 
@@ -140,23 +139,23 @@ def ready(observation, previous=()):
 def test_an_applied_plan_stays_ready_while_processes_and_memory_are_followed():
     held = plan()
     applied = build(seen(held)).conditions
-    following = build(seen(held, settled=False), applied).conditions
+    following = build(seen(held, applied=False), applied).conditions
     assert following == applied
-    assert ready(seen(held, settled=False), following) == ("True", "Applied")
+    assert ready(seen(held, applied=False), following) == ("True", "Applied")
 
 
 def test_another_plan_is_not_ready_because_the_one_before_was():
     applied = build(seen(plan())).conditions
     other = replace(plan(), generation=4)
-    assert ready(seen(other, settled=False), applied) == ("False", "Applying")
+    assert ready(seen(other, applied=False), applied) == ("False", "Applying")
 
 
 def test_after_a_fault_the_plan_has_to_be_applied_anew():
     held = plan()
     applied = build(seen(held)).conditions
     fault = Fault(NodeReason.KDAMOND_STOPPED, "it stopped")
-    broken = build(seen(held, settled=False, faults=[fault]), applied).conditions
-    assert ready(seen(held, settled=False), broken) == ("False", "Applying")
+    broken = build(seen(held, applied=False, faults=[fault]), applied).conditions
+    assert ready(seen(held, applied=False), broken) == ("False", "Applying")
     assert ready(seen(held), broken) == ("True", "Applied")
 
 
@@ -222,14 +221,14 @@ def test_the_ends_of_the_ladder_are_told():
 
 @given(
     pods=st.integers(0, 20),
-    settled=st.booleans(),
+    applied=st.booleans(),
     expired=st.booleans(),
     mode=st.sampled_from(["Observe", "Enforce", "Off"]),
     reasons=st.lists(st.sampled_from(NodeReason), max_size=3),
 )
-def test_ready_is_true_only_when_applied_and_not_degraded(pods, settled, expired, mode, reasons):
+def test_ready_is_true_only_when_applied_and_not_degraded(pods, applied, expired, mode, reasons):
     faults = [Fault(reason, "m") for reason in reasons]
-    found = conditions(seen(plan(pods, mode), faults=faults, settled=settled, expired=expired))
+    found = conditions(seen(plan(pods, mode), faults=faults, applied=applied, expired=expired))
     ready = found["Ready"][0] == "True"
     assert ready == (found["Applied"][0] == "True" and found["Degraded"][0] == "False")
     assert all(reason in set(NodeReason) for _, reason in found.values())

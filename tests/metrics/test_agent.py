@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.errors import StartError
-from damon_agent.kernel.commands import Keyword, Outcome
+from damon_agent.kernel.tree.commands import Keyword, Outcome
 from damon_agent.loop import Ticks
 from damon_agent.metrics import Seen, Server, families
 from damon_agent.plans.plan import Latest, Plan

@@ -6,7 +6,6 @@ from typing import Literal, Protocol
 
 from damon_agent.facts import Process
 from damon_agent.kernel.intent import Intent
-from damon_agent.kernel.ladder import Ladder
 from damon_contract.v1alpha1.node import Lane, NodeReason
 
 
@@ -44,8 +43,6 @@ class Report:
     features: tuple[str, ...]
     lanes: tuple[Lane, ...] = ()
     """Least important first; cold bytes are not a driver's business."""
-    ladder: Ladder | None = None
-    """The rungs of this node; None without a plan."""
     placed: Mapping[str, int] = field(default_factory=dict)
     """pod_uid -> kdamond, of pods with at least one process that the kernel has taken."""
     faults: tuple[Fault, ...] = ()

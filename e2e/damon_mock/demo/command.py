@@ -148,7 +148,7 @@ def _print(console: Console, outcome: Outcome) -> None:
 def _print_node(console: Console, node: NodeOutcome) -> None:
     if node.expected:
         table = Table(title=node.node, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("pod", "source", "priority", "lane", "pids", "mark", "watermark"):
+        for heading in ("pod", "source", "priority", "lane", "pids", "mark", "watermark", "action"):
             table.add_column(heading, overflow="fold")
         for row in play.rows(node):
             mark = "always on" if row["role"] == "eager" else "only watched"
@@ -160,6 +160,7 @@ def _print_node(console: Console, node: NodeOutcome) -> None:
                 " ".join(map(str, row["pids"])),
                 mark if row["mark"] is None else f"{row['mark']} permille",
                 "-" if row["watermark"] is None else str(row["watermark"]),
+                row["action"] or "-",
             )
         console.print(table)
     console.print(f"  {node.node}: {len(node.changes)} files of sysfs changed", end="")

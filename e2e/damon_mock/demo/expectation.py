@@ -41,7 +41,10 @@ class ExpectedPod:
     mark: int | None
     """Per mille of capacity, of available memory; ladder only."""
     watermark: int | None
-    """The same as the kernel must have it: of free memory; ladder only."""
+    """What the kernel compares free memory with; ladder only. 0 while more than the mark is
+    available: then the lane sleeps."""
+    action: str
+    """Of the scheme that reclaims: pageout, stat while the lane sleeps, "" without one."""
     pids: frozenset[int]
 
 
@@ -88,13 +91,17 @@ def on_node(
     pods: Mapping[str, tuple[str, frozenset[int]]],
     decided: Mapping[str, tuple[int, str]],
     meter: Meter,
+    *,
+    floor: int | None = None,
+    ceiling: int = 600,
 ) -> tuple[ExpectedPod, ...]:
-    """Return what must hold on a node whose pods are uid -> (name, pids), with default settings.
+    """Return what must hold on a node whose pods are uid -> (name, pids).
 
-    protectFrom 80, eagerUpTo 20, ceiling 600, floor automatic, scaling Relative.
+    protectFrom 80, eagerUpTo 20, scaling Relative; a floor of None is found automatically.
     """
     here = {uid: decided[uid] for uid in pods if uid in decided}
-    floor = math.ceil(Fraction(1000 * (meter.zone_high + meter.reserved), meter.total))
+    if floor is None:
+        floor = math.ceil(Fraction(1000 * (meter.zone_high + meter.reserved), meter.total))
     least = min((priority for priority, _ in here.values()), default=1)
     shift = math.floor(Fraction(1000 * (meter.available - meter.free), meter.total))
     expected = []
@@ -105,7 +112,9 @@ def on_node(
         if role == "ladder":
             # From priority 80 (the floor) down to the least important pod (the ceiling).
             height = Fraction(80 - priority, 80 - least)
-            mark = math.floor(floor + height * (600 - floor))
+            mark = math.floor(floor + height * (ceiling - floor))
+        sleeps = mark is not None and 1000 * meter.available // meter.total >= mark
+        told = 0 if sleeps or mark is None else max(0, min(1000, mark - shift))
         expected.append(
             ExpectedPod(
                 name=name,
@@ -113,7 +122,8 @@ def on_node(
                 priority=priority,
                 role=role,
                 mark=mark,
-                watermark=None if mark is None else max(0, min(1000, mark - shift)),
+                watermark=None if mark is None else told,
+                action="" if role == "protected" else "stat" if sleeps else "pageout",
                 pids=pids,
             )
         )

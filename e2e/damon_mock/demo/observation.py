@@ -113,6 +113,8 @@ def _of_pod(pod: ExpectedPod, carried: Mapping[int, ObservedLane]) -> Iterator[s
             yield f"{pod.name}: kdamond {lane.index} is {lane.role}, expected {pod.role}"
         elif pod.watermark is not None and lane.watermark != pod.watermark:
             yield f"{pod.name}: watermark {lane.watermark}, expected {pod.watermark}"
+        elif lane.action != pod.action:
+            yield f"{pod.name}: action {lane.action!r}, expected {pod.action!r}"
 
 
 def lane_of(pod: ExpectedPod, observed: Observation) -> ObservedLane | None:

@@ -152,6 +152,7 @@ def rows(node: NodeOutcome) -> list[dict[str, Any]]:
                 "role": pod.role,
                 "mark": pod.mark,
                 "watermark": None if lane is None or not lane.watermark else lane.watermark,
+                "action": None if lane is None or not lane.action else lane.action,
             }
         )
     return found

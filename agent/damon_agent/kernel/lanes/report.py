@@ -35,7 +35,6 @@ def report(
         driver_name="lanes",
         features=tuple(sorted(features.names)),
         lanes=tuple(sorted(told, key=lambda lane: lane.priorities)),
-        ladder=assignment.ladder,
         placed=_placed(lanes, assignment.members),
         surveys=_surveys(lanes, assignment.bands),
         faults=tuple(lane.trouble.fault for lane in lanes if lane.trouble.fault is not None),
