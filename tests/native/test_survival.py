@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from damon_agent.facts import Process
-from damon_agent.kernel import classes
+from damon_agent.kernel.native import classes
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Fails, Fault, Killed, Kills
 
@@ -200,7 +200,7 @@ class NodeMachine(RuleBasedStateMachine):
     @rule()
     def uninstall(self):
         self._let_commands_return()
-        self.node.release()
+        self.node.settle(self.node.off(), until=lambda _: True)
         self.is_off = True
 
     @precondition(lambda self: self._commits() > 2)
@@ -255,7 +255,7 @@ class NodeMachine(RuleBasedStateMachine):
         def done(report) -> bool:
             reasons.clear()
             reasons.update(fault.reason for fault in report.faults)
-            return report.settled or bool(reasons & LASTING)
+            return report.at_rest or bool(reasons & LASTING)
 
         self.node.settle(self._intent(), until=done, limit_us=400_000_000)
         if NodeReason.NATIVE_SPENT in reasons:
