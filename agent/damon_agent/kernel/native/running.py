@@ -232,7 +232,6 @@ class Running:
     # Resting
 
     def _rest(self, now_us: int) -> None:
-        self.at_rest = True
         self._note_applied()
         if now_us >= self._drift_us:
             self._check_drift(now_us)
@@ -241,6 +240,7 @@ class Running:
             self._counters_us = now_us + COUNTERS_US
             self._kernel.tell(Keyword.UPDATE_SCHEMES_STATS, now_us)
         else:
+            self.at_rest = True
             due = (self._drift_us, self._counters_us, self._again_us)
             self.next_us = min(moment for moment in due if moment is not None)
 
