@@ -142,8 +142,8 @@ class Ownership:
         running = [k for k in range(found) if self._damon.read(state_path(k)) == "on"]
         marked = [k for k in range(found) if is_marked(self._damon, k)]
         if record is not None and len(record.kdamonds) == found:
-            # Or stopped between the first write and the mark: nothing is set up, and nothing runs.
-            bare = not running and not any(self._has_context(k) for k in range(found))
+            # Or stopped between the first write and the mark: nothing runs, and nothing could.
+            bare = not running and not any(self._is_set_up(k) for k in range(found))
             is_ours = bool(marked) or (bare and not self._has_marked)
             self._has_marked = self._has_marked or bool(marked)
             return record if is_ours else None
@@ -153,8 +153,15 @@ class Ownership:
         self._state.save(lost)
         return lost
 
-    def _has_context(self, kdamond: int) -> bool:
-        return self._damon.read(f"{kdamond_path(kdamond)}/contexts/nr_contexts") != "0"
+    def _is_set_up(self, kdamond: int) -> bool:
+        """Whether there is a target: what is made only to look what the kernel offers is none."""
+        targets = f"{kdamond_path(kdamond)}/contexts/0/targets"
+        count = int(self._damon.found(f"{targets}/nr_targets") or 0)
+        return any(
+            self._damon.found(f"{targets}/{target}/{name}") != "0"
+            for target in range(count)
+            for name in ("pid_target", "regions/nr_regions")
+        )
 
     def _lock(self) -> None:
         try:
