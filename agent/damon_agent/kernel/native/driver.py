@@ -111,7 +111,6 @@ class NativeDriver:
     def _advance(self, intent: Intent | None, now_us: int) -> None:
         is_off = intent is not None and intent.mode == "Off"
         plan = None if is_off else intent
-        self._refuse_broken()
         if self._is_waiting(now_us):
             return
         try:
@@ -121,7 +120,8 @@ class NativeDriver:
                 raise refused(foreign.fault.message) from foreign
             self._at_rest = True
             return
-        self._refuse_broken()
+        if phase is Phase.BROKEN:
+            raise broken(f"kdamond {KDAMOND} read on, but its thread was gone")
         if self._ownership.record is None or not self._ownership.allocated:
             self._begin(phase, plan, now_us)
             return
@@ -129,31 +129,25 @@ class NativeDriver:
         if phase in {Phase.ARMED, Phase.RUNNING} and (is_off or not self._is_on):
             # The only one of this boot has ended: it never goes on again.
             phase = self._note(Phase.LEAVING if self._is_on else Phase.SPENT)
-        if phase is Phase.CLAIMED:
-            self._claimed(plan, now_us)
-        elif phase is Phase.ARMED:
-            self._confirm(now_us)
-        elif phase is Phase.RUNNING:
-            self._run(plan, now_us)
-        else:
-            self._leave(now_us)
-            if plan is not None:
-                raise spent("the kdamond was on and is switched off since the machine started")
-
-    def _refuse_broken(self) -> None:
-        if self._boot is not None and self._boot.phase is Phase.BROKEN:
-            raise broken(f"kdamond {KDAMOND} read on, but its thread was gone")
+        match phase:
+            case Phase.CLAIMED:
+                self._claimed(plan, now_us)
+            case Phase.ARMED:
+                self._confirm(now_us)
+            case Phase.RUNNING:
+                self._run(plan, now_us)
+            case _:
+                self._leave(plan, now_us)
 
     def _is_waiting(self, now_us: int) -> bool:
         """Whether a command is under way; raise Blocked once it takes too long."""
         if not self._kernel.is_waiting:
-            return False
-        try:
-            answer = self._kernel.take_answer()
-        except Busy:
             if self._switching_on:
-                self._not_switched_on()
-            raise
+                # DAMON was locked, so that nothing at all has happened: the note is taken back.
+                self._note(Phase.CLAIMED)
+                self._switching_on = False
+            return False
+        answer = self._kernel.take_answer()
         if answer is not None:
             self._switching_on = False
             self._answered(answer, now_us)
@@ -249,25 +243,10 @@ class NativeDriver:
             self._give_back()
             raise
         lay_out(self._kernel, self._layout, self._features)
-        if self._kernel.is_on:
-            raise Blocked(
-                NodeReason.DAMON_BUSY,
-                f"somebody else has switched kdamond {KDAMOND} on; it is left alone",
-            )
         self._note(Phase.ARMED)
         self._switching_on = True
-        try:
-            self._kernel.tell(Keyword.ON, now_us)
-        except KernelError:
-            self._not_switched_on()
-            raise
-        self._confirmation = None
+        self._kernel.tell(Keyword.ON, now_us)
         self._next_us = now_us
-
-    def _not_switched_on(self) -> None:
-        """Take the note back: nothing at all has happened. After any other error it may have."""
-        self._switching_on = False
-        self._note(Phase.CLAIMED)
 
     def _missing(self) -> str | None:
         """Look whether the kernel has what this driver needs; return what it has not."""
@@ -296,7 +275,7 @@ class NativeDriver:
         latest_us = now_us + (IDLE_US if plan is None else min(IDLE_US, plan.interval_us))
         self._next_us = min(latest_us, max(now_us, running.next_us))
 
-    def _leave(self, now_us: int) -> None:
+    def _leave(self, plan: Intent | None, now_us: int) -> None:
         """Switch off if that has not been done, then take the numbers away. Never `on` again."""
         self._running = None
         if not self._is_on:
@@ -313,6 +292,8 @@ class NativeDriver:
                 NodeReason.DAMON_BUSY,
                 f"somebody else has switched kdamond {KDAMOND} on; it is left alone",
             )
+        if plan is not None:
+            raise spent("the kdamond was on and is switched off since the machine started")
 
     # Reporting
 
