@@ -274,18 +274,21 @@ def test_the_driver_lanes_leaves_a_boot_alone_that_belongs_to_native(node, is_of
     assert len(node.writes()) == before
 
 
+@pytest.mark.parametrize("is_on", [True, False])
 @pytest.mark.parametrize("damage", [None, "", "{", '{"bootId":"this-boot","phase":"new"}', "[]"])
-def test_a_note_that_is_lost_never_lets_it_go_on_again(node, damage):
+def test_a_note_that_is_lost_never_lets_it_go_on_again(node, damage, is_on):
     intent = node.intent([(node.spawn(), 50)])
     node.settle(intent)
-    node.write_as_other("0/state", "off")
+    if not is_on:
+        node.write_as_other("0/state", "off")
     (node.state_dir / FILE).unlink()
     if damage is not None:
         (node.state_dir / FILE).write_text(damage)
     node.restart()
     report = node.keep_running(intent, 5_000_000)
     assert [fault.reason for fault in report.faults] == [NodeReason.NATIVE_SPENT]
-    assert keywords(node).count("on") == 1
+    assert node.read("0/state") == "off", "nobody looks after it"
+    assert (keywords(node).count("on"), keywords(node).count("off")) == (1, int(is_on))
 
 
 def test_a_record_that_is_lost_costs_ages_and_nothing_else(node):

@@ -179,7 +179,7 @@ class NativeDriver:
             self._boot = notes.parse(self._state.read(notes.FILE), self._state.boot_id)
         if self._boot is None and record is not None and record.native:
             # Without the note it is unknown whether it was on: it never goes on again.
-            self._boot = Boot(Phase.SPENT, self._layout)
+            self._boot = Boot(Phase.LEAVING, self._layout)
         return None if self._boot is None else self._boot.phase
 
     @property
