@@ -118,14 +118,18 @@ def regions_limits(target_count: int) -> tuple[int, int]:
 
 
 def render(context: Context, features: Features) -> dict[str, str]:
-    """Return all files of a kdamond but `state`, in the order in which to write them."""
+    """Return all files of a kdamond but `state`, in the order in which to write them.
+
+    Schemes first: to make them takes the mark away, by which the kdamonds are ours as soon as one
+    has a target.
+    """
     return {
         f"{path}": str(value)
         for part in (
             [("contexts/nr_contexts", 1)],
             _attributes(context, features),
-            _targets(context, features),
             _schemes(context, features),
+            _targets(context, features),
         )
         for path, value in part
     }
