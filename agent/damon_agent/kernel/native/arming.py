@@ -30,14 +30,11 @@ worked, and that one works at once."""
 
 
 def lay_out(kernel: NativeKdamond, layout: Layout, features: Features) -> None:
-    """Write everything and read everything back; raise Blocked, KernelError.
-
-    The schemes come first: to make them takes the mark away, by which the kdamond is ours.
-    """
+    """Write everything and read everything back; raise Blocked, KernelError."""
     desired = render(context.idle(layout, layout.vacant(), context.ARMING_US), features)
     kernel.files.forget()
     kernel.files.read_all(desired)
-    kernel.files.write(dict(sorted(desired.items(), key=lambda file: "/schemes/" not in file[0])))
+    kernel.files.write(desired)
     kernel.files.forget()
     if differing := kernel.files.read_all(desired):
         raise Blocked(
