@@ -122,6 +122,7 @@ class EmulatedNode:
     def reboot(self) -> None:
         self.boot_id += "+"
         self.emulator.reboot()
+        self.commands.waiting.clear()  # with the machine they have ended
         self.restart()
 
     @property

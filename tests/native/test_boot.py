@@ -4,12 +4,11 @@ import errno
 
 import pytest
 
-from damon_agent.kernel.driver import LanesDriver
-from damon_agent.kernel.native.phase import Phase
-from damon_agent.kernel.record import RecordStore
-from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.kernel.lanes.driver import LanesDriver
+from damon_agent.kernel.native.boot import FILE, Phase
+from damon_agent.kernel.ownership.record import StateDirectory
 from damon_contract.v1alpha1.node import NodeReason
-from damon_mock.damon import Fails, Fault, Hangs, Killed, Kills, VirtualFiles, Writer
+from damon_mock.damon import Fails, Fault, Hangs, Killed, Kills, Writer
 
 
 def keywords(node) -> list[str]:
@@ -103,7 +102,8 @@ def test_a_full_class_names_the_pods_and_tunes_the_others(node):
     assert len(left_out) == 2
     assert all(f"pod-{process.pid}-" in report.faults[0].message for process in left_out)
     assert other in standing
-    assert not report.settled
+    assert not report.at_rest
+    assert not report.applied
     node.processes.kill(next(p for p, _ in crowd if p in standing).pid)
     node.processes.kill(next(p for p, _ in crowd if p in standing and node.is_alive(p)).pid)
     report = node.keep_running(intent, 20_000_000)
@@ -177,7 +177,7 @@ def test_killed_between_the_note_and_off_it_switches_off(node):
     node.restart()
     node.settle(None)
     assert node.read("0/state") == "off"
-    assert node.record().phase == Phase.SPENT
+    assert node.phase() is Phase.SPENT
 
 
 def test_a_lock_that_is_held_at_on_does_not_cost_the_boot(node):
@@ -204,7 +204,7 @@ def test_a_thread_that_is_gone_while_state_reads_on_ends_all_writing(node, name)
     node.processes.kill(process.pid)
     report = node.keep_running(node.intent([(node.spawn(), 30)]), 20_000_000)
     assert [fault.reason for fault in report.faults] == [NodeReason.NEEDS_REBOOT]
-    assert node.release_now().faults[0].reason is NodeReason.NEEDS_REBOOT
+    assert node.step(node.off()).faults[0].reason is NodeReason.NEEDS_REBOOT
     node.restart()
     node.crashed_thread = None
     report = node.keep_running(intent, 20_000_000)
@@ -249,22 +249,85 @@ def test_arming_is_confirmed_although_all_schemes_fell_asleep(node):
     assert process in node.slots()
 
 
-def test_the_driver_lanes_takes_over_without_a_crash(node):
-    members = [(node.spawn(), 50), (node.spawn(), 30), (node.spawn(), 90)]
-    node.settle(node.intent(members))
-    node._store.unlock()
+def drive_by_lanes(node) -> None:
+    node.state.unlock()
     node.driver = LanesDriver(
-        Sysfs(VirtualFiles(node.emulator, "damon")),
-        Sysfs(VirtualFiles(node.emulator, "module")),
+        node.damon,
+        node.module,
         commands=node.commands,
-        store=RecordStore(node.state_dir, node.boot_id),
+        state=StateDirectory(node.state_dir, node.boot_id),
         alive=node.is_alive,
-        spent_us=lambda: 0,
-        comm=node.comm,
+        spent_us=node.spent_us,
     )
-    node.settle(node.intent(members))
-    node.keep_running(node.intent(members), 30_000_000)
-    assert set(node.numbers()) == {0}
+
+
+@pytest.mark.parametrize("is_off", [False, True])
+def test_the_driver_lanes_leaves_a_boot_alone_that_belongs_to_native(node, is_off):
+    intent = node.intent([(node.spawn(), 50), (node.spawn(), 30), (node.spawn(), 90)])
+    node.settle(intent)
+    if is_off:
+        node.release()
+    drive_by_lanes(node)
+    before = len(node.writes())
+    report = node.keep_running(intent, 10_000_000)
+    assert [fault.reason for fault in report.faults] == [NodeReason.NATIVE_SPENT]
+    assert len(node.writes()) == before
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.parametrize("damage", [None, "", "{", '{"bootId":"this-boot","phase":"new"}', "[]"])
+def test_a_note_that_is_lost_never_lets_it_go_on_again(node, damage, is_on):
+    intent = node.intent([(node.spawn(), 50)])
+    node.settle(intent)
+    if not is_on:
+        node.write_as_other("0/state", "off")
+    (node.state_dir / FILE).unlink()
+    if damage is not None:
+        (node.state_dir / FILE).write_text(damage)
+    node.restart()
+    report = node.keep_running(intent, 5_000_000)
+    assert [fault.reason for fault in report.faults] == [NodeReason.NATIVE_SPENT]
+    assert node.read("0/state") == "off", "nobody looks after it"
+    assert (keywords(node).count("on"), keywords(node).count("off")) == (1, int(is_on))
+
+
+def test_a_record_that_is_lost_costs_ages_and_nothing_else(node):
+    process = node.spawn()
+    intent = node.intent([(process, 50)])
+    node.settle(intent)
+    (node.state_dir / "record.json").unlink()
+    node.restart()
+    node.settle(intent)
+    assert process in node.slots()
+    assert (keywords(node).count("on"), keywords(node).count("off")) == (1, 0)
+
+
+def test_kdamonds_gone_in_an_armed_boot_are_not_allocated_again(node):
+    intent = node.intent([(node.spawn(), 50)])
+    node.settle(intent)
+    node.write_as_other("0/state", "off")
+    node.write_as_other("nr_kdamonds", "0")
+    before = len(node.writes())
+    for _ in range(2):
+        report = node.keep_running(intent, 5_000_000)
+        assert [fault.reason for fault in report.faults] == [NodeReason.NATIVE_SPENT]
+        node.restart()
+    assert len(node.writes()) == before
+    assert node.settle(None).faults == ()
+
+
+def test_after_the_driver_lanes_gave_everything_back_it_arms_in_the_same_boot(node):
+    process = node.spawn()
+    intent = node.intent([(process, 50)])
+    drive_by_lanes(node)
+    node.settle(intent)
+    report = node.settle(None)
+    assert report.faults == ()
+    node.state = node.driver._ownership._state
+    node.restart()
+    node.settle(intent)
+    assert process in node.slots()
+    assert node.numbers()[:2] == [1, 100]
 
 
 def test_dead_in_the_middle_of_a_commit_costs_only_its_slot(node):

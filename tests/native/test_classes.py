@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
-from damon_agent.kernel import classes
 from damon_agent.kernel.intent import Member
+from damon_agent.kernel.native import classes
 from damon_agent.kernel.slots import settle, taken
 
 PRIORITIES = st.integers(1, 100)
@@ -149,14 +149,6 @@ def test_a_protected_one_without_a_slot_is_homeless_and_takes_nobody_elses():
     placement = classes.place(layout.vacant(), members, layout, 80, nobody_dies)
     assert [member.process.pid for member in placement.homeless] == [11]
     assert standing(placement.slots, layout) == {10: 1, 12: 70}
-
-
-def test_a_process_in_two_pods_stands_once_with_the_more_important_one():
-    layout = classes.layout(1)
-    process = Process(10, 1)
-    members = [Member(process, "a", 30), Member(process, "b", 90)]
-    placement = classes.place(layout.vacant(), members, layout, 80, nobody_dies)
-    assert standing(placement.slots, layout) == {10: 1}
 
 
 def test_a_reused_pid_is_another_process():

@@ -5,7 +5,7 @@ With panic_on_oops the node is gone; without, DAMON is: then nothing is written 
 
 import pytest
 
-from damon_agent.kernel.native.phase import Phase
+from damon_agent.kernel.native.boot import Phase
 from damon_contract.v1alpha1.node import NodeReason
 
 NATIVE_REASONS = {NodeReason.NEEDS_REBOOT}
@@ -34,8 +34,8 @@ def expect_nothing_but_the_condition(node, intent) -> None:
         report = node.keep_running(wanted, 5_000_000)
         assert {fault.reason for fault in report.faults} == NATIVE_REASONS
         node.restart()
-    assert {fault.reason for fault in node.release_now().faults} == NATIVE_REASONS
-    assert node.record().phase == Phase.BROKEN
+    assert {fault.reason for fault in node.step(node.off()).faults} == NATIVE_REASONS
+    assert node.phase() is Phase.BROKEN
     assert written(node) == before
     node.reboot()
     assert node.settle(node.intent([(node.spawn(), 50)])).faults == ()

@@ -16,7 +16,7 @@ def refused(node, intent=None) -> str:
     wanted = node.intent([(node.spawn(), 50)]) if intent is None else intent
     report = node.settle(wanted, until=lambda report: bool(report.faults))
     assert [fault.reason for fault in report.faults] == [REFUSED]
-    assert not report.settled
+    assert not report.at_rest
     node.keep_running(wanted, 5_000_000)
     assert not node.events("on")
     return report.faults[0].message
@@ -98,10 +98,9 @@ def test_after_the_driver_lanes_has_run_in_this_boot(node):
     node.write_as_other("nr_kdamonds", "8")
     (node.state_dir).mkdir(exist_ok=True)
     (node.state_dir / "record.json").write_text(
-        '{"format":1,"bootId":"this-boot","driver":"lanes","nrKdamondsFound":0,"nrKdamonds":8,'
-        '"armed":false,"shiftPermille":null,"kdamonds":[]}'
+        '{"format":2,"bootId":"this-boot","native":false,"stoppedDamonStat":false,"kdamonds":[]}'
     )
-    assert "driver lanes" in refused(node)
+    assert "another driver" in refused(node)
 
 
 def test_when_somebody_else_switches_the_claimed_kdamond_on(node):

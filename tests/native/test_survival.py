@@ -22,12 +22,15 @@ from hypothesis.stateful import (
 )
 
 from damon_agent.facts import Process
-from damon_agent.kernel import classes
+from damon_agent.kernel.native import classes
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Fails, Fault, Killed, Kills
 
 # What a full node and an unlucky SIGKILL leave behind; everything else heals by itself.
 LASTING = {NodeReason.NATIVE_SPENT, NodeReason.NATIVE_FULL}
+
+QUIET_PERMILLE = 600
+"""Free memory at the end: at the highest mark there is, so that nobody of the ladder is awake."""
 
 PRIORITIES = st.sampled_from([1, 20, 30, 60, 79, 80, 100]) | st.integers(1, 100)
 
@@ -200,7 +203,7 @@ class NodeMachine(RuleBasedStateMachine):
     @rule()
     def uninstall(self):
         self._let_commands_return()
-        self.node.release()
+        self.node.settle(self.node.off(), until=lambda _: True)
         self.is_off = True
 
     @precondition(lambda self: self._commits() > 2)
@@ -248,14 +251,14 @@ class NodeMachine(RuleBasedStateMachine):
     def quiesce(self) -> None:
         """Let every trouble end; then everybody who can be is in place, and stays there."""
         self.node.emulator.faults.clear()
-        self.node.memory.set_free_permille(600)
+        self.node.memory.set_free_permille(QUIET_PERMILLE)
         self._let_commands_return()
         reasons: set[NodeReason] = set()
 
         def done(report) -> bool:
             reasons.clear()
             reasons.update(fault.reason for fault in report.faults)
-            return report.settled or bool(reasons & LASTING)
+            return report.at_rest or bool(reasons & LASTING)
 
         self.node.settle(self._intent(), until=done, limit_us=400_000_000)
         if NodeReason.NATIVE_SPENT in reasons:
@@ -263,7 +266,7 @@ class NodeMachine(RuleBasedStateMachine):
             assert self.is_off or died_at_on, "spent without a reason"
             return
         report = self.node.keep_running(self._intent(), 10_000_000)
-        marks = {p: lane.kernel_mark_permille for lane in report.lanes for p in lane.priorities}
+        marks = {p: lane.mark_permille for lane in report.lanes for p in lane.priorities}
         if self._intent() is None or self._intent().mode == "Off":
             assert not self.node.emulator.kdamonds or not any(self._standing())
             return
@@ -272,7 +275,9 @@ class NodeMachine(RuleBasedStateMachine):
                 own = classes.class_of(self.plan[process], self.settings["protect_from"])
                 assert self.node.number_of(process) <= own
                 mark = marks[self.plan[process]]
-                assert mark is None or self.node.mark_of(process) == mark
+                scheme = self.node.scheme_of(process)
+                if mark is not None and mark <= QUIET_PERMILLE:
+                    assert (scheme.action, scheme.watermarks.high) == ("stat", 0)
             else:
                 assert NodeReason.NATIVE_FULL in reasons, f"{process} is not in place"
         assert self._standing() <= set(self.plan)

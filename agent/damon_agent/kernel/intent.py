@@ -5,7 +5,7 @@ from typing import Literal
 
 from damon_agent.facts import MemoryReading, Process
 
-__all__ = ["Intent", "Member", "MemoryReading", "Process"]
+__all__ = ["Intent", "Member", "MemoryReading", "Process", "effective_priorities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,16 @@ class Intent:
     """How long a scheme may go on without the agent, where the kernel can count that."""
     halted: bool = False
     """Whether every lane is only to watch, because the agent is about to end. Ages are kept."""
+
+
+def effective_priorities(intent: Intent) -> dict[Process, int]:
+    """Return the priority that each process is treated by: its own, or, spared, a protected one.
+
+    That is the lowest protected priority there is anyway, so that no lane is opened for it.
+    """
+    protected = [m.priority for m in intent.members if m.priority >= intent.protect_from]
+    refuge = min(protected, default=intent.protect_from)
+    return {
+        member.process: max(member.priority, refuge) if member.spared else member.priority
+        for member in intent.members
+    }

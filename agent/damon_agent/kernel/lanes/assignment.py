@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from damon_agent.facts import Process
 from damon_agent.kernel import ladder as rungs
-from damon_agent.kernel.intent import Intent, Member
+from damon_agent.kernel.intent import Intent, Member, effective_priorities
 from damon_agent.kernel.ladder import Ladder
 from damon_agent.kernel.lanes import bands
 from damon_agent.kernel.lanes.bands import Band
@@ -44,16 +44,3 @@ def assign(intent: Intent, occupants: Mapping[int, Sequence[Process]]) -> Assign
         bands=assigned,
         members={kdamond: tuple(held) for kdamond, held in members.items()},
     )
-
-
-def effective_priorities(intent: Intent) -> dict[Process, int]:
-    """Return the priority that each process is treated by: its own, or, spared, a protected one.
-
-    That is the lowest protected priority there is anyway, so that no lane is opened for it.
-    """
-    protected = [m.priority for m in intent.members if m.priority >= intent.protect_from]
-    refuge = min(protected, default=intent.protect_from)
-    return {
-        member.process: max(member.priority, refuge) if member.spared else member.priority
-        for member in intent.members
-    }

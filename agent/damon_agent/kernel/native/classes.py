@@ -10,7 +10,7 @@ The first two slots are sentinels: kthreadd with the smallest and the largest nu
 exit and never change, so the difference the kernel divides by is 99, always (docs/adr/0008).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +21,6 @@ from damon_contract.priorities import HIGHEST, LOWEST, reclaim_rank
 
 SENTINELS: Final = (LOWEST, HIGHEST)
 """Numbers of slots 0 and 1."""
-
-MAX_SENTINEL: Final = 1
-"""Index of the sentinel with the largest number: the kernel's own scheme for it works at once."""
 
 MOST_PROTECTED: Final = 1
 """The class of protected pods: the one whose mark the kernel's arithmetic cannot underflow."""
@@ -36,7 +33,7 @@ SLOTS_PER_CLASS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The number of each slot, sentinels first; fixed from arming to the end of the boot."""
+    """The number of each slot, sentinels first; fixed from `on` to the end of the boot."""
 
     numbers: tuple[int, ...]
 
@@ -68,8 +65,7 @@ def layout(slots_per_class: int = SLOTS_PER_CLASS) -> Layout:
     """Return the layout with this many slots for each class."""
     if slots_per_class < 1:
         raise ValueError(f"slots per class must be at least 1, not {slots_per_class}")
-    members = (number for number in CLASSES for _ in range(slots_per_class))
-    return Layout((*SENTINELS, *members))
+    return Layout((*SENTINELS, *(number for number in CLASSES for _ in range(slots_per_class))))
 
 
 def class_of(priority: int, protect_from: int) -> int:
@@ -94,60 +90,37 @@ def place(
 
     A process stays where it is while it lives, unless its slot is less protective than its class
     (its pod became more important) or it stands outside its class and the class has room again.
-    A newcomer takes the first slot of its class, or of the next more protective class with room.
+    A newcomer takes the first slot of its class, or of the next more protective class with room;
+    the most protected come first, so that who spills over drives nobody out.
     Every index that changes hands is unsettled: the dummy region stands there at the next commit.
     Returns the same `Slots` when nothing changes.
     """
-    wanted: dict[Process, tuple[Member, int]] = {}
-    for member in members:
-        number = class_of(member.priority, protect_from)
-        # A process in two pods goes with the more important one.
-        if alive(member.process) and number < wanted.get(member.process, (member, 101))[1]:
-            wanted[member.process] = (member, number)
-    placed: list[Process | None] = []
-    for index, slot in enumerate(current.slots):
-        stays = slot.process in wanted and layout.admits(index, wanted[slot.process][1])
-        placed.append(slot.process if stays else None)
-    numbers = {process: number for process, (_, number) in wanted.items()}
+    living = [member for member in members if alive(member.process)]
+    classes = {member.process: class_of(member.priority, protect_from) for member in living}
+    placed = [
+        slot.process
+        if slot.process in classes and layout.admits(index, classes[slot.process])
+        else None
+        for index, slot in enumerate(current.slots)
+    ]
     # Again while anything moves: who goes home leaves room behind. It ends, because each round puts
     # somebody in, or brings somebody home and nobody out.
-    while True:
-        before = tuple(placed)
-        _go_home(placed, numbers, layout)
-        homeless = _settle_newcomers(placed, wanted, layout)
-        if tuple(placed) == before:
-            break
-    return Placement(_changed(current, placed), tuple(homeless))
-
-
-def _settle_newcomers(
-    placed: list[Process | None], wanted: Mapping[Process, tuple[Member, int]], layout: Layout
-) -> list[Member]:
-    """Put those in who stand nowhere; return those for whom there is no slot.
-
-    The most protected first: those that spill over go to more protective classes, never the other
-    way round, so nobody is driven out of a class by one that came later in this order.
-    """
-    homeless: list[Member] = []
+    before = None
+    while placed != before:
+        before = list(placed)
+        for index, process in enumerate(before):
+            if process is not None and layout.numbers[index] != classes[process]:
+                home = _vacancy(placed, classes[process], layout)
+                if home is not None and layout.numbers[home] == classes[process]:
+                    placed[index], placed[home] = None, process
+        held = set(placed)
+        for process in sorted(classes.keys() - held, key=lambda new: (classes[new], new)):
+            vacancy = _vacancy(placed, classes[process], layout)
+            if vacancy is not None:
+                placed[vacancy] = process
     held = set(placed)
-    newcomers = [entry for process, entry in wanted.items() if process not in held]
-    for member, number in sorted(newcomers, key=lambda entry: entry[1]):
-        vacancy = _vacancy(placed, number, layout)
-        if vacancy is None:
-            homeless.append(member)
-        else:
-            placed[vacancy] = member.process
-    return homeless
-
-
-def _go_home(placed: list[Process | None], numbers: dict[Process, int], layout: Layout) -> None:
-    """Move those who stand in a class more protective than their own and have room in their own."""
-    for index, process in enumerate(tuple(placed)):
-        if process is None or layout.numbers[index] == numbers[process]:
-            continue
-        home = _vacancy(placed, numbers[process], layout)
-        if home is not None and layout.numbers[home] == numbers[process]:
-            placed[index], placed[home] = None, process
+    homeless = tuple(member for member in living if member.process not in held)
+    return Placement(_changed(current, placed), homeless)
 
 
 def _vacancy(placed: Sequence[Process | None], number: int, layout: Layout) -> int | None:
@@ -164,6 +137,5 @@ def _changed(current: Slots, placed: Sequence[Process | None]) -> Slots:
         slot if slot.process == process else Slot(process, settled=False)
         for slot, process in zip(current.slots, placed, strict=True)
     )
-    held = frozenset(placed)
-    left = tuple(process for process in current.occupants if process not in held)
+    left = tuple(process for process in current.occupants if process not in set(placed))
     return Slots(slots, (*current.leaving, *left), committed=False)

@@ -6,33 +6,25 @@ any target; ours replace them while every slot is still empty.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from damon_agent.facts import Process
-from damon_agent.kernel import ladder, policy
-from damon_agent.kernel.assignment import standings, unique
-from damon_agent.kernel.classes import SENTINELS, Layout
-from damon_agent.kernel.intent import Intent
+from damon_agent.kernel import ladder, schemes
+from damon_agent.kernel.availability import Availability
+from damon_agent.kernel.intent import Intent, effective_priorities
 from damon_agent.kernel.ladder import Ladder
-from damon_agent.kernel.lanes import Band
+from damon_agent.kernel.native.classes import SENTINELS, Layout
 from damon_agent.kernel.slots import Slots
-from damon_agent.kernel.tree import NOTHING, PAGE_BYTES, Context, Scheme, Target, targets
+from damon_agent.kernel.tree.context import NOTHING, Context, Scheme, Target, targets
 
-ARMING_SAMPLE_US: Final = 5_000
-ARMING_AGGREGATION_US: Final = 100_000
-ARMING_UPDATE_US: Final = 1_000_000
-"""The kernel's defaults: fast, so that arming is confirmed within a second, over empty slots."""
+ARMING_US: Final = (5_000, 100_000, 1_000_000)
+"""Intervals while it is armed, the kernel's defaults: fast, so that arming is confirmed within a
+second, over empty slots."""
 
-PARKED_SAMPLE_US: Final = 200_000
-PARKED_AGGREGATION_US: Final = 2_000_000
-PARKED_UPDATE_US: Final = 2_000_000
-"""Slow: nobody is in any slot."""
-
-KEEP_ALIVE: Final = Scheme("stat", NOTHING)
-"""Always active, does nothing: while one scheme is active a commit is quick, and the kernel looks
-every five seconds, not later, whether it has to compute marks again."""
+PARKED_US: Final = (200_000, 2_000_000, 2_000_000)
+"""Intervals without a plan: slow, because nobody is in any slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,74 +33,55 @@ class Rungs:
 
     intent: Intent
     ladder: Ladder
-    shift_permille: int
+    memory: Availability
     priorities: Mapping[Process, int]
     """The priority each planned process is treated by, 1..100, higher = more important."""
 
-    def kernel_mark(self, priority: int) -> int | None:
-        """Return the mark to compare free memory with; None without watermarks.
+    def mark(self, priority: int) -> int | None:
+        """Return the share of available memory below which a priority gives up memory.
 
-        Never an underflow: unlike the kernel's own formula it subtracts nothing unsigned, and is
-        clamped to 0..1000.
+        None: that does not depend on memory.
         """
-        if self.ladder.role(priority) != "Ladder":
-            return None
-        return ladder.kernel_mark(self.ladder.mark(priority), self.shift_permille)
+        return self.ladder.mark(priority) if self.ladder.role(priority) == "Ladder" else None
 
 
-def rungs(intent: Intent, shift_permille: int) -> Rungs:
-    """Return the rungs for an intent; a process in two pods counts as the more important one.
+def rungs(intent: Intent, memory: Availability) -> Rungs:
+    """Return the rungs for an intent.
 
-    A spared one keeps its slot, whatever its class: its scheme is that of a protected one.
+    A spared process keeps its slot, whatever its class: its scheme is that of a protected one.
     """
-    members = unique(intent).values()
-    planned = [member.priority for member in members]
-    priorities = standings(intent, members)
-    return Rungs(intent, ladder.build(intent, planned), shift_permille, priorities)
+    planned = [member.priority for member in intent.members]
+    return Rungs(intent, ladder.build(intent, planned), memory, effective_priorities(intent))
 
 
-def arming(layout: Layout) -> Context:
-    """Return what the kdamond is started with: every number, and nobody in any slot.
+def idle(layout: Layout, slots: Slots, intervals_us: tuple[int, int, int]) -> Context:
+    """Return what a kdamond is told that has nothing to do; it stays on all the same.
 
-    The schemes are placeholders: the kernel replaces them by its own, which then show here.
+    So it is armed: the kernel then replaces these schemes by its own, over empty slots.
     """
-    return Context(
-        ARMING_SAMPLE_US,
-        ARMING_AGGREGATION_US,
-        ARMING_UPDATE_US,
-        _targets(layout.vacant(), layout),
-        tuple(KEEP_ALIVE for _ in layout.numbers),
-    )
+    vacant = tuple(_vacant(index) for index in range(len(layout.numbers)))
+    return Context(*intervals_us, _targets(slots, layout), vacant, page_bytes=1)
 
 
-def parked(layout: Layout, slots: Slots) -> Context:
-    """Return what a kdamond is told that has nothing to do, but may have again."""
-    return Context(
-        PARKED_SAMPLE_US,
-        PARKED_AGGREGATION_US,
-        PARKED_UPDATE_US,
-        _targets(slots, layout),
-        tuple(_vacant(index) for index in range(len(layout.numbers))),
-    )
+def working(
+    layout: Layout, slots: Slots, rungs: Rungs, snapshots: Mapping[int, tuple[int, int]]
+) -> Context:
+    """Return what the kdamond is told for a plan.
 
-
-def working(layout: Layout, slots: Slots, rungs: Rungs) -> Context:
-    """Return what the kdamond is told for a plan."""
-    carried = Counter(
-        rungs.priorities[process] for process in slots.occupants if process in rungs.priorities
-    )
-    schemes = [
-        _vacant(index)
-        if slot.process is None or slot.process not in rungs.priorities
-        else _scheme(index, rungs, rungs.priorities[slot.process], carried)
-        for index, slot in enumerate(slots.slots)
+    `snapshots`, by slot: how many the kernel has counted of its scheme, and the most it allows.
+    """
+    intent = rungs.intent
+    standing = [
+        None if slot.process is None else rungs.priorities.get(slot.process) for slot in slots.slots
     ]
+    slowness = schemes.slowness(intent, "Ladder")
     return Context(
-        rungs.intent.sample_us,
-        rungs.intent.aggregation_us,
-        rungs.intent.update_us,
-        _targets(slots, layout),
-        tuple(schemes),
+        sample_us=intent.sample_us * slowness,
+        aggregation_us=intent.aggregation_us * slowness,
+        update_us=intent.update_us * slowness,
+        targets=_targets(slots, layout),
+        schemes=tuple(_schemes(standing, rungs, snapshots)),
+        page_bytes=intent.memory.page_bytes,
     )
 
 
@@ -120,20 +93,37 @@ def _targets(slots: Slots, layout: Layout) -> tuple[Target, ...]:
 
 
 def _vacant(index: int) -> Scheme:
-    """Return the scheme of a sentinel or of an empty slot."""
-    return KEEP_ALIVE if index < len(SENTINELS) else replace(KEEP_ALIVE, only_target=index)
+    """Return the scheme of a sentinel or of an empty slot: always active, it does nothing.
+
+    While one scheme is active a commit is quick, and the kernel looks every five seconds, not
+    later, whether it has to compute marks again. The first carries the mark of our kdamonds.
+    """
+    only = None if index < len(SENTINELS) else index
+    return Scheme("stat", NOTHING, marked=index == 0, only_target=only)
 
 
-def _scheme(index: int, rungs: Rungs, priority: int, carried: Counter[int]) -> Scheme:
-    """Return the scheme of a slot: what a lane of this priority would do, to this target only.
+def _schemes(
+    standing: list[int | None], rungs: Rungs, snapshots: Mapping[int, tuple[int, int]]
+) -> Iterable[Scheme]:
+    """Yield for each slot what a lane of its priority would do, to this target only.
 
     A byte quota is for a priority; its processes share it evenly.
     """
-    role = rungs.ladder.role(priority)
-    mark = rungs.ladder.mark(priority) if role == "Ladder" else None
-    band = Band((priority,), role, mark)
-    acting = policy.schemes(rungs.intent, band, rungs.kernel_mark(priority) or 0)[-1]
-    quota_bytes = acting.quota_bytes
-    if quota_bytes:
-        quota_bytes = max(PAGE_BYTES, quota_bytes // carried[priority])
-    return replace(acting, only_target=index, quota_bytes=quota_bytes)
+    intent = rungs.intent
+    carried = Counter(standing)
+    aggregation_us = schemes.aggregation_us(intent, "Ladder")
+    allowance = max(1, intent.max_plan_age_us // aggregation_us) * len(standing)
+    for index, priority in enumerate(standing):
+        if priority is None:
+            yield _vacant(index)
+            continue
+        role = rungs.ladder.role(priority)
+        scheme = schemes.schemes(intent, role, rungs.mark(priority), rungs.memory)[-1]
+        scheme = replace(scheme, only_target=index, marked=False)
+        if role != "Protected":
+            counted, limit = snapshots.get(index, (0, 0))
+            most = schemes.most_snapshots(scheme, counted, limit, allowance)
+            share = max(intent.memory.page_bytes, scheme.quota_bytes // carried[priority])
+            quota_bytes = scheme.quota_bytes and share
+            scheme = replace(scheme, quota_bytes=quota_bytes, most_snapshots=most)
+        yield scheme

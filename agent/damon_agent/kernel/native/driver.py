@@ -12,29 +12,32 @@ from dataclasses import replace
 from typing import Final
 
 from damon_agent.facts import Process
-from damon_agent.kernel import classes
-from damon_agent.kernel.backoff import Backoff
-from damon_agent.kernel.claim import Claim, probe
-from damon_agent.kernel.classes import Layout
-from damon_agent.kernel.commands import Commands, Keyword
-from damon_agent.kernel.errors import Busy, KernelError, StateUnwritable
-from damon_agent.kernel.exclusive import refuse_exclusive_users
-from damon_agent.kernel.features import CONTEXT, Features
+from damon_agent.kernel.guard import Guard, Obstacle
 from damon_agent.kernel.intent import Intent
+from damon_agent.kernel.native import boot as notes
+from damon_agent.kernel.native import classes
 from damon_agent.kernel.native import report as reporting
-from damon_agent.kernel.native.arming import Arming
-from damon_agent.kernel.native.kdamond import KDAMOND, POLL_US, Crashed, NativeKdamond
-from damon_agent.kernel.native.phase import Phase, broken, refuse_beforehand, refused, spent
+from damon_agent.kernel.native.arming import Confirmation, lay_out
+from damon_agent.kernel.native.boot import Boot, Phase, broken, refused, spent
+from damon_agent.kernel.native.classes import Layout
+from damon_agent.kernel.native.kdamond import KDAMOND, Crashed, NativeKdamond
 from damon_agent.kernel.native.running import Running
-from damon_agent.kernel.record import Record, RecordStore
-from damon_agent.kernel.report import Fault, Report, Withheld
-from damon_agent.kernel.sysfs import Sysfs
+from damon_agent.kernel.ownership.exclusive import refuse_exclusive_users
+from damon_agent.kernel.ownership.ownership import Foreign, Ownership
+from damon_agent.kernel.ownership.record import StateDirectory
+from damon_agent.kernel.report import Blocked, Report
+from damon_agent.kernel.tree.commands import Commands, Keyword
+from damon_agent.kernel.tree.errors import Busy, KernelError
+from damon_agent.kernel.tree.features import CONTEXT, Features, probe
+from damon_agent.kernel.tree.kdamond import Answer, Spent
+from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path
 from damon_contract.v1alpha1.node import NodeReason
 
-RETRY_US: Final = 1_000_000
 IDLE_US: Final = 5_000_000
-LOCKED_US: Final = 5_000_000
-"""How long DAMON's lock may be held by others before it is worth a word."""
+"""How soon to look again when there is nothing to do."""
+
+POLL_US: Final = 500_000
+"""How soon to look again at a command that is under way, if its end does not wake the loop."""
 
 
 class NativeDriver:
@@ -46,8 +49,9 @@ class NativeDriver:
         module: Sysfs,
         *,
         commands: Commands,
-        store: RecordStore,
+        state: StateDirectory,
         alive: Callable[[Process], bool],
+        spent_us: Spent,
         comm: Callable[[int], str | None],
         host_pid_namespace: bool,
         slots_per_class: int = classes.SLOTS_PER_CLASS,
@@ -55,287 +59,275 @@ class NativeDriver:
         """`comm` names a thread of the host by pid, None if there is none.
 
         `host_pid_namespace`: whether pid 2 is kthreadd. `slots_per_class` counts until the kdamond
-        is switched on; from then on the record's numbers do.
+        is switched on; from then on the numbers that were noted then do.
         """
         self._damon = damon
         self._module = module
+        self._state = state
         self._alive = alive
         self._host_pid_namespace = host_pid_namespace
-        self._slots_per_class = slots_per_class
-        self._claim = Claim(damon, module, store, driver="native", kdamonds=1)
-        self._kdamond = NativeKdamond(damon, commands, comm)
-        self._arming = Arming(self._claim, self._kdamond)
+        self._layout = classes.layout(slots_per_class)
+        self._ownership = Ownership(damon, state, kdamonds=1, native=True)
+        self._kernel = NativeKdamond(damon, commands, spent_us, comm)
+        self._guard = Guard()
+        self._boot: Boot | None = None
+        self._is_on: bool | None = None
+        self._switching_on = False
+        self._confirmation: Confirmation | None = None
         self._running: Running | None = None
         self._features = Features()
-        self._features_of = 0
         self._lacking: str | None = None
         """What this kernel does not have; it will not have it before the next boot."""
-        self._busy = Backoff(5_000, 50_000)
-        self._settled = False
+        self._at_rest = False
         self._next_us = 0
 
     def step(self, intent: Intent | None, now_us: int) -> Report:
         """See `Driver`. Without a plan nobody is in any slot, but the kdamond stays on (parked).
 
-        Mode Off gives everything back, as said, and with it the only chance of this boot.
+        Mode Off gives everything back, and with it the only chance of this boot. What stays until
+        the machine restarts is one kdamond that is off: to allocate anew is what this kernel does
+        not survive.
         """
-        if intent is not None and intent.mode == "Off":
-            return self.release(now_us)
-        return self._guarded(lambda: self._advance(intent, now_us), now_us)
-
-    def release(self, now_us: int) -> Report:
-        """Give everything back, for good: `off`, once per boot. To be repeated until settled.
-
-        What stays until the machine restarts is one empty kdamond directory and the record: to
-        allocate kdamonds anew is what this kernel does not survive.
-        """
-        return self._guarded(lambda: self._leave(now_us), now_us)
-
-    def _guarded(self, advance: Callable[[], None], now_us: int) -> Report:
-        """Turn what can go wrong into a fault and a time to try again."""
-        self._settled = False
+        self._at_rest = False
         self._next_us = now_us + IDLE_US
-        faults: tuple[Fault, ...] = ()
-        if self._busy.holds(now_us):
-            self._next_us = self._busy.until_us
-            return self._report(self._lock_fault(now_us))
+        obstacle = self._guard.run(lambda: self._step(intent, now_us), now_us)
+        return self._told(intent, obstacle)
+
+    def _step(self, intent: Intent | None, now_us: int) -> None:
         try:
-            advance()
-        except Busy:
-            self._busy.lengthen(now_us)
-            self._next_us = self._busy.until_us
-            return self._report(self._lock_fault(now_us))
+            self._advance(intent, now_us)
         except Crashed as crash:
-            faults = (self._mark_broken(crash),)
-        except Withheld as withheld:
-            faults = (withheld.fault,)
-        except StateUnwritable as error:
-            message = f"{error}; nothing is changed until it works"
-            faults = (Fault(NodeReason.STATE_UNWRITABLE, message),)
-        except KernelError as error:
-            self._kdamond.files.forget()
-            faults = (Fault(error.reason, str(error)),)
-        self._busy.clear()
-        if faults:
-            self._next_us = min(self._next_us, now_us + RETRY_US)
-        return self._report(faults)
-
-    def _lock_fault(self, now_us: int) -> tuple[Fault, ...]:
-        if now_us - self._busy.since_us <= LOCKED_US:
-            return ()
-        message = "something else keeps DAMON's sysfs locked"
-        return (Fault(NodeReason.SYSFS_LOCKED, message),)
-
-    def _mark_broken(self, crash: Crashed) -> Fault:
-        self._running = None
-        record = self._claim.record
-        if record is not None:
-            try:
-                self._claim.keep(replace(record, phase=Phase.BROKEN.value))
-            except StateUnwritable as error:
-                return broken(f"{crash} (and {error})").fault
-        return broken(str(crash)).fault
+            self._running = None
+            self._note(Phase.BROKEN)
+            raise broken(str(crash)) from crash
+        except Busy:
+            raise
+        except KernelError:
+            self._kernel.files.forget()
+            raise
 
     # Phases
 
     def _advance(self, intent: Intent | None, now_us: int) -> None:
+        is_off = intent is not None and intent.mode == "Off"
+        plan = None if is_off else intent
         if self._is_waiting(now_us):
             return
-        record = self._adopt(intent)
-        if record is None:
-            self._running = None
-            if intent is None:
-                self._settled = True
-            else:
-                self._begin(intent, now_us)
+        try:
+            phase = self._look()
+        except Foreign as foreign:
+            if plan is not None:
+                raise refused(foreign.fault.message) from foreign
+            self._at_rest = True
             return
-        match Phase(record.phase):
+        if phase is Phase.BROKEN:
+            raise broken(f"kdamond {KDAMOND} read on, but its thread was gone")
+        if self._ownership.record is None or not self._ownership.allocated:
+            self._begin(phase, plan, now_us)
+            return
+        self._is_on = self._kernel.is_on
+        if phase in {Phase.ARMED, Phase.RUNNING} and (is_off or not self._is_on):
+            # The only one of this boot has ended: it never goes on again.
+            phase = self._note(Phase.LEAVING if self._is_on else Phase.SPENT)
+        match phase:
             case Phase.CLAIMED:
-                self._claimed(record, intent, now_us)
-            case Phase.ARMED | Phase.RUNNING:
-                self._on(record, intent, now_us)
-            case Phase.LEAVING | Phase.SPENT:
-                self._go(record, now_us)
-                if intent is not None:
-                    raise spent("the kdamond was on and is switched off since the machine started")
-            case Phase.BROKEN:
-                raise broken(f"kdamond {KDAMOND} read on, but its thread was gone")
+                self._claimed(plan, now_us)
+            case Phase.ARMED:
+                self._confirm(now_us)
+            case Phase.RUNNING:
+                self._run(plan, now_us)
+            case _:
+                self._leave(plan, now_us)
 
     def _is_waiting(self, now_us: int) -> bool:
-        """Whether a command is under way; raise Withheld once it takes too long."""
-        if self._kdamond.collect(now_us):
+        """Whether a command is under way; raise Blocked once it takes too long."""
+        if not self._kernel.is_waiting:
+            if self._switching_on:
+                # DAMON was locked, so that nothing at all has happened: the note is taken back.
+                self._note(Phase.CLAIMED)
+                self._switching_on = False
+            return False
+        answer = self._kernel.take_answer()
+        if answer is not None:
+            self._switching_on = False
+            self._answered(answer, now_us)
             return False
         self._next_us = now_us + POLL_US
-        keyword = self._kdamond.hung(now_us)
-        if keyword is not None:
-            raise Withheld(
+        if self._kernel.hangs(now_us):
+            raise Blocked(
                 NodeReason.COMMIT_HUNG,
-                f"{keyword} has not come back; it is waited for, because this kernel survives the "
-                "`off` that would free it only once",
+                f"a command to kdamond {KDAMOND} has not come back; it is waited for, because this "
+                "kernel survives the `off` that would free it only once",
             )
         return True
 
-    def _adopt(self, intent: Intent | None) -> Record | None:
-        """Return the record of our kdamond; None if there is none, or it is no concern of ours."""
-        try:
-            record = self._claim.adopt()
-        except Withheld as withheld:
-            if intent is None:
-                return None
-            if withheld.fault.reason is NodeReason.DAMON_BUSY:
-                raise refused(withheld.fault.message) from withheld
-            raise
-        if record is None or record.driver == "native":
-            return record
-        if intent is None:
-            return None
-        if record.armed:
-            raise spent("the driver lanes has taken over since the kernel's tuner was started")
-        raise refused(
-            "the driver lanes has run kdamonds since the machine started; reboot the node"
-        )
+    def _answered(self, answer: Answer, now_us: int) -> None:
+        """Take in an answer; of `on` and `off` the state says what came."""
+        if answer.keyword in {Keyword.ON, Keyword.OFF} or not answer.is_on:
+            return
+        if self._running is not None:
+            self._running.answered(answer, now_us)
+        elif self._confirmation is not None:
+            phase = self._confirmation.answered(answer, now_us)
+            if phase is not None:
+                self._note(phase)
 
-    def _begin(self, intent: Intent, now_us: int) -> None:
+    def _look(self) -> Phase | None:
+        """Return how far this boot has come; raise Blocked where DAMON is not ours to use."""
+        record = self._ownership.adopt(idle=not self._is_on)
+        if self._boot is None:
+            self._boot = notes.parse(self._state.read(notes.FILE), self._state.boot_id)
+        if self._boot is None and record is not None and record.native:
+            # Without the note it is unknown whether it was on: it never goes on again.
+            self._boot = Boot(Phase.LEAVING, self._layout)
+        return None if self._boot is None else self._boot.phase
+
+    @property
+    def _numbers(self) -> Layout:
+        """The layout that the kernel holds, or is going to."""
+        if self._boot is None or self._boot.phase is Phase.CLAIMED:
+            return self._layout
+        return self._boot.layout
+
+    def _note(self, phase: Phase) -> Phase:
+        """Note a phase, before the write that makes it true; raise StateUnwritable."""
+        boot = Boot(phase, self._numbers)
+        if boot != self._boot:
+            self._state.write(notes.FILE, notes.dump(boot, self._state.boot_id))
+            self._boot = boot
+        return phase
+
+    def _begin(self, phase: Phase | None, plan: Intent | None, now_us: int) -> None:
         """Allocate the kdamond if arming it may follow."""
-        self._refuse(intent)
-        self._claim.take()
+        self._running, self._is_on = None, False
+        if phase not in {None, Phase.CLAIMED}:
+            self._at_rest = plan is None
+            if plan is not None:
+                raise spent("somebody else has removed the kdamond that was on in this boot")
+            return
+        if plan is None:
+            self._give_back()
+            return
+        self._refuse(plan)
+        self._note(Phase.CLAIMED)
+        self._ownership.take()
         self._next_us = now_us
 
-    def _refuse(self, intent: Intent) -> None:
+    def _give_back(self) -> None:
+        """Forget a kdamond that was never on."""
+        if self._ownership.record is not None:
+            self._ownership.give_back()
+        self._state.remove(notes.FILE)
+        self._boot, self._at_rest = None, True
+
+    def _refuse(self, plan: Intent) -> None:
         if self._lacking is not None:
             raise refused(self._lacking)
-        refuse_beforehand(intent.memory, host_pid_namespace=self._host_pid_namespace)
+        notes.refuse_beforehand(plan.memory, host_pid_namespace=self._host_pid_namespace)
         try:
             refuse_exclusive_users(self._module)
-        except Withheld as withheld:
-            raise refused(withheld.fault.message) from withheld
+        except Blocked as blocked:
+            raise refused(blocked.fault.message) from blocked
 
-    def _claimed(self, record: Record, intent: Intent | None, now_us: int) -> None:
+    def _claimed(self, plan: Intent | None, now_us: int) -> None:
         """Arm it, or give it back."""
-        if self._kdamond.look() == "on":
+        if self._is_on:
             raise refused("somebody else has switched the kdamond on that this agent allocated")
-        if intent is None:
-            self._claim.give_back()
-            self._settled = True
+        if plan is None:
+            self._give_back()
             return
         self._lacking = self._missing()
         try:
-            self._refuse(intent)
-        except Withheld:
-            self._claim.give_back()
+            self._refuse(plan)
+        except Blocked:
+            self._give_back()
             raise
-        self._arming.arm(record, classes.layout(self._slots_per_class), self._features, now_us)
+        lay_out(self._kernel, self._layout, self._features)
+        self._note(Phase.ARMED)
+        self._switching_on = True
+        self._kernel.tell(Keyword.ON, now_us)
         self._next_us = now_us
-
-    def _on(self, record: Record, intent: Intent | None, now_us: int) -> None:
-        """Go on with a kdamond that is on, or should be."""
-        if self._kdamond.look() == "off":
-            # The only one of this boot has ended: it never goes on again.
-            self._claim.keep(replace(record, phase=Phase.SPENT.value))
-            self._next_us = now_us
-        elif record.phase == Phase.ARMED:
-            self._arming.confirm(record, now_us)
-            self._next_us = max(now_us + POLL_US, self._arming.next_us)
-        else:
-            self._run(record, intent, now_us)
-
-    def _run(self, record: Record, intent: Intent | None, now_us: int) -> None:
-        if self._running is None:
-            self._probe()
-            self._running = Running(
-                self._claim,
-                self._kdamond,
-                self._features,
-                Layout(record.target_priorities),
-                self._alive,
-            )
-        running = self._running
-        running.step(intent, now_us)
-        self._settled = running.at_rest and not running.homeless and running.fault is None
-        latest_us = now_us + (IDLE_US if intent is None else min(IDLE_US, intent.interval_us))
-        self._next_us = min(latest_us, max(now_us, running.next_us))
-        if not self._kdamond.idle:
-            self._next_us = now_us + POLL_US
-
-    def _leave(self, now_us: int) -> None:
-        """Take one step out."""
-        if self._is_waiting(now_us):
-            return
-        record = self._adopt(None)
-        if record is None:
-            self._settled = True
-            return
-        match Phase(record.phase):
-            case Phase.CLAIMED:
-                self._claimed(record, None, now_us)
-            case Phase.ARMED | Phase.RUNNING:
-                self._running = None
-                self._claim.keep(replace(record, phase=Phase.LEAVING.value))
-                self._next_us = now_us
-            case Phase.LEAVING | Phase.SPENT:
-                self._go(record, now_us)
-            case Phase.BROKEN:
-                raise broken(f"kdamond {KDAMOND} read on, but its thread was gone")
-
-    def _go(self, record: Record, now_us: int) -> None:
-        """Switch off if that has not been done, then take the numbers away. Never `on` again."""
-        self._running = None
-        phase = Phase(record.phase)
-        if self._kdamond.look() == "on":
-            if phase is Phase.SPENT:
-                raise Withheld(
-                    NodeReason.DAMON_BUSY,
-                    f"somebody else has switched kdamond {KDAMOND} on; it is left alone",
-                )
-            self._next_us = now_us + POLL_US
-            self._kdamond.start(Keyword.OFF, now_us, _switched_off)
-            return
-        if phase is Phase.LEAVING:
-            record = replace(record, phase=Phase.SPENT.value)
-            self._claim.keep(record)
-        for count in ("schemes/nr_schemes", "targets/nr_targets"):
-            self._kdamond.clear(f"{CONTEXT}/{count}")
-        self._settled = True
 
     def _missing(self) -> str | None:
         """Look whether the kernel has what this driver needs; return what it has not."""
         try:
-            self._probe()
-        except Withheld as withheld:
-            return withheld.fault.message
-        if "target_priority" not in self._features:
-            return "this kernel has no target_priority"
-        return None
-
-    def _probe(self) -> None:
-        """Look once per claim what the kernel offers."""
-        if self._features_of != self._claim.epoch:
             self._features = probe(self._damon, 1, lambda _: True)
-            self._features_of = self._claim.epoch
+        except Blocked as blocked:
+            return blocked.fault.message
+        return None if "target_priority" in self._features else "this kernel has no target_priority"
+
+    def _confirm(self, now_us: int) -> None:
+        if self._confirmation is None:
+            self._confirmation = Confirmation(self._kernel, now_us)
+        self._confirmation.ask(now_us)
+        self._next_us = now_us if self._kernel.is_waiting else self._confirmation.next_us
+
+    def _run(self, plan: Intent | None, now_us: int) -> None:
+        if self._running is None:
+            if not self._features.names:
+                self._features = probe(self._damon, 1, lambda _: True)
+            self._running = Running(
+                self._ownership, self._kernel, self._features, self._numbers, self._alive
+            )
+        running = self._running
+        running.step(plan, now_us)
+        self._at_rest = running.at_rest and not running.homeless and running.fault is None
+        latest_us = now_us + (IDLE_US if plan is None else min(IDLE_US, plan.interval_us))
+        self._next_us = min(latest_us, max(now_us, running.next_us))
+
+    def _leave(self, plan: Intent | None, now_us: int) -> None:
+        """Switch off if that has not been done, then take the numbers away. Never `on` again."""
+        self._running = None
+        if not self._is_on:
+            self._note(Phase.SPENT)
+            targets = f"{kdamond_path(KDAMOND)}/{CONTEXT}/targets/nr_targets"
+            if self._damon.found(targets) not in {None, "0"}:
+                self._damon.write(targets, "0")
+            self._at_rest = True
+        elif self._boot is not None and self._boot.phase is Phase.LEAVING:
+            self._kernel.tell(Keyword.OFF, now_us)
+            self._next_us = now_us
+        else:
+            raise Blocked(
+                NodeReason.DAMON_BUSY,
+                f"somebody else has switched kdamond {KDAMOND} on; it is left alone",
+            )
+        if plan is not None:
+            raise spent("the kdamond was on and is switched off since the machine started")
 
     # Reporting
 
-    def _report(self, faults: tuple[Fault, ...]) -> Report:
+    def _told(self, intent: Intent | None, obstacle: Obstacle | None) -> Report:
         running = self._running
-        shown = None
+        faults = () if obstacle is None else obstacle.faults
         if running is not None:
-            if running.rungs is not None:
-                shown = reporting.Running(running.slots, running.rungs, running.counted_bytes)
-                faults += reporting.full(running.homeless)
-            if running.fault is not None:
-                faults += (running.fault,)
-        return Report(
+            faults += reporting.full(running.homeless)
+            faults += () if running.fault is None else (running.fault,)
+        at_rest = applied = self._at_rest and obstacle is None
+        if intent is not None and intent.mode != "Off":
+            applied = running is not None and running.applied_plan == intent.plan
+        is_unknown = self._boot is None and obstacle is not None and not obstacle.faults
+        report = Report(
             driver_name="native",
             features=tuple(sorted(self._features.names)),
-            lanes=() if shown is None else reporting.lanes(shown),
-            placed={} if shown is None else reporting.placed(shown),
             faults=faults,
-            settled=self._settled and not faults,
-            next_step_us=self._next_us,
+            applied=applied and not faults,
+            at_rest=at_rest,
+            reclaims=is_unknown or self._may_reclaim,
+            next_step_us=self._next_us if obstacle is None else obstacle.retry_us,
+        )
+        if running is None or (rungs := running.rungs) is None:
+            return report
+        return replace(
+            report,
+            ladder=rungs.ladder,
+            lanes=reporting.lanes(running.slots, rungs, running.counted_bytes),
+            placed=reporting.placed(running.slots, rungs),
         )
 
-
-def _switched_off(error: KernelError | None, _now_us: int) -> None:
-    """Retry when the lock was held; any other error means that it has ended by itself."""
-    if isinstance(error, Busy):
-        raise error
+    @property
+    def _may_reclaim(self) -> bool:
+        """Whether a scheme of ours may act, or it is unknown; before they are in, nobody is."""
+        if self._boot is None or self._boot.phase not in {Phase.RUNNING, Phase.LEAVING}:
+            return False
+        return self._is_on is not False and (self._running is None or self._running.may_reclaim)

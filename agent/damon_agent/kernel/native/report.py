@@ -1,16 +1,15 @@
 """What the native driver says of its slots. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from damon_agent.kernel import ladder
 from damon_agent.kernel.intent import Member
+from damon_agent.kernel.ladder import lets_work, permille
 from damon_agent.kernel.native.context import Rungs
 from damon_agent.kernel.native.kdamond import KDAMOND
-from damon_agent.kernel.report import Fault, LaneReport
+from damon_agent.kernel.report import Fault
 from damon_agent.kernel.slots import Slots
-from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.node import Lane, NodeReason
 
 MOST_LANES: Final = 64
 """As many as a status takes."""
@@ -18,76 +17,62 @@ MOST_LANES: Final = 64
 _SHOWN_PODS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A running kdamond, for the report."""
-
-    slots: Slots
-    rungs: Rungs
-    counted_bytes: Mapping[int, tuple[int, int]]
-    """sz_tried and sz_applied by slot."""
-
-
-def lanes(running: Running) -> tuple[LaneReport, ...]:
+def lanes(
+    slots: Slots, rungs: Rungs, counted_bytes: Mapping[int, tuple[int, int]]
+) -> tuple[Lane, ...]:
     """Return a lane per mark, one for all protected and one for all eager processes.
 
     Should there be more marks than a status takes, neighbours are shown together, under the mark of
-    the most protective of them.
+    the most protective of them. `counted_bytes`: sz_tried and sz_applied by slot.
     """
     standing: dict[int, list[int]] = {}
-    for index, slot in enumerate(running.slots.slots):
-        if slot.process is not None and slot.process in running.rungs.priorities:
-            standing.setdefault(running.rungs.priorities[slot.process], []).append(index)
+    for index, slot in enumerate(slots.slots):
+        if slot.process is not None and slot.process in rungs.priorities:
+            standing.setdefault(rungs.priorities[slot.process], []).append(index)
     groups: list[list[int]] = []
     for priority in sorted(standing):
-        if groups and _alike(groups[-1][-1], priority, running.rungs):
+        role = rungs.ladder.role(priority)
+        if groups and role != "Ladder" and role == rungs.ladder.role(groups[-1][-1]):
             groups[-1].append(priority)
         else:
             groups.append([priority])
     while len(groups) > MOST_LANES:
         groups[0:2] = [groups[0] + groups[1]]
-    return tuple(_lane(tuple(group), standing, running) for group in groups)
+    told: list[Lane] = []
+    for group in groups:
+        indices = [index for priority in group for index in standing[priority]]
+        processes = {slots.slots[index].process for index in indices}
+        counted = [counted_bytes.get(index, (0, 0)) for index in indices]
+        told.append(
+            Lane(
+                kdamond=KDAMOND,
+                priorities=tuple(group),
+                role=rungs.ladder.role(group[-1]),
+                mark_permille=rungs.mark(group[-1]),
+                pods=len({m.pod_uid for m in rungs.intent.members if m.process in processes}),
+                targets=len(indices),
+                state="on",
+                active=_works(group[-1], rungs),
+                tried_bytes=sum(tried for tried, _ in counted),
+                applied_bytes=sum(applied for _, applied in counted),
+            )
+        )
+    return tuple(told)
 
 
-def _alike(lower: int, upper: int, rungs: Rungs) -> bool:
-    role = rungs.ladder.role(lower)
-    return role != "Ladder" and role == rungs.ladder.role(upper)
-
-
-def _lane(
-    priorities: tuple[int, ...], standing: Mapping[int, list[int]], running: Running
-) -> LaneReport:
-    rungs = running.rungs
-    role = rungs.ladder.role(priorities[-1])
-    indices = [index for priority in priorities for index in standing[priority]]
-    processes = {running.slots.slots[index].process for index in indices}
-    kernel_mark = rungs.kernel_mark(priorities[-1])
-    memory = rungs.intent.memory
-    free = ladder.permille(memory.free_bytes, memory.capacity_bytes)
-    counted = [running.counted_bytes.get(index, (0, 0)) for index in indices]
-    return LaneReport(
-        kdamond=KDAMOND,
-        priorities=priorities,
-        role=role,
-        mark_permille=rungs.ladder.mark(priorities[-1]) if role == "Ladder" else None,
-        kernel_mark_permille=kernel_mark,
-        pods=len({m.pod_uid for m in rungs.intent.members if m.process in processes}),
-        targets=len(indices),
-        state="on",
-        active=role == "Eager" or (kernel_mark is not None and free <= kernel_mark),
-        tried_bytes=sum(tried for tried, _ in counted),
-        applied_bytes=sum(applied for _, applied in counted),
+def _works(priority: int, rungs: Rungs) -> bool:
+    mark, memory, intent = rungs.mark(priority), rungs.memory, rungs.intent
+    free = permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
+    works = rungs.ladder.role(priority) == "Eager" or (
+        mark is not None and memory.wakes(mark) and lets_work(free, memory.kernel_mark(mark))
     )
+    return works and not intent.halted
 
 
-def placed(running: Running) -> dict[str, int]:
+def placed(slots: Slots, rungs: Rungs) -> dict[str, int]:
     """Return the kdamond by pod, for pods with a process that the kernel has taken."""
-    taken = {
-        slot.process
-        for slot in running.slots.slots
-        if slot.process is not None and (slot.settled or running.slots.committed)
-    }
-    return {m.pod_uid: KDAMOND for m in running.rungs.intent.members if m.process in taken}
+    taken = {slot.process for slot in slots.slots if slot.settled or slots.committed}
+    return {m.pod_uid: KDAMOND for m in rungs.intent.members if m.process in taken}
 
 
 def full(homeless: Iterable[Member]) -> tuple[Fault, ...]:
@@ -98,11 +83,9 @@ def full(homeless: Iterable[Member]) -> tuple[Fault, ...]:
     pods = sorted({member.pod_uid for member in members})
     named = ", ".join(pods[:_SHOWN_PODS])
     more = f" and {len(pods) - _SHOWN_PODS} more" if len(pods) > _SHOWN_PODS else ""
-    return (
-        Fault(
-            NodeReason.NATIVE_FULL,
-            f"{len(members)} processes of the pods {named}{more} are not tuned: the slots of their "
-            "classes and of the more protective ones are taken, and their number is fixed from the "
-            "kdamond's start to the next boot",
-        ),
+    message = (
+        f"{len(members)} processes of the pods {named}{more} are not tuned: the slots of their "
+        "classes and of the more protective ones are taken, and their number is fixed from the "
+        "kdamond's start to the next boot"
     )
+    return (Fault(NodeReason.NATIVE_FULL, message),)

@@ -1,16 +1,22 @@
-"""How far the native driver has come in this boot, and when it must not even begin. Pure.
+"""How far the native driver has come in this boot, and when it must not go on. Pure.
 
 The kernel RFC's tuner keeps static state that outlives the kdamond it was armed for: it works once
-per boot. So the record says how far we have come, always before the write that makes it true.
+per boot. So what was done is noted in a file, always before the write that makes it true.
 """
 
+import json
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from damon_agent.facts import MemoryReading
 from damon_agent.kernel.ladder import permille
-from damon_agent.kernel.report import Withheld
+from damon_agent.kernel.native.classes import Layout
+from damon_agent.kernel.report import Blocked
 from damon_contract.v1alpha1.node import NodeReason
+
+FILE: Final = "native.json"
+"""Name of the note in the state directory."""
 
 LEAST_FREE_PERMILLE: Final = 150
 """The tuner subtracts 100 per mille from free memory, unsigned, when it is armed: below that its
@@ -18,13 +24,9 @@ marks are astronomical until the first commit of our own. So there has to be wel
 
 
 class Phase(StrEnum):
-    """What the record says; each value is saved before the write that it speaks of.
+    """What the note says. That nobody is in any slot (parked) is found by looking."""
 
-    "Written" (everything is in sysfs and read back) and "parked" (running, with nobody in any slot)
-    need no note: every step finds out by looking.
-    """
-
-    CLAIMED = ""
+    CLAIMED = "claimed"
     """The kdamond is allocated or about to be; it has never been switched on."""
     ARMED = "armed"
     """It is on or about to be; the kernel runs schemes of its own making, over nobody."""
@@ -38,8 +40,32 @@ class Phase(StrEnum):
     """Its thread died with the state on: any further write may hang for ever or crash."""
 
 
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The note."""
+
+    phase: Phase
+    layout: Layout
+    """The numbers of the slots, from arming on those that the kernel holds."""
+
+
+def dump(boot: Boot, boot_id: str) -> str:
+    """Return the note as JSON."""
+    return json.dumps({"bootId": boot_id, "phase": boot.phase, "numbers": boot.layout.numbers})
+
+
+def parse(text: bytes | None, boot_id: str) -> Boot | None:
+    """Return the note of this boot; None for anything else, such as damage."""
+    try:
+        value = json.loads(text or "")
+        boot = Boot(Phase(value["phase"]), Layout(tuple(value["numbers"])))
+        return boot if value["bootId"] == boot_id else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 def refuse_beforehand(memory: MemoryReading, *, host_pid_namespace: bool) -> None:
-    """Raise Withheld unless this machine is one on which arming is safe and of use."""
+    """Raise Blocked unless this machine is one on which arming is safe and of use."""
     if not host_pid_namespace:
         raise refused(
             "pid 2 is not kthreadd: the agent must run in the host's pid namespace (hostPID)"
@@ -54,23 +80,22 @@ def refuse_beforehand(memory: MemoryReading, *, host_pid_namespace: bool) -> Non
         )
 
 
-def refused(because: str) -> Withheld:
+def refused(because: str) -> Blocked:
     """Return the refusal for an unmet precondition."""
-    return Withheld(NodeReason.NATIVE_REFUSED, f"the driver native is not possible: {because}")
+    return Blocked(NodeReason.NATIVE_REFUSED, f"the driver native is not possible: {because}")
 
 
-def spent(because: str) -> Withheld:
+def spent(because: str) -> Blocked:
     """Return the refusal to do a second time in one boot what this kernel survives once."""
-    return Withheld(
+    return Blocked(
         NodeReason.NATIVE_SPENT,
-        f"{because}; this kernel's tuner works once per boot: reboot the node, or use the driver "
-        "lanes",
+        f"{because}; this kernel's tuner works once per boot: reboot the node",
     )
 
 
-def broken(because: str) -> Withheld:
+def broken(because: str) -> Blocked:
     """Return the refusal to touch a kdamond whose thread has crashed."""
-    return Withheld(
+    return Blocked(
         NodeReason.NEEDS_REBOOT,
         f"{because}: the kernel has crashed in it. Nothing is written any more in this boot; "
         "reboot the node",
