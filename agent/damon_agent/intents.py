@@ -6,7 +6,6 @@ Durations and sizes stay as people write them up to here: this is the kernel's d
 from collections.abc import Collection
 from dataclasses import replace
 
-from damon_agent.brake.brake import Limits
 from damon_agent.facts import MemoryReading, Process
 from damon_agent.kernel.intent import Intent, Member
 from damon_agent.node.resolver import Resolution
@@ -68,20 +67,6 @@ def members(pods: tuple[PlannedPod, ...], resolution: Resolution) -> tuple[Membe
                 if owner is None or pod.priority > owner.priority:
                     owners[process] = pod
     return tuple(Member(process, pod.uid, pod.priority) for process, pod in owners.items())
-
-
-def limits(spec: DamonNodeSpec, page_bytes: int) -> Limits | None:
-    """Return what the brake goes by; None where no pod is to be spared."""
-    brake = spec.settings.brake
-    if spec.mode != "Enforce" or not brake.enabled:
-        return None
-    return Limits(
-        pressure_permille=brake.pressure_permille,
-        refaults_permille=brake.refaults_permille,
-        spare_us=microseconds(brake.spare_for),
-        spare_at_most_us=microseconds(brake.spare_for_at_most),
-        page_bytes=page_bytes,
-    )
 
 
 def spare(members: tuple[Member, ...], spared: Collection[str]) -> tuple[Member, ...]:

@@ -136,7 +136,7 @@ class EmulatedNode:
     def is_alive(self, process: Process) -> bool:
         return self.processes.is_running(process.pid, process.start_ticks)
 
-    def spent_us(self, pid: int) -> int | None:
+    def spent_us(self, _pid: int) -> int | None:
         """Return the CPU time of a kdamond: none, unless a test says that they work."""
         return 0
 

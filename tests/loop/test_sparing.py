@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from damon_agent import intents
 from damon_agent.facts import MemoryReading, Process
-from damon_agent.kernel.lanes.assignment import assign
 from damon_agent.kernel.intent import Member
+from damon_agent.kernel.lanes.assignment import assign
 from damon_contract.v1alpha1.node import DamonNodeSpec
 
 A = "a1" * 32

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from damon_agent import intents
 from damon_agent.brake import brake
-from damon_agent.brake.brake import Brake
+from damon_agent.brake.brake import Brake, Limits
 from damon_agent.clock import Clock, rfc3339
 from damon_agent.node import pods
 from damon_agent.node.resolver import Resolution
+from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.node import DamonNodeSpec, Spared
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Sparing:
 
     def look(self, spec: DamonNodeSpec | None, resolution: Resolution, now_us: int) -> None:
         """Bring the spared pods up to date if it is time to; raise UnreadableError."""
-        limits = None if spec is None else intents.limits(spec, self._page_bytes)
+        limits = None if spec is None else limits_of(spec, self._page_bytes)
         if spec is None or limits is None:
             self._brake, self._next_us = Brake(), now_us
             self.spared, self.unseen = {}, None
@@ -59,3 +60,17 @@ class Sparing:
 
     def _wall(self, ahead_us: int) -> str:
         return rfc3339(self._clock.wall_s() + ahead_us / 1_000_000)
+
+
+def limits_of(spec: DamonNodeSpec, page_bytes: int) -> Limits | None:
+    """Return what the brake goes by; None where no pod is to be spared."""
+    brake = spec.settings.brake
+    if spec.mode != "Enforce" or not brake.enabled:
+        return None
+    return Limits(
+        pressure_permille=brake.pressure_permille,
+        refaults_permille=brake.refaults_permille,
+        spare_us=microseconds(brake.spare_for),
+        spare_at_most_us=microseconds(brake.spare_for_at_most),
+        page_bytes=page_bytes,
+    )

@@ -1,4 +1,4 @@
-"""What a commit would bring to a lane: the slots and the files, and what is special about it. Pure."""
+"""What a commit would bring to a lane: slots and files, and what is special about it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ def changed(
     wanted: Wanted,
     slots: Slots,
     known: Mapping[str, str],
+    *,
     features: Features,
     snapshots: int,
 ) -> Change:

@@ -188,7 +188,12 @@ class LanesDriver:
             applied = applied and has
         is_held = any(lane.kernel.holds_kernel for lane in self._lanes)
         report = reporting.report(
-            self._lanes, intent, assignment, self._memory, self._features, now_us
+            self._lanes,
+            intent,
+            assignment,
+            memory=self._memory,
+            features=self._features,
+            now_us=now_us,
         )
         # Others may go on at once: the kernel is free again, or who had to leave has left.
         moved = (was_held and not is_held) or self._carried() != carried

@@ -139,7 +139,14 @@ class Lane:
 
     def _changed(self, wanted: Wanted, slots: Slots) -> Change:
         known = self.kernel.files.known
-        return changed(self._change, wanted, slots, known, self._features, self.figures.snapshots)
+        return changed(
+            self._change,
+            wanted,
+            slots,
+            known,
+            features=self._features,
+            snapshots=self.figures.snapshots,
+        )
 
     def _carry_out(self, action: Action, wanted: Wanted | None, now_us: int) -> None:
         match action, wanted:

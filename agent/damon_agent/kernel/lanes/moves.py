@@ -96,39 +96,9 @@ class Seen:
 
 def next_move(seen: Seen, now_us: int) -> Move:
     """Return the next move; see the table above."""
-    soon_us = now_us + POLL_US
     if seen.under_way:
-        return Move(Action.FREE if seen.hangs else Action.WAIT, soon_us)
-    if not seen.is_on:
-        return _off(seen, now_us)
-    if not seen.is_wanted or not seen.is_known:
-        return Move(Action.STOP, soon_us)
-    if not seen.files_known:
-        return Move(Action.CHECK_DRIFT, now_us)
-    if seen.is_missing and seen.must_restart:
-        return Move(Action.STOP, soon_us)
-    commit_us = seen.retry_us if seen.must_stop else max(seen.commit_us, seen.retry_us)
-    if seen.is_missing and now_us >= commit_us and seen.kernel_is_free:
-        return Move(Action.COMMIT, soon_us)
-    if now_us >= seen.drift_us:
-        return Move(Action.CHECK_DRIFT, now_us)
-    if seen.kernel_is_free and now_us >= seen.counters_us:
-        return Move(Action.ASK_COUNTERS, soon_us)
-    if seen.kernel_is_free and now_us >= seen.regions_us:
-        return Move(Action.ASK_REGIONS, soon_us)
-    due_us = min(seen.drift_us, seen.counters_us, seen.regions_us)
-    if not seen.is_missing:
-        return Move(Action.REST, max(due_us, soon_us))
-    return Move(
-        Action.WAIT, max(min(due_us, commit_us), now_us if seen.kernel_is_free else soon_us)
-    )
-
-
-def rests(seen: Seen, move: Move) -> bool:
-    """Say whether everything wanted is in the kernel when this move is made."""
-    if move.action in {Action.ASK_COUNTERS, Action.ASK_REGIONS}:
-        return not seen.is_missing
-    return move.action in {Action.REST, Action.FORGET}
+        return Move(Action.FREE if seen.hangs else Action.WAIT, now_us + POLL_US)
+    return _on(seen, now_us) if seen.is_on else _off(seen, now_us)
 
 
 def _off(seen: Seen, now_us: int) -> Move:
@@ -136,6 +106,31 @@ def _off(seen: Seen, now_us: int) -> Move:
         return Move(Action.FORGET, NEVER_US)
     if now_us < seen.retry_us:
         return Move(Action.WAIT, seen.retry_us)
-    if not seen.kernel_is_free:
-        return Move(Action.WAIT, now_us + POLL_US)
-    return Move(Action.START, now_us + POLL_US)
+    return Move(Action.START if seen.kernel_is_free else Action.WAIT, now_us + POLL_US)
+
+
+def _on(seen: Seen, now_us: int) -> Move:
+    soon_us = now_us + POLL_US
+    commit_us = seen.retry_us if seen.must_stop else max(seen.commit_us, seen.retry_us)
+    is_due = seen.is_missing and now_us >= commit_us
+    due_us = min(seen.drift_us, seen.counters_us, seen.regions_us)
+    rows = (
+        (not seen.is_wanted or not seen.is_known, Action.STOP, soon_us),
+        (not seen.files_known, Action.CHECK_DRIFT, now_us),
+        (seen.is_missing and seen.must_restart, Action.STOP, soon_us),
+        (is_due and seen.kernel_is_free, Action.COMMIT, soon_us),
+        (now_us >= seen.drift_us, Action.CHECK_DRIFT, now_us),
+        (now_us >= seen.counters_us and seen.kernel_is_free, Action.ASK_COUNTERS, soon_us),
+        (now_us >= seen.regions_us and seen.kernel_is_free, Action.ASK_REGIONS, soon_us),
+        (is_due, Action.WAIT, soon_us),
+        (seen.is_missing, Action.WAIT, max(min(due_us, commit_us), now_us + 1)),
+        (True, Action.REST, max(due_us, soon_us)),
+    )
+    return next(Move(action, until_us) for holds, action, until_us in rows if holds)
+
+
+def rests(seen: Seen, move: Move) -> bool:
+    """Say whether everything wanted is in the kernel when this move is made."""
+    if move.action in {Action.ASK_COUNTERS, Action.ASK_REGIONS}:
+        return not seen.is_missing
+    return move.action in {Action.REST, Action.FORGET}

@@ -21,6 +21,7 @@ def report(
     lanes: Sequence[Lane],
     intent: Intent,
     assignment: Assignment,
+    *,
     memory: Availability,
     features: Features,
     now_us: int,

@@ -251,7 +251,7 @@ class NativeDriver:
     def _missing(self) -> str | None:
         """Look whether the kernel has what this driver needs; return what it has not."""
         try:
-            self._features = probe(self._damon, 1, lambda _: True)
+            self._features = probe(self._damon, 1)
         except Blocked as blocked:
             return blocked.fault.message
         return None if "target_priority" in self._features else "this kernel has no target_priority"
@@ -265,7 +265,7 @@ class NativeDriver:
     def _run(self, plan: Intent | None, now_us: int) -> None:
         if self._running is None:
             if not self._features.names:
-                self._features = probe(self._damon, 1, lambda _: True)
+                self._features = probe(self._damon, 1)
             self._running = Running(
                 self._ownership, self._kernel, self._features, self._numbers, self._alive
             )
@@ -320,7 +320,6 @@ class NativeDriver:
             return report
         return replace(
             report,
-            ladder=rungs.ladder,
             lanes=reporting.lanes(running.slots, rungs, running.counted_bytes),
             placed=reporting.placed(running.slots, rungs),
         )

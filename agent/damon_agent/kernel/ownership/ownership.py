@@ -164,9 +164,7 @@ class Ownership:
             return record
         if any(self._damon.read(state_path(k)) == "on" for k in range(found) if k not in marked):
             return None
-        lost = Record(
-            self._state.boot_id, (Slots(),) * found, is_marked=True, native=self._native
-        )
+        lost = Record(self._state.boot_id, (Slots(),) * found, is_marked=True, native=self._native)
         self._state.save(lost)
         return lost
 
