@@ -53,8 +53,10 @@ class Availability:
 
 def _compared(memory: MemoryReading, metric: str) -> tuple[int, int]:
     """Return the share that marks are compared with, and by how much free memory is less."""
-    free = permille(memory.free_bytes, memory.capacity_bytes)
     if metric == "FreeMemory":
-        return free, 0
-    available = permille(memory.available_bytes, memory.capacity_bytes)
-    return available, available - free
+        return permille(memory.free_bytes, memory.capacity_bytes), 0
+    cache_bytes = memory.available_bytes - memory.free_bytes
+    return (
+        permille(memory.available_bytes, memory.capacity_bytes),
+        permille(cache_bytes, memory.capacity_bytes),
+    )
