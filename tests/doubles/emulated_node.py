@@ -98,7 +98,7 @@ class EmulatedNode:
         if free_bytes is not None:
             self.memory = SimulatedMemory(free_bytes=free_bytes)
         self.emulator = Emulator(profile, self.processes, self.memory)
-        self.cache_bytes = cache_bytes
+        self.memory.cache_bytes = cache_bytes
         self.swap_bytes = swap_bytes
         self.state_dir = state_dir
         self.boot_id = "this-boot"
@@ -203,7 +203,7 @@ class EmulatedNode:
     def reading(self) -> MemoryReading:
         free = self.memory.free_bytes
         total = self.memory.total_bytes
-        available = min(total, free + self.cache_bytes)
+        available = min(total, self.memory.available_bytes)
         return MemoryReading(total, free, available, self.swap_bytes, 0, 4096)
 
     def seen(self, intent: Intent) -> Intent:

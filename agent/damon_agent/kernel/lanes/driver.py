@@ -69,6 +69,7 @@ class LanesDriver:
         self._features = Features()
         self._lanes: tuple[Lane, ...] = ()
         self._epoch = 0
+        self._applied_plan: str | None = None
         self._memory = Availability()
         self._surveys = SurveySchedule()
         self._turn = 0
@@ -124,6 +125,7 @@ class LanesDriver:
             self._build(record)
 
     def _build(self, record: Record) -> None:
+        self._applied_plan = None
         self._memory = Availability()
         self._lanes = tuple(
             self._lane(Kdamond(index, self._damon, self._commands, self._spent_us), record)
@@ -197,9 +199,12 @@ class LanesDriver:
         )
         # Others may go on at once: the kernel is free again, or who had to leave has left.
         moved = (was_held and not is_held) or self._carried() != carried
+        if applied:
+            # From now on lanes that come and go with their pods make that no less true.
+            self._applied_plan = intent.plan
         return replace(
             report,
-            applied=applied and not report.faults,
+            applied=self._applied_plan == intent.plan and not report.faults,
             at_rest=at_rest,
             next_step_us=now_us if moved and not at_rest else report.next_step_us,
         )

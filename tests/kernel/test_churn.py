@@ -1,0 +1,114 @@
+"""Pods that start, fork and end without a pause keep nothing from the others."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+AGGREGATION_US = 2_000_000
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    rounds=st.lists(
+        st.tuples(
+            st.integers(100_000, 3_000_000),
+            st.lists(st.sampled_from([10, 30, 50, 70, 90]), max_size=3),
+            st.integers(0, 3),
+        ),
+        min_size=5,
+        max_size=25,
+    )
+)
+def test_under_any_schedule_every_lane_carries_what_it_should_within_three_aggregations(
+    node_of, profile, rounds
+):
+    node = node_of(profile)
+    members: dict = {node.spawn(): 50, node.spawn(): 90}
+    since_us: dict = {}
+    for us, starts, ends in rounds:
+        for process in [p for p in members if node.is_alive(p)][2 : 2 + ends]:
+            node.processes.kill(process.pid)
+            del members[process]
+        members.update({node.spawn(): priority for priority in starts})
+
+        def check() -> None:
+            node.check()
+            now_us = node.emulator.now_us
+            missing = {p for p in members if node.is_alive(p)} - node.targeted()
+            for process in list(since_us):
+                if process not in missing:
+                    del since_us[process]
+            for process in missing:
+                since_us.setdefault(process, now_us)
+            late = [p for p in missing if now_us - since_us[p] > 3 * AGGREGATION_US]
+            assert not late
+
+        node.keep_running(node.intent(members.items()), us, check=check)
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_pods_that_loop_leave_the_lanes_of_others_as_they_are_and_a_new_plan_is_applied(
+    node_of, profile
+):
+    """A pod with `sleep 1` in a loop kept its node Applying for as long as it lived."""
+    chance = random.Random(1)
+    node = node_of(profile)
+    stay = [(node.spawn(), priority) for priority in (25, 45, 65, 90)]
+    loops = {number: node.spawn() for number in range(10)}
+    plan, applied_us = "first", None
+
+    def intent():
+        looping = [(p, 25 + 10 * (n % 5)) for n, p in loops.items() if node.is_alive(p)]
+        return node.intent([*stay, *looping], plan=plan)
+
+    def live(us: int) -> list:
+        end_us, reports = node.emulator.now_us + us, []
+        while node.emulator.now_us < end_us:
+            number = chance.randrange(10)
+            node.processes.kill(loops[number].pid)
+            loops[number] = node.spawn()
+            reports.append(node.keep_running(intent(), chance.randrange(100_000, 400_000)))
+        return reports
+
+    live(15_000_000)
+    assert all(report.applied for report in live(60_000_000)), "judged per plan, not per moment"
+    plan, changed_us = "second", node.emulator.now_us
+    for report in live(10_000_000):
+        if report.applied and applied_us is None:
+            applied_us = node.emulator.now_us
+    assert applied_us is not None
+    assert {p for p, _ in stay} <= node.targeted()
+    for process, priority in stay:
+        schemes = node.read(f"{node.lane_of(process)}/contexts/0/schemes/nr_schemes")
+        assert schemes == ("1" if priority == 90 else "2"), "no scheme is kept away"
+    assert changed_us < applied_us
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_ninety_nine_of_a_hundred_starts_are_in_the_kernel_within_three_seconds(node_of, profile):
+    chance = random.Random(1)
+    node = node_of(profile)
+    members = [(node.spawn(), priority) for priority in (25, 35, 45, 55, 65)]
+    node.settle(node.intent(members))
+    waits_us: list[int] = []
+    came_us: dict = {}
+
+    def look() -> None:
+        now_us = node.emulator.now_us
+        waits_us.extend(now_us - came_us.pop(p) for p in came_us.keys() & node.targeted())
+
+    for _ in range(100):
+        process = node.spawn()
+        members.append((process, chance.choice((25, 35, 45, 55, 65))))
+        came_us[process] = node.emulator.now_us
+        node.keep_running(node.intent(members), chance.randrange(1_500_000), check=look)
+    node.keep_running(node.intent(members), 6_000_000, check=look)
+    assert len(waits_us) == 100
+    assert sorted(waits_us)[98] < 3_000_000
