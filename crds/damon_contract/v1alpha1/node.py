@@ -1,7 +1,7 @@
 """`DamonNode`: the plan for one node (spec, the operator's) and what came of it (status)."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ MAX_COLD_SHOWN = 256
 
 MAX_PODS = 512
 """Most pods in one plan; kubelets default to 110, large nodes run 250."""
+
+MAX_BYTES: Final = 2**60
+"""More memory than any node has, and still an integer of 64 bits with a sign."""
 
 ContainerId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 
@@ -107,7 +110,7 @@ class DamonNodeSpec(Model):
         Settings, Field(json_schema_extra={"x-kubernetes-validations": SETTINGS_RULES})
     ]
     """Settings of that tuning."""
-    reserved_bytes: Annotated[int, Field(ge=0)] = 0
+    reserved_bytes: Annotated[int, Field(ge=0, le=MAX_BYTES)] = 0
     """Node capacity minus allocatable memory: contains the kubelet's hard eviction threshold."""
     hash: Annotated[str, Field(max_length=64)]
     """Digest of everything else in this spec."""

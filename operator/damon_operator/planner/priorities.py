@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
-from damon_contract.v1alpha1.tuning import LabelSelector, Priorities, Rule
+from damon_contract.v1alpha1.selectors import LabelSelector
+from damon_contract.v1alpha1.tuning import Priorities, Rule
 from damon_operator.facts import Labels, Pod
 
 SANDBOXES: Final = ("kata", "gvisor", "runsc", "firecracker", "kuasar")
