@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from damon_contract.quantities import Permille, Priority
 from damon_contract.v1alpha1.model import Conditions, Model
@@ -100,7 +100,11 @@ class PlannedPod(Model):
 
 
 class DamonNodeSpec(Model):
-    """The plan, written only by the operator."""
+    """The plan, written only by the operator, and always as a whole."""
+
+    # Atomic: an apply replaces all of it. Else a field that the operator no longer states would
+    # stay, if somebody else (a tool that restored a backup) is its manager as well.
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
 
     tuning: Annotated[str, Field(max_length=253)]
     """The DamonTuning that governs this node."""

@@ -367,7 +367,7 @@ class NodeCounts(Model):
     matched: int = 0
     """Nodes whose labels match."""
     governed: int = 0
-    """Matched nodes that no other tuning governs."""
+    """Matched nodes that have a plan of this tuning."""
     applied: int = 0
     """Governed nodes whose agent has put the current plan into the kernel."""
     degraded: int = 0
@@ -376,6 +376,9 @@ class NodeCounts(Model):
     """Governed nodes whose kernel offers no usable DAMON."""
     unreported: int = 0
     """Governed nodes whose agent has reported nothing yet."""
+    agentless: int = 0
+    """Matched nodes that would be governed, but have no plan: no agent can run there, or none has
+    started yet. They count as matched only."""
 
 
 class PodCounts(Model):
@@ -395,6 +398,10 @@ class PodCounts(Model):
     """Annotation outside `priorities.annotation`, moved to its nearest bound."""
     rejected: int = 0
     """Annotation that is no priority, ignored."""
+    exempt_denied: int = 0
+    """Annotation damon-operator.io/exempt where owners may not exempt pods, ignored."""
+    container_unknown: int = 0
+    """Running containers whose ids are not 64 hex digits: those containers are in no plan."""
 
 
 class ReasonCount(Model):
@@ -420,4 +427,4 @@ class DamonTuningStatus(Model):
     pods: Annotated[PodCounts, Field(default_factory=PodCounts)]
     """How pods got their priority."""
     reasons: Annotated[tuple[ReasonCount, ...], Field(default=(), max_length=5)]
-    """The most frequent reasons for a node not to be applied."""
+    """The most frequent reasons for a node not to be applied, or to have no plan."""

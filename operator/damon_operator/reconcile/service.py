@@ -10,6 +10,7 @@ from damon_operator import resources
 from damon_operator.backoff import Backoff
 from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable
 from damon_operator.facts import (
+    Accounts,
     Pool,
     Tuning,
     pod_reader,
@@ -59,6 +60,8 @@ class Service:
     random: Callable[[], float]
     """A number in [0, 1)."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    accounts: Accounts = field(default_factory=dict)
+    """ServiceAccounts of the operator itself and of its agents."""
     world: World = field(init=False)
     streams: tuple[Reflector[Any], ...] = field(init=False)
     writer: Writer = field(init=False)
@@ -84,7 +87,9 @@ class Service:
             self._stream(resources.NAMESPACES, read_namespace, _name, world.namespace_changed),
             self._stream(resources.NODES, read_node, _name, world.node_changed),
             self._stream(resources.DAMON_NODES, read_written, _name, world.written_changed),
-            self._stream(resources.PODS, pod_reader(Pool()), _uid, world.pod_changed),
+            self._stream(
+                resources.PODS, pod_reader(Pool(), self.accounts), _uid, world.pod_changed
+            ),
         )
 
     async def run(self) -> None:

@@ -13,7 +13,7 @@ from damon_contract.v1alpha1.tuning import DamonTuningStatus
 from damon_operator.facts import Labels, Namespace, Node, Pod, Tuning, Written
 from damon_operator.planner.plan import NodePlan, plan
 from damon_operator.planner.selection import choose, ranked
-from damon_operator.planner.tally import Tallies, Tally, row
+from damon_operator.planner.tally import PLAN_FAILED, Tallies, Tally, agentless_row, row
 
 
 class Outline(NamedTuple):
@@ -23,6 +23,7 @@ class Outline(NamedTuple):
     hash: str
     """Empty: nothing governs the node."""
     pods: Mapping[str, int]
+    agentless: str = ""
 
 
 class Accepted(NamedTuple):
@@ -70,7 +71,8 @@ class World:
     _ranked: tuple[Tuning, ...] = ()
     _accepted: dict[str, Accepted] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
-    _failed: set[str] = field(default_factory=set)
+    _failed: dict[str, str] = field(default_factory=dict)
+    """Nodes whose plan could not be computed or written, and the reason."""
     _tallies: Tallies = field(default_factory=Tallies)
 
     # What streams report: (old, new), None where there is none.
@@ -182,10 +184,18 @@ class World:
 
     def replan(self, name: str) -> NodePlan:
         """Compute the plan of a node and note it; raise ValueError when it cannot be said."""
-        planned = self._planned(name)
+        try:
+            planned = self._planned(name)
+        except ValueError:
+            matching = choose(self._ranked, self.nodes[name].labels).matching
+            self.plans[name] = self.plans.get(name, Outline((), "", {}))._replace(matching=matching)
+            self.failed(name, PLAN_FAILED)
+            raise
+        if self._failed.get(name) == PLAN_FAILED:
+            del self._failed[name]
         if name in self.nodes:
             hashed = planned.spec.hash if planned.spec is not None else ""
-            self.plans[name] = Outline(planned.matching, hashed, planned.pods)
+            self.plans[name] = Outline(planned.matching, hashed, planned.pods, planned.agentless)
         else:
             self.plans.pop(name, None)
         self.recount(name)
@@ -195,14 +205,17 @@ class World:
         """Bring the tallies of the tunings that match a node up to date."""
         outline = self.plans.get(name)
         contribution = None
-        if outline is not None and outline.hash:
+        failure = self._failed.get(name, "")
+        if outline is not None and outline.agentless:
+            contribution = agentless_row(name, outline.matching, outline.agentless)
+        elif outline is not None and outline.matching and (outline.hash or failure):
             contribution = row(
                 name,
                 outline.matching,
                 outline.pods,
                 outline.hash,
                 self.written.get(name),
-                write_failed=name in self._failed,
+                failure=failure,
             )
         touched = self._tallies.put(name, contribution)
         if touched:
@@ -249,9 +262,9 @@ class World:
             self._deleted[name] = uid
         self._recovered(name)
 
-    def failed(self, name: str) -> None:
-        """Note that a write of this node's DamonNode failed."""
-        self._failed.add(name)
+    def failed(self, name: str, reason: str) -> None:
+        """Note why this node's plan is not computed, or not stored as it should be."""
+        self._failed[name] = reason
         self.recount(name)
 
     def reported(self, name: str, status: DamonTuningStatus) -> None:
@@ -263,11 +276,18 @@ class World:
         node = self.nodes.get(name)
         if node is None:
             return NodePlan((), None, {}, ())
-        return plan(self._ranked, node, self.pods.get(name, {}).values(), self.namespaces)
+        written = self.written.get(name)
+        return plan(
+            self._ranked,
+            node,
+            self.pods.get(name, {}).values(),
+            self.namespaces,
+            reported=written is not None and bool(written.conditions),
+        )
 
     def _recovered(self, name: str) -> None:
         if name in self._failed:
-            self._failed.discard(name)
+            del self._failed[name]
             self.recount(name)
 
     def _touch(self, node: str) -> None:

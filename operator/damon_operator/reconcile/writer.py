@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from damon_operator.backoff import Backoff
-from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable
+from damon_operator.errors import ApiError, BadObject, NotFound, PlanAltered, Unavailable
 from damon_operator.facts import read_written
+from damon_operator.planner.tally import PLAN_ALTERED, PLAN_FAILED, WRITE_FAILED
 from damon_operator.reconcile.port import Port, damon_node
 from damon_operator.reconcile.world import Apply, Delete, World
 
@@ -70,8 +71,12 @@ class Writer:
             self._busy.add(node)
             try:
                 await self._bring(node)
-            except (ApiError, BadObject, ValueError) as error:  # ValueError: no plan can be said
-                self._retry(node, error)
+            except PlanAltered as error:
+                self._retry(node, error, PLAN_ALTERED)
+            except (ApiError, BadObject) as error:
+                self._retry(node, error, WRITE_FAILED)
+            except ValueError as error:  # no plan can be said
+                self._retry(node, error, PLAN_FAILED)
             else:
                 self._failures.pop(node, None)
             finally:
@@ -83,8 +88,11 @@ class Writer:
     async def _bring(self, node: str) -> None:
         match self.world.action(node):
             case Apply() as action:
-                answer = await self.port.apply_node(damon_node(action))
-                self.world.accepted(node, read_written(answer, None))
+                stored = read_written(await self.port.apply_node(damon_node(action)), None)
+                if stored.digest != action.spec.hash:
+                    # A webhook, or the CRD of another version, changed or added something.
+                    raise PlanAltered(node)
+                self.world.accepted(node, stored)
                 self.applied += 1
                 _log.info(
                     "applied node=%s tuning=%s mode=%s pods=%d hash=%s",
@@ -102,7 +110,7 @@ class Writer:
             case None:
                 pass
 
-    def _retry(self, node: str, error: Exception) -> None:
+    def _retry(self, node: str, error: Exception, reason: str) -> None:
         self.failed += 1
         failures = self._failures[node] = self._failures.get(node, 0) + 1
         asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
@@ -111,7 +119,7 @@ class Writer:
             "write failed node=%s failures=%d retry_s=%.1f error=%s",
             node, failures, delay_s, error,
         )  # fmt: skip
-        self.world.failed(node)
+        self.world.failed(node, reason)
         self._waiting[node] = asyncio.create_task(self._later(node, delay_s))
 
     async def _later(self, node: str, delay_s: float) -> None:
