@@ -81,12 +81,12 @@ async def test_an_ordinary_write_takes_the_field_over(http, tuning):
     assert 'conflict with "editor" using damon-operator.io/v1alpha1' in body["message"]
 
 
-async def test_atomic_lists_are_replaced_and_owned_as_a_whole(http):
+async def test_what_is_atomic_is_replaced_and_owned_as_a_whole(http):
     await http.apply(NODE, node(pods=[planned("a"), planned("b")]), "damon-operator")
     _, body = await http.apply(NODE, node(pods=[planned("c")]), "damon-operator")
     assert [pod["name"] for pod in body["spec"]["pods"]] == ["c"]
     (entry,) = body["metadata"]["managedFields"]
-    assert entry["fieldsV1"]["f:spec"]["f:pods"] == {}
+    assert entry["fieldsV1"]["f:spec"] == {}, "the whole plan is atomic"
 
 
 async def test_spec_and_status_have_their_own_owners(http):
