@@ -15,11 +15,11 @@ PRIORITY_ANNOTATION: Final = f"{GROUP}/priority"
 """On a pod: its priority, 1..100 in ASCII digits; higher = more important = reclaimed later."""
 
 EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
-"""On a pod: "true" takes it out of every plan."""
+"""On a pod: "true" takes it out of every plan, where its DamonTuning lets owners do so."""
 
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 PART_OF: Final = "damon-operator"
-"""Pods that carry this label value are the operator's own and never a target."""
+"""What our objects are labelled with, for people; nothing is decided by it."""
 
 OPERATOR_FIELD_MANAGER: Final = "damon-operator"
 AGENT_FIELD_MANAGER: Final = "damon-agent"

@@ -42,6 +42,7 @@ async def operate(settings: Settings) -> int:
             port=cluster,
             tempo=settings.tempo,
             instance=settings.identity,
+            accounts=settings.accounts,
             clock=time.monotonic,
             now=partial(datetime.now, UTC),
             random=random.random,

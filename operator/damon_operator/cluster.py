@@ -126,13 +126,17 @@ class Cluster:
         }
         await self._call("DELETE", f"{DAMON_NODES.path}/{name}", body=body)
 
-    async def write_tuning_status(self, name: str, uid: str, status: Raw) -> Raw:
-        """Replace the status of a DamonTuning if it still is the one with this uid; return it."""
+    async def write_tuning_status(self, name: str, version: str, status: Raw) -> Raw:
+        """Replace the status of a DamonTuning that still has this resourceVersion; return it.
+
+        Of what a patch says of metadata, resourceVersion is the only precondition: the API server
+        sets uid itself before it compares.
+        """
         return await self._call(
             "PATCH",
             f"{DAMON_TUNINGS.path}/{name}/status",
             query=[("fieldManager", names.OPERATOR_FIELD_MANAGER)],
-            body={"metadata": {"uid": uid}, "status": status},
+            body={"metadata": {"resourceVersion": version}, "status": status},
             content_type=_MERGE,
         )
 

@@ -67,6 +67,16 @@ class BadObject(Exception):
         self.why = why
 
 
+class PlanAltered(Exception):
+    """The API server stores a plan in other words than it was given."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"the plan of {node} is stored otherwise than it was written: look for a webhook that "
+            "changes DamonNodes, and for CRDs of another version than the operator's"
+        )
+
+
 class StartError(Exception):
     """The operator cannot run like this; the message says what to change."""
 

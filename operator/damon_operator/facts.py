@@ -11,12 +11,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from damon_contract import names, priorities, quantities
 from damon_contract.priorities import Rejected
+from damon_contract.v1alpha1.model import WORD
+from damon_contract.v1alpha1.node import MAX_BYTES
 from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
 from damon_operator.errors import BadObject
 
@@ -24,8 +28,16 @@ Raw = Mapping[str, Any]
 Labels = tuple[tuple[str, str], ...]
 """Label pairs, sorted by key."""
 
+UNREADABLE: Final = "Unreadable"
+"""Stands for a reason that is no word."""
+NOT_LINUX: Final = "NotLinux"
+"""Reason of a node without Linux."""
+VIRTUAL_NODE: Final = "VirtualNode"
+"""Reason of a node that stands for somebody else's machines: no kernel to tune, no DaemonSet."""
+
 T = TypeVar("T")
 
+_REASON: Final = re.compile(WORD, re.ASCII)
 _CONTAINER_ID: Final = re.compile(r"[a-z0-9.+-]+://([0-9a-f]{64})", re.ASCII)
 _STATUS_LISTS: Final = (
     "initContainerStatuses",
@@ -40,6 +52,20 @@ class Container(NamedTuple):
     name: str
     id: bytes
     """The runtime's id, 32 bytes."""
+
+
+class Part(StrEnum):
+    """What a pod is to this operator, by its namespace and ServiceAccount."""
+
+    NONE = ""
+    AGENT = "agent"
+    OTHER = "other"
+    """The operator itself, or a hook of its chart."""
+
+
+Accounts = Mapping[tuple[str, str], Part]
+"""The ServiceAccounts of operator and agents, by namespace and name. Whoever may run pods under
+one of them may do what operator and agents may; a label proves nothing."""
 
 
 class Pod(NamedTuple):
@@ -61,6 +87,9 @@ class Pod(NamedTuple):
     phase: str
     runtime_class: str
     containers: tuple[Container, ...]
+    unknown: tuple[str, ...] = ()
+    """Names of running containers whose ids are not 64 hex digits: they cannot be found."""
+    part: Part = Part.NONE
 
 
 class Node(NamedTuple):
@@ -71,6 +100,8 @@ class Node(NamedTuple):
     labels: Labels
     reserved_bytes: int
     """Capacity minus allocatable memory."""
+    agentless: str = ""
+    """Reason why no agent can ever run there; empty: one can."""
 
 
 class Namespace(NamedTuple):
@@ -88,6 +119,8 @@ class Tuning(NamedTuple):
 
     name: str
     uid: str
+    version: str
+    """metadata.resourceVersion: a status is written only to what it was made from."""
     generation: int
     created: str
     """RFC 3339 in UTC, so that text order is time order."""
@@ -135,28 +168,32 @@ class Pool:
         return shared
 
 
+NOBODY: Final[Accounts] = MappingProxyType({})
+
 Reader = Callable[[Raw, Any], Any]
 """Reads a raw object; the second argument is the fact read before of the same object, or None."""
 
 
-def pod_reader(pool: Pool) -> Callable[[Raw, Pod | None], Pod]:
+def pod_reader(pool: Pool, accounts: Accounts = NOBODY) -> Callable[[Raw, Pod | None], Pod]:
     """Return the reader of pods; `pool` holds what many pods have in common."""
 
     def read(raw: Raw, _before: Pod | None) -> Pod:
-        return read_pod(raw, pool)
+        return read_pod(raw, pool, accounts)
 
     return read
 
 
-def read_pod(raw: Raw, pool: Pool) -> Pod:
+def read_pod(raw: Raw, pool: Pool, accounts: Accounts = NOBODY) -> Pod:
     """Read a pod."""
     with _reading("Pod", raw):
         metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
         annotations = metadata.get("annotations") or {}
         asked = annotations.get(names.PRIORITY_ANNOTATION)
         priority = spec.get("priority")
+        namespace = pool.share(_text(metadata["namespace"], 63))
+        known, unknown = _running(status, pool)
         return Pod(
-            namespace=pool.share(_text(metadata["namespace"], 63)),
+            namespace=namespace,
             name=_text(metadata["name"], 253),
             uid=_text(metadata["uid"], 64),
             node=pool.share(_text(spec.get("nodeName") or "", 253)),
@@ -168,7 +205,9 @@ def read_pod(raw: Raw, pool: Pool) -> Pod:
             qos=pool.share(_text(status.get("qosClass") or "", 63)),
             phase=pool.share(_text(status.get("phase") or "", 63)),
             runtime_class=pool.share(_text(spec.get("runtimeClassName") or "", 253)),
-            containers=tuple(_running(status, pool)),
+            containers=known,
+            unknown=unknown,
+            part=accounts.get((namespace, str(spec.get("serviceAccountName"))), Part.NONE),
         )
 
 
@@ -181,6 +220,7 @@ def read_node(raw: Raw, _before: Node | None = None) -> Node:
             uid=_text(metadata["uid"], 64),
             labels=_labels(metadata, None),
             reserved_bytes=_reserved_bytes(status),
+            agentless=_agentless(metadata.get("labels") or {}, status.get("nodeInfo") or {}),
         )
 
 
@@ -217,6 +257,7 @@ def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
         return Tuning(
             name=_text(metadata["name"], 253),
             uid=_text(metadata["uid"], 64),
+            version=str(metadata.get("resourceVersion") or ""),
             generation=int(metadata.get("generation") or 0),
             created=str(metadata.get("creationTimestamp") or ""),
             spec=spec,
@@ -237,13 +278,13 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
         return Written(
             name=_text(metadata["name"], 253),
             uid=_text(metadata["uid"], 64),
-            hash=str(spec.get("hash") or ""),
+            hash=str(spec.get("hash") or "")[:64],
             digest=spec_digest(spec),
             owner_uid=str(owners[0].get("uid")) if len(owners) == 1 else "",
-            observed_hash=str(status.get("observedHash") or ""),
+            observed_hash=str(status.get("observedHash") or "")[:64],
             conditions=tuple(
-                NodeCondition(str(c.get("type")), str(c.get("status")), str(c.get("reason")))
-                for c in status.get("conditions") or ()
+                NodeCondition(_word(c.get("type")), _word(c.get("status")), _word(c.get("reason")))
+                for c in (status.get("conditions") or ())[:16]
             ),
         )
 
@@ -264,13 +305,23 @@ def _reading(kind: str, raw: Raw) -> Iterator[None]:
         metadata = raw.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         why = f"{type(error).__name__}: {error}"[:200]
-        raise BadObject(kind, str(name or "without a name")[:253], why) from error
+        shown = str(name or "without a name")[:253]
+        raise BadObject(kind, shown if shown.isprintable() else ascii(shown), why) from error
 
 
 def _text(value: object, limit: int) -> str:
-    if not isinstance(value, str) or len(value) > limit:
-        raise ValueError(f"{str(value)[:40]!r} is not a text of at most {limit} characters")
+    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
+        raise ValueError(f"{str(value)[:40]!a} is not a text of at most {limit} characters")
     return value
+
+
+def _word(value: object) -> str:
+    """Return one word of a condition. It goes into other objects and logs: no agent may send more.
+
+    The CRD asks for the same, but what was stored before it did is not checked.
+    """
+    word = value if isinstance(value, str) else ""
+    return word if len(word) <= 128 and _REASON.fullmatch(word) else UNREADABLE
 
 
 def _labels(metadata: Raw, pool: Pool | None) -> Labels:
@@ -290,15 +341,38 @@ def _exempt(annotation: object) -> bool | Rejected:
     return Rejected(f'{str(annotation)[:40]!a} is neither "true" nor "false"')
 
 
-def _running(status: Raw, pool: Pool) -> Iterator[Container]:
+def _running(status: Raw, pool: Pool) -> tuple[tuple[Container, ...], tuple[str, ...]]:
+    """Return the running containers, and the names of those whose ids cannot be read."""
+    known: list[Container] = []
+    unknown: list[str] = []
     for each in _STATUS_LISTS:
         for container in status.get(each) or ():
             if (container.get("state") or {}).get("running") is None:
                 continue
+            name = pool.share(_text(container["name"], 63))
             match = _CONTAINER_ID.fullmatch(str(container.get("containerID") or ""))
             if match is not None:
-                name = pool.share(_text(container["name"], 63))
-                yield Container(name, bytes.fromhex(match[1]))
+                known.append(Container(name, bytes.fromhex(match[1])))
+            else:
+                unknown.append(name)
+    return tuple(known), tuple(unknown)
+
+
+def _agentless(labels: Raw, info: Raw) -> str:
+    """Return why no agent can run on a node, or nothing.
+
+    Virtual kubelets are known by the label that they set by custom, and by their version; nodes of
+    Fargate by the label of EKS.
+    """
+    system = labels.get("kubernetes.io/os") or info.get("operatingSystem") or "linux"
+    if system != "linux":
+        return NOT_LINUX
+    virtual = (
+        labels.get("type") == "virtual-kubelet"
+        or labels.get("eks.amazonaws.com/compute-type") == "fargate"
+        or re.search(r"\bvk\b|virtual-kubelet|fargate", str(info.get("kubeletVersion") or ""))
+    )
+    return VIRTUAL_NODE if virtual else ""
 
 
 def _reserved_bytes(status: Raw) -> int:
@@ -307,7 +381,8 @@ def _reserved_bytes(status: Raw) -> int:
         allocatable = quantities.quantity_bytes(str(status["allocatable"]["memory"]))
     except (KeyError, ValueError, TypeError):
         return 0  # the agent's own floor is above the zones' watermarks anyway
-    return max(0, capacity - allocatable)
+    reserved = max(0, capacity - allocatable)
+    return reserved if reserved <= MAX_BYTES else 0
 
 
 def _problem(error: ValidationError) -> str:

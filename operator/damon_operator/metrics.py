@@ -22,13 +22,10 @@ from prometheus_client.registry import CollectorRegistry
 from damon_contract.v1alpha1.node import NodeReason
 from damon_contract.v1alpha1.tuning import PodCounts
 from damon_operator.listening import listening
-from damon_operator.planner.tally import NO_REPORT, PLAN_PENDING, WRITE_FAILED
+from damon_operator.planner.tally import REASONS
 from damon_operator.reconcile import Service
 
-_REASONS: Final = (
-    *(reason.value for reason in NodeReason),
-    *(NO_REPORT, PLAN_PENDING, WRITE_FAILED),
-)
+_REASONS: Final = (*(reason.value for reason in NodeReason), *REASONS)
 _OTHER: Final = "Other"
 """Stands for reasons that only agents of another version know."""
 
@@ -53,6 +50,7 @@ def _nodes(service: Service) -> Iterator[Metric]:
         ("degraded", "Governed nodes on which something is held back"),
         ("unsupported", "Governed nodes whose kernel has no DAMON for us"),
         ("unreported", "Governed nodes whose agent has never reported"),
+        ("agentless", "Nodes that match a DamonTuning and have no plan, for want of an agent"),
     ):
         number = sum(getattr(tally, state) for tally in tallies)
         yield _value(f"{state}_nodes", about, number)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from damon_operator.facts import Accounts, Part
 from damon_operator.reflector import Pace
 
 
@@ -39,6 +40,8 @@ class Settings:
     identity: str
     liveness_port: int
     log_level: str
+    accounts: Accounts = field(default_factory=dict)
+    """ServiceAccounts of the operator itself and of its agents."""
     metrics_port: int = 0
     """0: no metrics."""
     metrics_address: str = ""
@@ -86,6 +89,24 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         "POD_NAME, else host name and process id",
     )
     parser.add_argument(
+        "--agent-service-account",
+        action="append",
+        type=_account,
+        metavar="NAMESPACE/NAME",
+        default=[],
+        help="ServiceAccount of the agents: their pods are in no plan, and a node whose agent has "
+        "never started gets none; may be repeated",
+    )
+    parser.add_argument(
+        "--own-service-account",
+        action="append",
+        type=_account,
+        metavar="NAMESPACE/NAME",
+        default=[],
+        help="ServiceAccount of this operator, or of a hook of its chart: their pods are in no "
+        "plan; may be repeated",
+    )
+    parser.add_argument(
         "--debounce-ms",
         type=_positive,
         metavar="MS",
@@ -131,10 +152,21 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         identity=read.identity,
         liveness_port=read.liveness_port,
         log_level=read.log_level,
+        accounts={
+            **dict.fromkeys(read.own_service_account, Part.OTHER),
+            **dict.fromkeys(read.agent_service_account, Part.AGENT),
+        },
         metrics_port=read.metrics_port,
         metrics_address=read.metrics_address,
         tempo=Tempo(debounce_s=read.debounce_ms / 1000),
     )
+
+
+def _account(text: str) -> tuple[str, str]:
+    namespace, _, name = text.partition("/")
+    if not namespace or not name or "/" in name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME")
+    return namespace, name
 
 
 def _positive(text: str) -> int:

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from damon_contract import names
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.tuning import Settings
 from damon_operator import errors
 from damon_operator.cluster import Cluster, connect
 from damon_operator.facts import spec_digest
+from damon_operator.planner.plan import wire
 from damon_operator.resources import DAMON_NODES, DAMON_TUNINGS, NODES, Raw, Resource
 
 _log = logging.getLogger(__name__)
@@ -59,7 +62,11 @@ async def uninstall(
             _log.info("waiting for %s", "; ".join(waiting))
             told = waiting
         if clock() >= deadline:
-            _log.error("gave up after %d s waiting for %s", timeout_s, "; ".join(waiting))
+            _log.error(
+                "gave up after %d s waiting for %s. Mend these nodes and uninstall again; delete "
+                "the Node of a machine that is gone. `helm uninstall --no-hooks` asks nobody",
+                timeout_s, "; ".join(waiting),
+            )  # fmt: skip
             return 1
         await sleep(1.0)
 
@@ -75,18 +82,22 @@ async def _pass(cluster: Cluster, release: Release) -> list[str]:
         plans = await _all(cluster, DAMON_NODES)
     except errors.NotFound:
         plans = []  # the CRDs went before
-    able = await _able(cluster, release)
+    nodes = {node["metadata"]["name"]: node for node in await _all(cluster, NODES)}
+    agents = await _agents(cluster, release)
+    plans += [_planless(nodes[name]) for name in agents.keys() & nodes.keys() - _names(plans)]
     waiting = []
     for plan in plans:
         name = plan["metadata"]["name"]
-        if plan["spec"]["mode"] != "Off" or plan["spec"].get("pods"):
+        if plan["spec"]["mode"] != "Off" or plan["spec"].get("pods") or not _exists(plan):
             await cluster.apply_node(_off(plan))
             _log.info("planned off node=%s", name)
             waiting.append(f"the agent of {name}")
-        elif name not in able:
-            _log.warning("not waited for node=%s: it is not ready or has no agent", name)
-        elif not _is_off(plan):
-            waiting.append(f"the agent of {name}")
+        elif _is_off(plan):
+            continue
+        elif name in agents or _conditions(plan, "status"):
+            waiting.append(f"the agent of {name}{_trouble(nodes.get(name), agents.get(name))}")
+        else:
+            _log.info("not waited for node=%s: no agent has ever run there", name)
     if not waiting:
         await _remove(cluster, release, plans)
     return waiting
@@ -101,20 +112,59 @@ async def _all(cluster: Cluster, resource: Resource) -> list[Raw]:
             return items
 
 
-async def _able(cluster: Cluster, release: Release) -> set[str]:
-    """Return the nodes that are ready and have an agent: the others can say nothing."""
+async def _agents(cluster: Cluster, release: Release) -> dict[str, Raw]:
+    """Return the pods of the agents that have started, by node: something of theirs may be on.
+
+    A pod that is still Pending has never run, nor has one that its node refused; the plan's status
+    says whether one before it has.
+    """
     pods = await _all(cluster, Resource("pods", f"/api/v1/namespaces/{release.namespace}/pods"))
-    ready = {
-        node["metadata"]["name"]
-        for node in await _all(cluster, NODES)
-        if ("Ready", "True") in _conditions(node, "status")
-    }
     wanted = release.agent_labels.items()
-    return ready & {
-        str(pod["spec"].get("nodeName"))
+    return {
+        str(pod["spec"]["nodeName"]): pod
         for pod in pods
         if wanted <= (pod["metadata"].get("labels") or {}).items()
+        and pod["spec"].get("nodeName")
+        and not _never_ran(pod.get("status") or {})
     }
+
+
+def _never_ran(status: Raw) -> bool:
+    phase = status.get("phase")
+    return phase == "Pending" or (phase == "Failed" and not status.get("containerStatuses"))
+
+
+def _names(objects: Sequence[Raw]) -> set[str]:
+    return {each["metadata"]["name"] for each in objects}
+
+
+def _planless(node: Raw) -> dict[str, Any]:
+    """Return a plan for a node that has an agent and none.
+
+    Its agent may not have heard yet that the plan is gone; only an answer to a plan tells.
+    """
+    owner = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "name": node["metadata"]["name"],
+        "uid": node["metadata"]["uid"],
+    }
+    spec = DamonNodeSpec(tuning="", mode="Off", settings=Settings(), hash="")
+    return {
+        "metadata": {"name": owner["name"], "ownerReferences": [owner]},
+        "spec": wire(spec),
+    }
+
+
+def _exists(plan: Raw) -> bool:
+    return "uid" in plan["metadata"]
+
+
+def _trouble(node: Raw | None, agent: Raw | None) -> str:
+    """Return what is known of why an agent does not answer, to be shown behind its name."""
+    if node is None or ("Ready", "True") not in _conditions(node, "status"):
+        return " (the node is not ready)"
+    return " (it has no pod that runs)" if agent is None else ""
 
 
 def _off(plan: Raw) -> dict[str, Any]:
@@ -163,15 +213,15 @@ async def _remove(cluster: Cluster, release: Release, plans: Sequence[Raw]) -> N
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the command line says."""
+class CommandLine:
+    """What it says."""
 
     kubeconfig: str | None
     release: Release
     timeout_s: float
 
 
-def read(arguments: Sequence[str] | None) -> Settings:
+def read(arguments: Sequence[str] | None) -> CommandLine:
     """Return the settings; exit with a message when they cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m damon_operator.uninstall", description=__doc__)
     parser.add_argument("--kubeconfig", help="by default the service account of the pod")
@@ -186,7 +236,7 @@ def read(arguments: Sequence[str] | None) -> Settings:
     said = parser.parse_args(arguments)
     labels = dict(pair.split("=", 1) for pair in said.agent_selector.split(","))
     release = Release(said.namespace, said.deployment, said.lease, labels, said.delete_tunings)
-    return Settings(said.kubeconfig, release, said.timeout_seconds)
+    return CommandLine(said.kubeconfig, release, said.timeout_seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -199,6 +199,15 @@ def test_an_exemption_that_is_none_is_pointed_out(render):
     assert 'neither "true" nor "false"' in said
 
 
+def test_an_exemption_is_pointed_out_where_owners_may_not_have_one(render):
+    policy = annotations_policy(render, "policies.annotations.exempt=false")
+    body = workload("Pod", **{"damon-operator.io/exempt": "true"})
+    (said,) = refusals(policy, "someone", body)
+    assert "owners may not exempt pods here" in said
+    body = workload("Pod", **{"damon-operator.io/exempt": "false"})
+    assert refusals(policy, "someone", body) == []
+
+
 def test_annotations_are_warned_about_refused_or_left_alone(render):
     def action(value: str):
         objects = render(f'policies.annotations.action="{value}"')

@@ -21,7 +21,7 @@ AGENT = {
     (OWN, "damonnodes/status"): {"patch"},
 }
 UNINSTALL = {
-    (OWN, "damonnodes"): {"list", "patch", "delete"},
+    (OWN, "damonnodes"): {"list", "create", "patch", "delete"},
     ("", "nodes"): {"list"},
 }
 TEST = {(OWN, "damontunings"): {"list"}, (OWN, "damonnodes"): {"list"}}

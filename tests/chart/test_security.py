@@ -2,6 +2,9 @@
 
 import pytest
 
+from damon_operator.facts import Part
+from damon_operator.settings import parse
+
 CONTAINER = {
     "privileged": False,
     "allowPrivilegeEscalation": False,
@@ -165,7 +168,46 @@ def test_agents_are_on_every_node_and_stay_under_pressure(render):
     assert spec["priorityClassName"] == "system-node-critical"
 
 
-def test_nothing_is_reachable_and_only_the_api_server_is_reached(render):
+def test_no_agent_is_put_where_none_can_start(render):
+    affinity = render().agent["spec"]["affinity"]["nodeAffinity"]
+    (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert {(e["key"], e["operator"], *e["values"]) for e in term["matchExpressions"]} == {
+        ("type", "NotIn", "virtual-kubelet"),
+        ("eks.amazonaws.com/compute-type", "NotIn", "fargate"),
+    }
+    assert render().agent["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    own = render('agent.affinity={"podAffinity":{}}').agent["spec"]["affinity"]
+    assert own == {"podAffinity": {}}
+
+
+def test_the_operator_knows_its_own_pods_by_their_service_accounts(render):
+    objects = render(release="other", namespace="elsewhere")
+    (container,) = objects.get("Deployment", "other-damon-operator")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    settings = parse(
+        [a.replace("$(POD_NAMESPACE)", "x").replace("$(POD_NAME)", "y") for a in container["args"]],
+        {},
+    )
+    accounts = {("elsewhere", a["metadata"]["name"]) for a in objects.of("ServiceAccount")}
+    assert settings.accounts.keys() == accounts
+    agents = [account for account, part in settings.accounts.items() if part is Part.AGENT]
+    pod = objects.get("DaemonSet", "other-damon-operator-agent")["spec"]["template"]["spec"]
+    assert agents == [("elsewhere", pod["serviceAccountName"])]
+
+
+def test_the_api_server_is_reached_at_its_addresses_where_they_are_said(render):
+    for policy in render('networkPolicy.apiServerCidrs=["10.96.0.1/32","fd00::1/128"]').of(
+        "NetworkPolicy"
+    ):
+        (rule,) = policy["spec"]["egress"]
+        assert rule["to"] == [
+            {"ipBlock": {"cidr": "10.96.0.1/32"}},
+            {"ipBlock": {"cidr": "fd00::1/128"}},
+        ]
+
+
+def test_nothing_is_reachable_and_only_the_ports_of_api_servers_are_reached(render):
     objects = render("networkPolicy.apiServerPorts=[6443]")
     for pod in (objects.operator, objects.agent):
         labels = pod["metadata"]["labels"].items()

@@ -62,12 +62,13 @@ def node(name: str, ready: str = "True"):
     }
 
 
-def agent(where: str):
+def agent(where: str, phase: str = "Running"):
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": f"agent-{where}", "namespace": "damon", "labels": AGENT},
         "spec": {"nodeName": where, "containers": [{"name": "agent", "image": "agent"}]},
+        "status": {"phase": phase},
     }
 
 
@@ -265,16 +266,57 @@ async def test_a_node_without_damon_is_off(cluster, tmp_path):
     assert await run(cluster, tmp_path) == 0
 
 
-async def test_nodes_that_cannot_answer_are_not_waited_for_but_named(cluster, tmp_path, caplog):
-    for name, ready in (("down", "Unknown"), ("agentless", "True")):
-        cluster.add(node(name, ready))
-    cluster.objects.create(agent("down"))
+async def test_an_agent_that_has_never_started_is_not_waited_for(cluster, tmp_path, caplog):
+    for name in ("windows", "narrow", "virtual"):
+        cluster.add(node(name))
+    cluster.objects.create(agent("narrow", "Pending"))  # no DAMON sysfs to mount
+    cluster.objects.create(agent("virtual", "Failed"))  # refused by its node
     with caplog.at_level("INFO", "damon_operator.uninstall"):
         assert await run(cluster, tmp_path) == 0
     said = "\n".join(record.getMessage() for record in caplog.records)
-    assert "not waited for node=down" in said
-    assert "not waited for node=agentless" in said
+    assert "not waited for node=windows: no agent has ever run there" in said
+    assert "not waited for node=narrow" in said
     assert cluster.plans() == {}
+    assert cluster.seconds < 10
+
+
+@pytest.mark.parametrize("phase", ["Pending", None])
+async def test_an_agent_that_ran_once_is_asked_even_if_its_pod_is_gone(
+    cluster, tmp_path, caplog, phase
+):
+    cluster.add(node("once"))
+    cluster.report("once", lane="on", applied="Applied")
+    if phase:
+        cluster.objects.create(agent("once", phase))
+    with caplog.at_level("INFO", "damon_operator.uninstall"):
+        assert await run(cluster, tmp_path) == 1
+    assert "the agent of once (it has no pod that runs)" in caplog.records[-1].getMessage()
+    assert "once" in cluster.plans()
+
+
+async def test_an_agent_without_a_plan_is_asked(cluster, tmp_path, caplog):
+    """The tuning was deleted while one agent did not hear the API: what runs there is unknown."""
+    cluster.objects.create(node("deaf"))
+    cluster.objects.create(agent("deaf"))
+    with caplog.at_level("INFO", "damon_operator.uninstall"):
+        assert await run(cluster, tmp_path) == 1
+    assert "waiting for the agent of deaf." in caplog.records[-1].getMessage()
+    asked = cluster.objects.get("damonnodes", "deaf")
+    assert (asked["spec"]["mode"], asked["spec"]["pods"]) == ("Off", [])
+    assert asked["spec"]["hash"] == spec_digest(asked["spec"])
+    assert [owner["name"] for owner in asked["metadata"]["ownerReferences"]] == ["deaf"]
+    cluster.answers["deaf"] = {}
+    assert await run(cluster, tmp_path) == 0
+    assert cluster.plans() == {}
+
+
+async def test_a_node_that_is_not_ready_is_waited_for_and_named(cluster, tmp_path, caplog):
+    cluster.add(node("down", "Unknown"))
+    cluster.objects.create(agent("down"))
+    with caplog.at_level("INFO", "damon_operator.uninstall"):
+        assert await run(cluster, tmp_path) == 1
+    assert "the agent of down (the node is not ready)" in caplog.records[-1].getMessage()
+    assert "the agent of a" not in caplog.records[-1].getMessage()
 
 
 async def test_a_second_attempt_goes_on_where_the_first_one_stopped(cluster, tmp_path):

@@ -113,6 +113,7 @@ class Lab:
     tuning = staticmethod(tuning)
     prioritised = staticmethod(prioritised)
     eventually = staticmethod(eventually)
+    crds = CRDS
     seen: list[str] = field(default_factory=list)
 
     def create(self, *manifests: dict[str, Any]) -> None:

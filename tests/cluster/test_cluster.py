@@ -97,6 +97,19 @@ async def test_a_status_becomes_the_error_that_says_what_to_do(idle, status, err
         assert caught.value.retry_after_s == 7
 
 
+async def test_a_status_goes_only_to_the_tuning_it_was_made_from(idle):
+    idle.create(idle.tuning())
+    made = idle.api.cluster.get("damontunings", "all")["metadata"]["resourceVersion"]
+    idle.api.cluster.delete("damontunings", "all")
+    idle.create(idle.tuning())
+    with pytest.raises(errors.Conflict):
+        await idle.cluster.write_tuning_status("all", made, {"observedGeneration": 7})
+    assert "status" not in idle.api.cluster.get("damontunings", "all")
+    now = idle.api.cluster.get("damontunings", "all")["metadata"]["resourceVersion"]
+    stored = await idle.cluster.write_tuning_status("all", now, {"observedGeneration": 7})
+    assert stored["status"] == {"observedGeneration": 7}
+
+
 async def test_no_answer_is_unavailable(idle):
     await idle.api.down()
     with pytest.raises(errors.Unavailable) as caught:

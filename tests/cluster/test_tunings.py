@@ -137,8 +137,9 @@ async def test_labels_of_nodes_and_namespaces_are_followed(lab):
     await lab.planned_as("n2", {"n2-low": 30, "n2-high": 60})
 
 
-async def test_a_status_that_cannot_be_written_is_tried_again(lab):
-    lab.api.faults.fail_next(2, 503, method="PATCH", path="/status")
+@pytest.mark.parametrize("status", [409, 503])
+async def test_a_status_that_cannot_be_written_is_tried_again(lab, status):
+    lab.api.faults.fail_next(2, status, method="PATCH", path="/status")
     lab.create(lab.prioritised("x", "11"))
     pods = lambda: lab.api.cluster.get("damontunings", "all")["status"]["pods"]  # noqa: E731
     await lab.eventually(lambda: pods()["annotation"] == 5)

@@ -122,16 +122,6 @@ def test_a_plan_that_differs_in_anything_is_due(world, field):
     assert isinstance(world.action("n1"), Apply)
 
 
-def test_a_default_of_a_newer_crd_makes_one_write_and_no_circle(world):
-    defaulted = written(world, "n1", digest="with a field we do not know")
-    world.written_changed(None, defaulted)
-    assert world.is_due("n1")
-    world.accepted("n1", defaulted)
-    assert not world.is_due("n1")
-    world.written_changed(defaulted, defaulted._replace(digest="and what somebody else wrote"))
-    assert world.is_due("n1")
-
-
 def test_what_no_tuning_governs_is_deleted(world):
     world.written_changed(None, written(world, "n1"))
     world.tuning_changed(a_tuning(), None)

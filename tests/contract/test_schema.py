@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
 from damon_contract import resources, schema
+from damon_contract.quantities import DURATION_PATTERN, SIZE_PATTERN, microseconds, size_bytes
 from damon_contract.v1alpha1.model import Model
 from damon_contract.v1alpha1.tuning import DamonTuningSpec
 
@@ -121,7 +122,11 @@ def broken_rules(node: dict[str, Any], value: Any) -> Iterator[str]:
     """The messages of all CEL rules that `value`, already defaulted, breaks."""
     for rule in node.get("x-kubernetes-validations", ()):
         activation = {"self": celpy.json_to_cel(value)}
-        if compiled(rule["rule"]).evaluate(activation) != celtypes.BoolType(True):
+        try:
+            holds = compiled(rule["rule"]).evaluate(activation) == celtypes.BoolType(True)
+        except (celpy.CELEvalError, OverflowError):
+            holds = False  # an API server refuses as well what it cannot evaluate
+        if not holds:
             yield rule["message"]
     for name, child in node.get("properties", {}).items():
         if isinstance(value, dict) and name in value:
@@ -152,20 +157,60 @@ def model_accepts(body: dict[str, Any]) -> bool:
 
 
 PRIORITY = st.integers(-1, 102)
-DURATION = st.sampled_from(["1ms", "5ms", "220ms", "500ms", "1s", "2s", "5s", "1m", "2m", "soon"])
+DURATIONS = [
+    *("0s", "0h0m", "1ms", "4ms", "5ms", "220ms", "500ms", "999ms", "1s", "1001ms", "2s", "5s"),
+    *("9999ms", "10s", "59s", "1m", "60001ms", "119s", "2m", "1m60s", "1h", "24h", "24h1ms"),
+    *("720h", "719h60m", "720h1s", "59653h", "8760h", "999999999h", "soon", "-5s", "1.5h", ""),
+]
+DURATION = st.sampled_from(DURATIONS)
+SIZES = [
+    *("0", "00", "0Mi", "1", "4095", "4096", "4099", "4100", "9999", "65536", "3Ki", "4Ki", "10Ki"),
+    *("4k", "5k", "10k", "1M", "1Mi", "9G", "1T", "999T", "999Ti", "1000T", "1000Ti", "17000000Ti"),
+    *(
+        "999999999999Ti",
+        "999999999999",
+        "18446744073709551615",
+        "16777216Ti",
+        "01Mi",
+        "x",
+        "-1",
+        "",
+    ),
+]
+LABEL = st.sampled_from(
+    ["a", "A-b.c_d", "", "x" * 63, "x" * 64, "-a", "a-", "a b", "a\n", "\u00e4"]
+)
+KEY = st.sampled_from(
+    ["a", "example.com/a", "", "/a", "a/", "Example.com/a", "a/b/c", "x" * 64, "-"]
+)
 
 
 def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=fields)
 
 
+REQUIREMENT = st.fixed_dictionaries(
+    {"key": KEY, "operator": st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist", "in"])},
+    optional={"values": st.lists(LABEL, max_size=2)},
+)
+SELECTOR = some(
+    matchLabels=st.dictionaries(st.just("a"), LABEL, max_size=1),
+    matchExpressions=st.lists(REQUIREMENT, max_size=2),
+)
+RULE = some(
+    priority=st.integers(1, 100),
+    exempt=st.booleans(),
+    podSelector=SELECTOR,
+    namespaceSelector=SELECTOR,
+)
+
 SPECS = some(
     mode=st.sampled_from(["Observe", "Enforce", "Off", "off"]),
     protectFrom=PRIORITY,
     eagerUpTo=PRIORITY,
     priorities=some(
-        annotation=some(min=PRIORITY, max=PRIORITY),
-        rules=st.lists(some(priority=st.integers(1, 100), exempt=st.booleans()), max_size=2),
+        annotation=some(min=PRIORITY, max=PRIORITY, exempt=st.booleans()),
+        rules=st.lists(RULE, max_size=2),
         default=PRIORITY,
     ),
     monitoring=some(sampleInterval=DURATION, aggregationInterval=DURATION, updateInterval=DURATION),
@@ -173,9 +218,13 @@ SPECS = some(
         action=st.sampled_from(["pageout", "cold", "stat"]),
         minAge=DURATION,
         quota=st.fixed_dictionaries(
-            {"bytes": st.sampled_from(["1Mi", "x"])}, optional={"window": DURATION}
+            {"bytes": st.sampled_from(SIZES)}, optional={"window": DURATION}
         ),
     ),
+    nodeSelector=st.dictionaries(st.just("pool"), LABEL, max_size=1),
+    precedence=st.sampled_from([-1001, -1000, 0, 1000, 1001, 2**63]),
+    brake=some(pressurePermille=st.integers(-1, 1001), spareFor=DURATION, spareForAtMost=DURATION),
+    safety=some(maxPlanAge=DURATION),
     watermarks=some(
         floorPermille=st.integers(-1, 1001),
         ceilingPermille=st.integers(-1, 1001),
@@ -187,6 +236,81 @@ SPECS = some(
 @given(SPECS)
 def test_schema_and_cel_accept_exactly_what_the_model_accepts(body):
     assert server_accepts(body) == model_accepts(body)
+
+
+ONE_AT_A_TIME = {
+    "sample": [{"monitoring": {"sampleInterval": d}} for d in DURATIONS],
+    "aggregation": [
+        {"monitoring": {"sampleInterval": "8s", "aggregationInterval": d}} for d in DURATIONS
+    ],
+    "update": [{"monitoring": {"updateInterval": d}} for d in DURATIONS],
+    "age": [{"reclaim": {"minAge": d}} for d in DURATIONS],
+    "window": [{"reclaim": {"quota": {"bytes": "1Mi", "window": d}}} for d in DURATIONS],
+    "bytes": [{"reclaim": {"quota": {"bytes": size}}} for size in SIZES],
+    "watermarks": [{"watermarks": {"interval": d}} for d in DURATIONS],
+    "spared": [{"brake": {"spareFor": d, "spareForAtMost": d}} for d in DURATIONS],
+    "plan": [{"safety": {"maxPlanAge": d}} for d in DURATIONS],
+}
+
+
+@pytest.mark.parametrize("field", ONE_AT_A_TIME)
+def test_schema_and_cel_accept_exactly_what_the_model_accepts_at_every_bound(field):
+    bodies = ONE_AT_A_TIME[field]
+    assert [server_accepts(body) for body in bodies] == [model_accepts(body) for body in bodies]
+    assert {model_accepts(body) for body in bodies} == {True, False}
+
+
+REFUSED = [
+    {"reclaim": {"quota": {"bytes": "0"}}},
+    {"reclaim": {"quota": {"bytes": "0Gi"}}},
+    {"reclaim": {"quota": {"bytes": "1"}}},
+    {"reclaim": {"quota": {"bytes": "16777216Ti"}}},
+    {"reclaim": {"quota": {"bytes": "1Mi", "window": "1200h"}}},
+    {"reclaim": {"minAge": "0s"}},
+    {"reclaim": {"minAge": "59653h"}},
+    {"safety": {"maxPlanAge": "0s"}},
+    {"safety": {"maxPlanAge": "5s"}},
+    {"watermarks": {"interval": "0s"}},
+    {"brake": {"spareFor": "0s"}},
+    *(
+        {"priorities": {"rules": [{"priority": 5, "podSelector": {"matchExpressions": [bad]}}]}}
+        for bad in (
+            {"key": "a", "operator": "In"},
+            {"key": "a", "operator": "NotIn", "values": []},
+            {"key": "a", "operator": "Exists", "values": ["b"]},
+            {"key": "a b", "operator": "Exists"},
+            {"key": "a", "operator": "In", "values": ["not a value"]},
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("body", REFUSED, ids=str)
+def test_what_would_be_dangerous_or_void_is_refused_by_both(body):
+    assert not model_accepts(body)
+    assert not server_accepts(body)
+
+
+def test_every_duration_size_and_number_of_a_tuning_has_bounds():
+    for path, node in nodes(TUNING_SPEC):
+        if node.get("pattern") in {DURATION_PATTERN, SIZE_PATTERN}:
+            (rule,) = node["x-kubernetes-validations"]
+            least_to_most, reason = rule["message"].split(": ", 1)
+            assert " to " in least_to_most, path
+            assert reason, path
+        if node["type"] == "integer":
+            assert {"minimum", "maximum"} <= node.keys(), path
+
+
+@given(st.from_regex(SIZE_PATTERN, fullmatch=True))
+def test_a_quota_that_is_accepted_is_a_page_at_least_and_far_from_what_the_kernel_cannot_hold(size):
+    accepted = model_accepts({"reclaim": {"quota": {"bytes": size}}})
+    assert not accepted or 4096 <= size_bytes(size) < 2**51
+
+
+def test_no_accepted_age_is_beyond_what_the_kernel_counts():
+    longest_us, shortest_us = microseconds("720h"), microseconds("5ms")
+    assert longest_us // shortest_us < 2**32
 
 
 def test_a_broken_cel_rule_says_why():

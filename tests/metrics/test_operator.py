@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from damon_contract.v1alpha1.node import NodeReason
 from damon_contract.v1alpha1.tuning import PodCounts
 from damon_operator.metrics import families
-from damon_operator.planner.tally import NO_REPORT, PLAN_PENDING, WRITE_FAILED, Row
+from damon_operator.planner.tally import NO_REPORT, REASONS, Row
 from damon_operator.reconcile import Service
 from damon_operator.settings import Tempo
 
 LABELS = {"reason", "step", "outcome", "resource"}
-STATES = ("governed", "applied", "degraded", "unsupported", "unreported")
+STATES = ("governed", "applied", "degraded", "unsupported", "unreported", "agentless")
 FIXED = 1 + len(STATES) + len(PodCounts.model_fields) + 2 + 1 + 3 + 1
 """Leader, nodes, pods, plan seconds, failures, writes, waiting."""
 STREAMS = 5 * 6
 """Five collections."""
-REASONS = len(NodeReason) + 3 + 1
+SERIES_OF_REASONS = len(NodeReason) + len(REASONS) + 1
 
 
 class Clock:
@@ -49,7 +49,6 @@ def make(clock=None):
     service.running = True
     for stream in service.streams:
         stream.heard = service.clock()
-    service._listed_at = service.clock()
     return service
 
 
@@ -78,7 +77,7 @@ def test_nodes_and_pods_are_summed_over_the_tunings_that_govern_them(page):
     tallies.put("n4", overridden)
     told = page(families(service))
     numbers = [told.value(f"damon_operator_{state}_nodes") for state in STATES]
-    assert numbers == [4, 2, 1, 1, 1]
+    assert numbers == [4, 2, 1, 1, 1, 0]
     assert told.value("damon_operator_held_back_nodes", reason="NoSwap") == 2
     assert told.value("damon_operator_held_back_nodes", reason="NoReport") == 1
     assert told.value("damon_operator_pods", step="annotation") == 8
@@ -130,7 +129,7 @@ def test_each_metric_is_explained_and_none_that_does_not_exist(page):
 
 
 NAMES = st.text("abcdefgh-.", min_size=3, max_size=20).map("named-{}".format)
-OURS = st.sampled_from([*(r.value for r in NodeReason), NO_REPORT, PLAN_PENDING, WRITE_FAILED])
+OURS = st.sampled_from([*(r.value for r in NodeReason), *REASONS])
 
 
 @given(
@@ -146,7 +145,7 @@ def test_however_large_the_cluster_the_number_of_series_has_its_bound(page, rows
     told = page(families(service))
     keys = [(s.name, *sorted(s.labels.items())) for s in told.samples]
     assert len(keys) == len(set(keys)), "Prometheus refuses a page with a series twice"
-    assert len(keys) <= FIXED + STREAMS + REASONS
+    assert len(keys) <= FIXED + STREAMS + SERIES_OF_REASONS
     assert told.labels().keys() <= LABELS
     assert not [v for values in told.labels().values() for v in values if v.startswith("named-")]
     assert told.value("damon_operator_governed_nodes") == len({node for node, _, _ in rows})

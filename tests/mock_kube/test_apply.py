@@ -90,12 +90,12 @@ async def test_defaults_belong_to_who_creates_and_not_to_who_applies(http, tunin
     assert entry["fieldsV1"] == {"f:spec": {"f:mode": {}}}
 
 
-async def test_atomic_lists_are_replaced_and_owned_as_a_whole(http):
+async def test_what_is_atomic_is_replaced_and_owned_as_a_whole(http):
     await http.apply(NODE, node(pods=[planned("a"), planned("b")]), "damon-operator")
     _, body = await http.apply(NODE, node(pods=[planned("c")]), "damon-operator")
     assert [pod["name"] for pod in body["spec"]["pods"]] == ["c"]
     (entry,) = body["metadata"]["managedFields"]
-    assert entry["fieldsV1"]["f:spec"]["f:pods"] == {}
+    assert entry["fieldsV1"]["f:spec"] == {}, "the whole plan is atomic"
 
 
 async def test_spec_and_status_have_their_own_owners(http):

@@ -49,6 +49,7 @@ def make_tuning() -> Callable[..., Tuning]:
         return Tuning(
             name=name,
             uid=f"uid-{name}",
+            version="1",
             generation=1,
             created=created,
             spec=DamonTuningSpec.model_validate(spec),

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from damon_contract.priorities import Rejected
 from damon_operator.errors import BadObject
 from damon_operator.facts import (
+    UNREADABLE,
     Container,
+    Part,
     Pool,
     Written,
     read_node,
@@ -65,6 +67,48 @@ def test_running_containers_of_all_kinds_count_and_no_others():
     }
     pod = read_pod(raw_pod(statuses=statuses), Pool())
     assert [c.name for c in pod.containers] == ["sidecar", "main", "debug"]
+    assert pod.unknown == ("odd", "long")
+
+
+@pytest.mark.parametrize(
+    "identity",
+    ["", "containerd://", "rkt://7b7a1f2e", "containerd://" + "A" * 64, "lxd://" + "1" * 32, 7],
+)
+def test_a_running_container_with_another_kind_of_id_is_unknown(identity):
+    running = {"name": "main", "containerID": identity, "state": {"running": {}}}
+    pod = read_pod(raw_pod(statuses={"phase": "Running", "containerStatuses": [running]}), Pool())
+    assert (pod.containers, pod.unknown) == ((), ("main",))
+
+
+OURS = {("damon-system", "agent"): Part.AGENT, ("damon-system", "operator"): Part.OTHER}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "account", "part"),
+    [
+        ("damon-system", "agent", Part.AGENT),
+        ("damon-system", "operator", Part.OTHER),
+        ("damon-system", "default", Part.NONE),
+        ("default", "agent", Part.NONE),
+        ("damon-system", None, Part.NONE),
+        ("damon-system", ["agent"], Part.NONE),
+    ],
+)
+def test_our_own_pods_are_known_by_namespace_and_service_account(namespace, account, part):
+    raw = raw_pod()
+    raw["metadata"]["namespace"] = namespace
+    raw["metadata"]["labels"] = {"app.kubernetes.io/part-of": "damon-operator"}
+    raw["spec"]["serviceAccountName"] = account
+    assert read_pod(raw, Pool(), OURS).part is part
+
+
+@pytest.mark.parametrize("name", ["a\ud800", "a\nb", "a\x1b[31m", "a\u2028"])
+def test_a_name_that_no_plan_could_hold_is_a_bad_object(name):
+    raw = raw_pod()
+    raw["metadata"]["name"] = name
+    with pytest.raises(BadObject) as refused:
+        read_pod(raw, Pool())
+    assert str(refused.value).isprintable()
 
 
 BAD_ANNOTATIONS = [
@@ -149,6 +193,31 @@ def test_reserved_memory_is_capacity_minus_allocatable(status, reserved):
     assert node.reserved_bytes == reserved
 
 
+def test_reserved_memory_beyond_any_node_is_as_good_as_none():
+    memory = {"capacity": {"memory": "9e30"}, "allocatable": {"memory": "1Gi"}}
+    assert read_node({"metadata": {"name": "n", "uid": "u"}, "status": memory}).reserved_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "info", "reason"),
+    [
+        ({}, {}, ""),
+        ({"kubernetes.io/os": "linux"}, {"kubeletVersion": "v1.36.4"}, ""),
+        ({"type": "worker"}, {"kubeletVersion": "v1.33.1-eks-ba24e9c"}, ""),
+        ({}, {"kubeletVersion": "v1.33.1+k3s1"}, ""),
+        ({"kubernetes.io/os": "windows"}, {}, "NotLinux"),
+        ({}, {"operatingSystem": "windows"}, "NotLinux"),
+        ({"type": "virtual-kubelet", "kubernetes.io/os": "linux"}, {}, "VirtualNode"),
+        ({}, {"kubeletVersion": "v1.14.3-vk-azure-aci-v1.4.8"}, "VirtualNode"),
+        ({"eks.amazonaws.com/compute-type": "fargate"}, {}, "VirtualNode"),
+        ({}, {"kubeletVersion": "fargate"}, "VirtualNode"),
+    ],
+)
+def test_nodes_that_can_have_no_agent_are_known(labels, info, reason):
+    raw = {"metadata": {"name": "n", "uid": "u", "labels": labels}, "status": {"nodeInfo": info}}
+    assert read_node(raw).agentless == reason
+
+
 def raw_tuning(spec) -> dict:
     return {"metadata": {"name": "t", "uid": "u", "generation": 3}, "spec": spec}
 
@@ -210,3 +279,20 @@ def test_a_damon_nodes_conditions_and_owner_are_read():
     assert isinstance(written, Written)
     assert (written.owner_uid, written.observed_hash) == ("nu", "h")
     assert written.conditions == (("Ready", "True", "Applied"),)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["", "two words", "a\nb", "\x1b[2J", "x" * 129, "1st", None, 5, ["a"], "caf\u00e9", "A\n"],
+)
+def test_a_reason_that_is_no_word_goes_no_further(reason):
+    condition = {"type": "Applied", "status": "False", "reason": reason}
+    raw = {"metadata": {"name": "n", "uid": "u"}, "status": {"conditions": [condition]}}
+    (read,) = read_written(raw, None).conditions
+    assert read == ("Applied", "False", UNREADABLE)
+
+
+def test_a_status_with_a_thousand_conditions_is_cut():
+    condition = {"type": "Applied", "status": "False", "reason": "Off"}
+    raw = {"metadata": {"name": "n", "uid": "u"}, "status": {"conditions": [condition] * 1000}}
+    assert len(read_written(raw, None).conditions) == 16

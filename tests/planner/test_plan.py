@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec
-from damon_operator.facts import Container, spec_digest
+from damon_operator.facts import Container, Part, spec_digest
 from damon_operator.planner.plan import plan, wire
+from damon_operator.planner.priorities import NoteReason
 from damon_operator.planner.selection import ranked
 
 quick = settings(max_examples=60, deadline=None)
@@ -43,6 +44,50 @@ def test_the_plan_carries_what_the_agent_needs(tuning, node, pod):
 @pytest.mark.parametrize("facts", [{"phase": "Pending"}, {"phase": "Failed"}, {"containers": ()}])
 def test_a_pod_that_runs_nothing_is_in_no_plan(tuning, node, pod, facts):
     assert planned([tuning()], node(), [pod(**facts)]).pods == ()
+
+
+def test_a_container_that_cannot_be_found_is_counted_and_named_and_the_others_are_planned(
+    tuning, node, pod
+):
+    pods = [pod("half", unknown=("odd", "strange")), pod("none", containers=(), unknown=("odd",))]
+    found = plan(ranked([tuning()]), node(), pods, {})
+    assert [p.name for p in found.spec.pods] == ["half"]
+    assert found.pods["container_unknown"] == 3
+    assert [(note.name, note.note.reason) for note in found.notes] == [
+        ("half", NoteReason.CONTAINER_UNKNOWN),
+        ("none", NoteReason.CONTAINER_UNKNOWN),
+    ]
+    assert "odd, strange" in found.notes[0].note.message
+
+
+def test_the_containers_of_an_exempt_pod_may_have_any_id(tuning, node, pod):
+    found = plan(ranked([tuning()]), node(), [pod(exempt=True, unknown=("odd",))], {})
+    assert (found.pods, found.notes) == ({"exempt": 1}, ())
+
+
+def test_a_node_that_can_have_no_agent_has_no_plan(tuning, node, pod):
+    windows = node()._replace(agentless="NotLinux")
+    found = plan(ranked([tuning()]), windows, [pod()], {})
+    assert (found.spec, found.agentless, found.matching) == (None, "NotLinux", ("all",))
+
+
+@pytest.mark.parametrize(
+    ("phases", "reported", "planned"),
+    [
+        ([], False, True),
+        (["Pending"], False, False),
+        (["Running"], False, True),
+        (["Pending", "Running"], False, True),
+        (["Pending"], True, True),
+    ],
+)
+def test_the_first_plan_comes_when_the_agent_has_started(
+    tuning, node, pod, phases, reported, planned
+):
+    agents = [pod(f"a{i}", phase=phase, part=Part.AGENT) for i, phase in enumerate(phases)]
+    found = plan(ranked([tuning()]), node(), [pod(), *agents], {}, reported=reported)
+    assert (found.spec is not None) == planned
+    assert found.agentless == ("" if planned else "AgentNotStarted")
 
 
 def test_beyond_512_pods_the_most_important_are_left_out(tuning, node, pod):

@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_contract.priorities import from_annotation
-from damon_contract.v1alpha1.tuning import LabelSelector, Priorities
+from damon_contract.v1alpha1.selectors import LabelSelector
+from damon_contract.v1alpha1.tuning import Priorities
+from damon_operator.facts import Part
 from damon_operator.planner.priorities import NoteReason, Source, resolve, selects
 
 from_class = {"priority": 1000, "priority_class": "web"}
@@ -36,8 +38,10 @@ def test_the_first_step_that_knows_decides(pod, facts, config, priority, source)
     ("facts", "config", "source"),
     [
         ({"priority": 2_000_000_000, "asked": 5}, {}, "system-critical"),
-        ({"labels": {"app.kubernetes.io/part-of": "damon-operator"}}, {}, "part of damon-operator"),
+        ({"part": Part.AGENT}, {}, "part of damon-operator"),
+        ({"part": Part.OTHER, "asked": 5}, {}, "part of damon-operator"),
         ({"exempt": True, "asked": 5}, {}, "annotation"),
+        ({"exempt": True}, {"annotation": {"max": 10, "exempt": True}}, "annotation"),
         ({"namespace": "kube-system"}, {}, "namespace/kube-system"),
         ({"namespace": "db"}, {"exemptNamespaces": ["db"]}, "namespace/db"),
         ({"runtime_class": "kata-qemu"}, {}, "runtimeClass/kata-qemu"),
@@ -48,6 +52,23 @@ def test_the_first_step_that_knows_decides(pod, facts, config, priority, source)
 def test_an_exempt_pod_has_no_priority(pod, facts, config, source):
     verdict = resolve(pod(**facts), (), how(**config))
     assert (verdict.priority, verdict.step, verdict.source) == (None, Source.EXEMPT, source)
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"max": 10}, {"max": 99}, {"exempt": False}, {"max": 10, "exempt": False}]
+)
+def test_owners_may_exempt_pods_only_where_the_tuning_lets_them(pod, bounds):
+    config = how(annotation=bounds, rules=[{"priority": 5}])
+    verdict = resolve(pod(exempt=True), (), config)
+    assert (verdict.priority, verdict.source) == (5, "rule/0")
+    (note,) = verdict.notes
+    assert note.reason is NoteReason.EXEMPT_DENIED
+    assert "owners may not exempt" in note.message
+
+
+def test_no_label_takes_a_pod_out_of_the_plan(pod):
+    labels = {"app.kubernetes.io/part-of": "damon-operator", "app.kubernetes.io/name": "agent"}
+    assert resolve(pod(labels=labels), (), how()).priority == 50
 
 
 def test_an_ordinary_runtime_class_and_a_user_class_of_a_billion_are_not_exempt(pod):

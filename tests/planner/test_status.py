@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from damon_operator.facts import NodeCondition, Written
 from damon_operator.planner.status import tuning_status
-from damon_operator.planner.tally import Tallies, Tally, row
+from damon_operator.planner.tally import Tallies, Tally, agentless_row, row
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -13,8 +13,8 @@ def written(*conditions: tuple[str, str, str], observed: str = "h") -> Written:
     return Written("n", "u", "h", "h", "nu", observed, listed)
 
 
-def of(node: str, report: Written | None, *, matching=("all",), pods=None, write_failed=False):
-    return row(node, matching, pods or {}, "h", report, write_failed=write_failed)
+def of(node: str, report: Written | None, *, matching=("all",), pods=None, failure=""):
+    return row(node, matching, pods or {}, "h", report, failure=failure)
 
 
 FINE = written(("DamonAvailable", "True", "Available"), ("Applied", "True", "Applied"))
@@ -60,8 +60,41 @@ def test_degraded_and_unsupported_nodes_are_counted_with_their_reasons(tuning):
 
 
 def test_a_plan_that_cannot_be_written_is_a_reason(tuning):
-    found = status(tuning(), of("a", FINE, write_failed=True))
+    found = status(tuning(), of("a", FINE, failure="WriteFailed"))
     assert found.reasons[0].reason == "WriteFailed"
+
+
+def test_a_node_whose_plan_cannot_be_computed_is_not_applied_whatever_its_agent_says(tuning):
+    found = status(tuning(), of("a", FINE, failure="PlanFailed"))
+    assert (condition(found, "Ready").status, found.nodes.applied) == ("False", 0)
+    assert "PlanFailed on 1 (such as a)" in condition(found, "Ready").message
+
+
+def test_nodes_without_an_agent_have_a_count_of_their_own_and_do_not_keep_it_from_ready(tuning):
+    rows = [agentless_row(name, ("all",), "NotLinux") for name in ("w1", "w2")]
+    found = status(tuning(), of("a", FINE), *rows)
+    assert condition(found, "Ready").status == "True"
+    assert "2 nodes without an agent have no plan: NotLinux on 2 (such as w1)" in (
+        condition(found, "Ready").message
+    )
+    assert (found.nodes.matched, found.nodes.governed, found.nodes.agentless) == (3, 1, 2)
+    assert [(r.reason, r.nodes, r.example) for r in found.reasons] == [("NotLinux", 2, "w1")]
+    for kind in ("Overridden", "Degraded"):
+        assert condition(found, kind).status == "False"
+
+
+def test_a_tuning_of_nodes_without_an_agent_only_is_not_ready(tuning):
+    found = status(tuning(), agentless_row("w", ("all",), "NotLinux"))
+    assert (condition(found, "Ready").status, condition(found, "Ready").reason) == (
+        "False", "NoNodes",
+    )  # fmt: skip
+    assert "NotLinux" in condition(found, "Ready").message
+
+
+def test_containers_that_cannot_be_found_are_a_reason_of_their_node(tuning):
+    found = status(tuning(), of("a", FINE, pods={"container_unknown": 2}))
+    assert found.pods.container_unknown == 2
+    assert found.reasons[0].reason == "ContainerUnknown"
 
 
 def test_an_overridden_tuning_names_the_winner(tuning):
@@ -111,7 +144,7 @@ def test_transition_times_move_only_when_a_condition_does(tuning):
     assert condition(second, "Valid").last_transition_time == NOW
 
 
-rows = st.builds(
+with_agent = st.builds(
     of,
     st.sampled_from("abc"),
     st.sampled_from([None, FINE, BUSY, NO_DAMON]),
@@ -120,8 +153,16 @@ rows = st.builds(
 )
 
 
+without_agent = st.builds(
+    agentless_row,
+    st.sampled_from("abc"),
+    st.sampled_from([("x",), ("y", "x")]),
+    st.sampled_from(["NotLinux", "VirtualNode"]),
+)
+
+
 @settings(max_examples=80, deadline=None)
-@given(changes=st.lists(rows, max_size=12))
+@given(changes=st.lists(with_agent | without_agent, max_size=12))
 def test_tallies_kept_up_to_date_equal_tallies_counted_anew(changes):
     kept, last = Tallies(), {}
     for change in changes:
@@ -137,6 +178,8 @@ def test_tallies_kept_up_to_date_equal_tallies_counted_anew(changes):
         assert {r: set(n) for r, n in one.reasons.items()} == {
             r: set(n) for r, n in two.reasons.items()
         }
+        assert one.agentless_reasons.keys() == two.agentless_reasons.keys()
+        assert one.agentless == two.agentless
         assert (one.matched, one.governed, one.applied, one.degraded, one.unreported) == (
             two.matched, two.governed, two.applied, two.degraded, two.unreported,
         )  # fmt: skip

@@ -15,6 +15,10 @@ CRDS = Path(__file__).parents[2] / "crds"
 NODE = "worker-1"
 
 
+def stored(api):
+    return api.call(api.server.cluster.get, "damonnodes", NODE).get("status", {})
+
+
 def test_without_credentials_it_says_so(tmp_path):
     with pytest.raises(UnreachableError, match="credentials"):
         connect(tmp_path / "absent", tmp_path, NODE)
@@ -73,9 +77,42 @@ def test_tls_and_a_bearer_token_are_used(authority, tmp_path):
 def test_a_status_goes_only_to_the_object_it_is_about(api, client, damon_node):
     made = api.call(api.server.cluster.create, damon_node())
     client.patch_status(made["metadata"]["uid"], {"targets": 2})
-    with pytest.raises(RefusedError, match="409"):
+    with pytest.raises(RefusedError, match="404"):
         client.patch_status("of another one", {"targets": 3})
-    assert api.call(api.server.cluster.get, "damonnodes", NODE)["status"]["targets"] == 2
+    assert stored(api)["targets"] == 2
+
+
+def test_a_status_of_an_object_made_anew_meanwhile_goes_nowhere(api, client, damon_node):
+    made = api.call(api.server.cluster.create, damon_node())["metadata"]["uid"]
+    client.patch_status(made, {"targets": 2})
+    api.call(api.server.cluster.delete, "damonnodes", NODE)
+    api.call(api.server.cluster.create, damon_node())
+    for status in ("409", "404"):
+        with pytest.raises(RefusedError, match=status):
+            client.patch_status(made, {"targets": 3})
+    assert "targets" not in stored(api)
+
+
+def test_a_change_that_nobody_heard_of_costs_a_status_one_attempt(api, client, damon_node):
+    uid = api.call(api.server.cluster.create, damon_node())["metadata"]["uid"]
+    client.patch_status(uid, {"targets": 2})
+    change = {"metadata": {"labels": {"a": "b"}}}
+    api.call(api.server.cluster.patch, "damonnodes", NODE, change)
+    with pytest.raises(RefusedError, match="409"):
+        client.patch_status(uid, {"targets": 3})
+    client.patch_status(uid, {"targets": 3})
+    assert stored(api)["targets"] == 3
+
+
+def test_what_a_watch_brings_is_known_to_the_next_status(api, client, damon_node):
+    uid = api.call(api.server.cluster.create, damon_node())["metadata"]["uid"]
+    watch = client.watch(client.list()["metadata"]["resourceVersion"], 60)
+    change = {"metadata": {"labels": {"a": "b"}}}
+    api.call(api.server.cluster.patch, "damonnodes", NODE, change)
+    next(iter(watch))
+    watch.close()
+    client.patch_status(uid, {"targets": 3})
+    assert stored(api)["targets"] == 3
 
 
 def test_the_agent_does_not_load_the_kubernetes_client():

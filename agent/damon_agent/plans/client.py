@@ -33,8 +33,12 @@ _READ_S: Final = 30.0
 class Watch:
     """The stream of one watch; iterate over its events, `stop` it from any thread."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(
+        self, response: urllib3.BaseHTTPResponse, *, seen: Callable[[object], None]
+    ) -> None:
         self._response = response
+        self._seen = seen
+        """Called with the object of each event."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield events until the server ends the watch.
@@ -48,7 +52,9 @@ class Watch:
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
                     if line.strip():
-                        yield _event(line)
+                        event = _event(line)
+                        self._seen(event["object"])
+                        yield event
                 if len(rest) > LINE_BYTES:
                     raise UnusableError(f"a watch event of more than {LINE_BYTES} bytes")
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -79,6 +85,8 @@ class Api:
         self._selector = {"fieldSelector": f"metadata.name={node_name}"}
         self._context: ssl.SSLContext | None = None
         self._pool: urllib3.PoolManager | None = None
+        self._known = ("", "")
+        """uid and resourceVersion of the object, as the last answer or event had them."""
 
     def list(self) -> dict[str, Any]:
         """Return the list of this one object: it has one item or none."""
@@ -87,6 +95,7 @@ class Api:
         # An empty list may be null; anything else without items says nothing about the object.
         if "items" not in answer or not (items is None or isinstance(items, list)):
             raise UnusableError("the answer is no list")
+        self._note(items[0] if items else None)
         return answer
 
     def watch(self, resource_version: str, timeout_s: int) -> Watch:
@@ -98,23 +107,44 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": timeout_s,
         }
-        return Watch(self._request("GET", f"{_PATH}?{urlencode(query)}", read_s=self._idle_s))
+        response = self._request("GET", f"{_PATH}?{urlencode(query)}", read_s=self._idle_s)
+        return Watch(response, seen=self._note)
 
     def patch_status(self, uid: str, status: dict[str, Any]) -> None:
         """Merge into the status of the object with this uid; a key whose value is None goes away.
 
-        Merge patch: RFC 7386. RefusedError with status 409 when the object is another one by now.
+        Merge patch: RFC 7386. RefusedError with status 404 when there is no such object any more,
+        with 409 when it changed meanwhile: then try again. The API server does not compare the uid
+        of a patch, but its resourceVersion.
         """
         query = urlencode({"fieldManager": names.AGENT_FIELD_MANAGER})
-        target = f"{_PATH}/{quote(self._name)}/status?{query}"
-        body = {"metadata": {"uid": uid}, "status": status}
-        # Read to its end, so that the connection can be used again; the content is not needed.
-        _read(self._request("PATCH", target, body=body, accept=_METADATA_ONLY))
+        target = f"{_PATH}/{quote(self._name)}/status"
+        if self._known[0] != uid:
+            self.list()
+        known_uid, version = self._known
+        if known_uid != uid:
+            message = f"there is no DamonNode with uid {uid}"
+            raise RefusedError(f"PATCH {target}", HTTPStatus.NOT_FOUND, message)
+        body = {"metadata": {"resourceVersion": version}, "status": status}
+        try:
+            response = self._request("PATCH", f"{target}?{query}", body=body, accept=_METADATA_ONLY)
+        except RefusedError as error:
+            if error.status == HTTPStatus.CONFLICT:
+                self._note(None)  # the next attempt lists
+            raise
+        self._note(_object(_read(response)))
 
     def close(self) -> None:
         """Close all idle connections."""
         if self._pool is not None:
             self._pool.clear()
+
+    def _note(self, item: object) -> None:
+        """Remember which object this is, and which state of it."""
+        metadata = item.get("metadata") if isinstance(item, dict) else None
+        known = metadata if isinstance(metadata, dict) else {}
+        if item is None or "uid" in known:  # a bookmark has no uid
+            self._known = (str(known.get("uid", "")), str(known.get("resourceVersion", "")))
 
     def _request(
         self,

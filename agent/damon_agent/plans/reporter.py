@@ -14,8 +14,6 @@ from damon_contract.v1alpha1.node import DamonNodeStatus
 from damon_contract.watches import Backoff
 
 _LOGGER: Final = logging.getLogger(__name__)
-_ANOTHER: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
-"""The object that was reported on is gone, or is another one by now."""
 _JOIN_S: Final = 10.0
 
 
@@ -89,7 +87,7 @@ class Reporter:
             delay_s = self._backoff.delay_s(self._failures, error.retry_after_s)
             self._next_us = now_us + int(delay_s * 1_000_000)
             self._complain(error)
-            if error.status in _ANOTHER:
+            if error.status == HTTPStatus.NOT_FOUND:
                 self._forget(wanted)
         else:
             self._failures = 0

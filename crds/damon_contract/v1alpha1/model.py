@@ -1,7 +1,7 @@
 """What every API model has in common, and the condition type."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -19,14 +19,18 @@ class Model(BaseModel):
     )
 
 
+WORD: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+"""What Kubernetes takes as the reason of a condition: one word without spaces or controls."""
+
+
 class Condition(Model):
     """One observed aspect of an object, by the Kubernetes API conventions."""
 
-    type: Annotated[str, Field(max_length=316)]
+    type: Annotated[str, Field(max_length=316, pattern=WORD)]
     """Aspect, in CamelCase."""
     status: Literal["True", "False", "Unknown"]
     """Whether the aspect holds."""
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=WORD)]
     """Why, as one CamelCase word for programs; docs/operations.md lists them all."""
     message: Annotated[str, Field(max_length=32768)]
     """Why, and what to do next, for people."""

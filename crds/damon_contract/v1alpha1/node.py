@@ -1,9 +1,9 @@
 """`DamonNode`: the plan for one node (spec, the operator's) and what came of it (status)."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from damon_contract.quantities import Permille, Priority
 from damon_contract.v1alpha1.model import Conditions, Model
@@ -17,6 +17,9 @@ MAX_COLD_SHOWN = 256
 
 MAX_PODS = 512
 """Most pods in one plan; kubelets default to 110, large nodes run 250."""
+
+MAX_BYTES: Final = 2**60
+"""More memory than any node has, and still an integer of 64 bits with a sign."""
 
 ContainerId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 
@@ -97,7 +100,11 @@ class PlannedPod(Model):
 
 
 class DamonNodeSpec(Model):
-    """The plan, written only by the operator."""
+    """The plan, written only by the operator, and always as a whole."""
+
+    # Atomic: an apply replaces all of it. Else a field that the operator no longer states would
+    # stay, if somebody else (a tool that restored a backup) is its manager as well.
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
 
     tuning: Annotated[str, Field(max_length=253)]
     """The DamonTuning that governs this node."""
@@ -107,7 +114,7 @@ class DamonNodeSpec(Model):
         Settings, Field(json_schema_extra={"x-kubernetes-validations": SETTINGS_RULES})
     ]
     """Settings of that tuning."""
-    reserved_bytes: Annotated[int, Field(ge=0)] = 0
+    reserved_bytes: Annotated[int, Field(ge=0, le=MAX_BYTES)] = 0
     """Node capacity minus allocatable memory: contains the kubelet's hard eviction threshold."""
     hash: Annotated[str, Field(max_length=64)]
     """Digest of everything else in this spec."""

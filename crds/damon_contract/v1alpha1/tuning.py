@@ -5,39 +5,14 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from damon_contract import quantities
+from damon_contract.priorities import HIGHEST
 from damon_contract.quantities import Duration, Permille, Priority, Size
+from damon_contract.v1alpha1.bounds import matching, within
 from damon_contract.v1alpha1.model import Conditions, Model
+from damon_contract.v1alpha1.selectors import Labels, LabelSelector
 
 Mode = Literal["Observe", "Enforce", "Off"]
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
-
-Labels = Annotated[
-    dict[str, Annotated[str, Field(max_length=63)]], Field(default_factory=dict, max_length=32)
-]
-
-
-class LabelSelectorRequirement(Model):
-    """One expression of a label selector."""
-
-    key: Annotated[str, Field(min_length=1, max_length=317)]
-    """Label key."""
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """How the key's value relates to `values`."""
-    values: Annotated[
-        tuple[Annotated[str, Field(max_length=63)], ...], Field(default=(), max_length=32)
-    ]
-    """Values of In and NotIn; empty for the other two."""
-
-
-class LabelSelector(Model):
-    """A Kubernetes label selector; empty matches everything."""
-
-    match_labels: Labels
-    """Labels that must be there with these values."""
-    match_expressions: Annotated[
-        tuple[LabelSelectorRequirement, ...], Field(default=(), max_length=16)
-    ]
-    """Further requirements; all must hold."""
 
 
 class Rule(Model):
@@ -79,7 +54,7 @@ class Rule(Model):
 
 
 class AnnotationBounds(Model):
-    """What the annotation damon-operator.io/priority may ask for; values outside are clamped."""
+    """What owners may ask for with annotations; a priority outside is clamped."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -93,6 +68,10 @@ class AnnotationBounds(Model):
     """Lowest priority a pod's owner may choose."""
     max: Priority = 100
     """Highest priority a pod's owner may choose."""
+    exempt: bool | None = None
+    """Whether owners may take their pods out of every plan with the annotation
+    damon-operator.io/exempt. When absent they may if max is 100, and not if it is lower: an exempt
+    pod is better off than one of any priority."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -100,12 +79,16 @@ class AnnotationBounds(Model):
             raise ValueError("min must not be above max")
         return self
 
+    def may_exempt(self) -> bool:
+        """Return whether owners may take their pods out of every plan."""
+        return self.max == HIGHEST if self.exempt is None else self.exempt
+
 
 class Priorities(Model):
     """How a pod gets its priority. First hit wins: annotation, rules, PriorityClass, default."""
 
     annotation: Annotated[AnnotationBounds, Field(default_factory=AnnotationBounds)]
-    """Bounds of the pod annotation damon-operator.io/priority."""
+    """Bounds of the pod annotations damon-operator.io/priority and damon-operator.io/exempt."""
     rules: Annotated[tuple[Rule, ...], Field(default=(), max_length=64)]
     """Tried in order; the first that matches decides."""
     default: Priority = 50
@@ -117,7 +100,8 @@ class Priorities(Model):
     """Pods of these namespaces are in no plan."""
 
 
-_TEN_SAMPLES = " + ".join(["duration(self.sampleInterval)"] * 10)
+_COST: Final = "more often costs CPU that the pods need, less often sees too little"
+_TEN_SAMPLES: Final = " + ".join(["duration(self.sampleInterval)"] * 10)
 
 
 class Monitoring(Model):
@@ -135,30 +119,21 @@ class Monitoring(Model):
                     "message": "an aggregation must hold fewer than 10 samples: with more, "
                     "kernels before 6.18 let rarely used regions age as if they were cold",
                 },
-                {
-                    "rule": "duration(self.sampleInterval) >= duration('5ms') "
-                    "&& duration(self.aggregationInterval) <= duration('60s') "
-                    "&& duration(self.updateInterval) >= duration('1s') "
-                    "&& duration(self.updateInterval) <= duration('60s')",
-                    "message": "sampleInterval is at least 5ms, aggregationInterval at most 60s, "
-                    "updateInterval 1s to 60s",
-                },
             ]
         }
     )
 
-    sample_interval: Duration = "220ms"
+    sample_interval: Annotated[Duration, within("5ms", "60s", _COST)] = "220ms"
     """Time between two looks at a region."""
-    aggregation_interval: Duration = "2s"
+    aggregation_interval: Annotated[Duration, within("5ms", "60s", _COST)] = "2s"
     """Time over which accesses are counted; schemes act once per aggregation."""
-    update_interval: Duration = "2s"
+    update_interval: Annotated[Duration, within("1s", "60s", _COST)] = "2s"
     """Time after which DAMON looks for new mappings of its targets."""
 
     @model_validator(mode="after")
     def _intervals(self) -> Self:
         sample_us = quantities.microseconds(self.sample_interval)
         aggregation_us = quantities.microseconds(self.aggregation_interval)
-        update_us = quantities.microseconds(self.update_interval)
         if sample_us > aggregation_us:
             raise ValueError("sampleInterval must not be above aggregationInterval")
         if aggregation_us >= 10 * sample_us:
@@ -166,24 +141,33 @@ class Monitoring(Model):
                 "an aggregation must hold fewer than 10 samples: with more, "
                 "kernels before 6.18 let rarely used regions age as if they were cold"
             )
-        if (
-            sample_us < 5_000
-            or aggregation_us > 60_000_000
-            or not 1_000_000 <= update_us <= 60_000_000
-        ):
-            raise ValueError(
-                "sampleInterval is at least 5ms, aggregationInterval at most 60s, "
-                "updateInterval 1s to 60s"
-            )
         return self
+
+
+_QUOTA_BYTES: Final = (
+    "409[6-9]|4[1-9][0-9]{2}|[5-9][0-9]{3}|[1-9][0-9]{4,14}"
+    "|([4-9]|[1-9][0-9]{1,11})Ki|([5-9]|[1-9][0-9]{1,11})k"
+    "|[1-9][0-9]{0,8}Mi?|[1-9][0-9]{0,5}Gi?|[1-9][0-9]{0,2}Ti?"
+)
+"""Sizes from 4096 bytes to some 10^15: far from 2^64, which the kernel cannot hold."""
 
 
 class Quota(Model):
     """How much a lane may try to reclaim per window; DAMON charges virtual bytes, with holes."""
 
-    bytes: Size
-    """Bytes per window."""
-    window: Duration | None = None
+    bytes: Annotated[
+        Size,
+        matching(
+            _QUOTA_BYTES,
+            "is 4Ki to 999Ti: the kernel takes 0 for no limit and can take no less than a page; "
+            "for no limit leave the quota out",
+        ),
+    ]
+    """Bytes per window, from 4Ki, a page, to 999Ti."""
+    window: (
+        Annotated[Duration, within("5ms", "24h", "the kernel keeps it in milliseconds, in 32 bits")]
+        | None
+    ) = None
     """Length of the window, at least the aggregation interval; that interval when absent.
 
     A shorter window is refused: schemes act once per aggregation, windows in between are lost.
@@ -196,8 +180,16 @@ class Reclaim(Model):
 
     action: Literal["pageout", "cold"] = "pageout"
     """DAMOS action: pageout reclaims at once, cold only moves pages to the inactive list."""
-    min_age: Duration = "24s"
-    """How long a region must go without access before it counts as cold."""
+    min_age: Annotated[
+        Duration,
+        within(
+            "1s",
+            "720h",
+            "without any age all memory is cold, and the kernel counts aggregations in 32 bits",
+        ),
+    ] = "24s"
+    """How long a region must go without access before it counts as cold; whole aggregations,
+    rounded up."""
     quota: Quota | None = None
     """Upper bound per lane; none by default. Time quotas are not offered: DAMON measures them
     by a guess that starves small lanes."""
@@ -214,18 +206,16 @@ class Watermarks(Model):
                     "self.floorPermille <= self.ceilingPermille",
                     "message": "floorPermille must not be above ceilingPermille",
                 },
-                {
-                    "rule": "duration(self.interval) >= duration('1s') "
-                    "&& duration(self.interval) <= duration('60s')",
-                    "message": "interval is 1s to 60s",
-                },
             ]
         }
     )
 
     metric: Literal["AvailableMemory", "FreeMemory"] = "AvailableMemory"
     """AvailableMemory counts page cache that can be dropped as available; FreeMemory does not."""
-    interval: Duration = "5s"
+    interval: Annotated[
+        Duration,
+        within("1s", "60s", "more often costs CPU, less often comes too late for pressure"),
+    ] = "5s"
     """How often the kernel compares, and how often the agent looks at available memory."""
     floor_permille: Permille | None = None
     """Mark of the most important pod that is not protected, in per mille of capacity.
@@ -241,9 +231,10 @@ class Watermarks(Model):
     def _ordered(self) -> Self:
         if self.floor_permille is not None and self.floor_permille > self.ceiling_permille:
             raise ValueError("floorPermille must not be above ceilingPermille")
-        if not 1_000_000 <= quantities.microseconds(self.interval) <= 60_000_000:
-            raise ValueError("interval is 1s to 60s")
         return self
+
+
+_SPARED: Final = "pressure is an average over 10s, and what hurt yesterday says little of today"
 
 
 class Brake(Model):
@@ -260,11 +251,6 @@ class Brake(Model):
                     "rule": "duration(self.spareFor) <= duration(self.spareForAtMost)",
                     "message": "spareFor must not be above spareForAtMost",
                 },
-                {
-                    "rule": "duration(self.spareFor) >= duration('10s') "
-                    "&& duration(self.spareForAtMost) <= duration('24h')",
-                    "message": "spareFor is at least 10s, spareForAtMost at most 24h",
-                },
             ]
         }
     )
@@ -277,9 +263,9 @@ class Brake(Model):
     refaults_permille: Permille = 10
     """Share of its anonymous pages that came back from swap within a minute; above it the pod is
     spared."""
-    spare_for: Duration = "1m"
+    spare_for: Annotated[Duration, within("10s", "24h", _SPARED)] = "1m"
     """How long a pod is spared the first time; each repetition doubles it."""
-    spare_for_at_most: Duration = "16m"
+    spare_for_at_most: Annotated[Duration, within("10s", "24h", _SPARED)] = "16m"
     """Longest time a pod is spared; a pod that is not spared for so long counts one repetition
     less."""
 
@@ -289,15 +275,21 @@ class Brake(Model):
         at_most_us = quantities.microseconds(self.spare_for_at_most)
         if spare_us > at_most_us:
             raise ValueError("spareFor must not be above spareForAtMost")
-        if spare_us < 10_000_000 or at_most_us > 24 * 3_600_000_000:
-            raise ValueError("spareFor is at least 10s, spareForAtMost at most 24h")
         return self
 
 
 class Safety(Model):
     """When to stop by itself."""
 
-    max_plan_age: Duration = "1h"
+    max_plan_age: Annotated[
+        Duration,
+        within(
+            "2m",
+            "720h",
+            "an agent may need 90s to notice that a watch has gone silent, and a plan of last "
+            "month says nothing of the pods of today",
+        ),
+    ] = "1h"
     """An agent that has not reached the API server for this long switches its schemes off."""
 
 
@@ -375,7 +367,7 @@ class NodeCounts(Model):
     matched: int = 0
     """Nodes whose labels match."""
     governed: int = 0
-    """Matched nodes that no other tuning governs."""
+    """Matched nodes that have a plan of this tuning."""
     applied: int = 0
     """Governed nodes whose agent has put the current plan into the kernel."""
     degraded: int = 0
@@ -384,6 +376,9 @@ class NodeCounts(Model):
     """Governed nodes whose kernel offers no usable DAMON."""
     unreported: int = 0
     """Governed nodes whose agent has reported nothing yet."""
+    agentless: int = 0
+    """Matched nodes that would be governed, but have no plan: no agent can run there, or none has
+    started yet. They count as matched only."""
 
 
 class PodCounts(Model):
@@ -403,6 +398,10 @@ class PodCounts(Model):
     """Annotation outside `priorities.annotation`, moved to its nearest bound."""
     rejected: int = 0
     """Annotation that is no priority, ignored."""
+    exempt_denied: int = 0
+    """Annotation damon-operator.io/exempt where owners may not exempt pods, ignored."""
+    container_unknown: int = 0
+    """Running containers whose ids are not 64 hex digits: those containers are in no plan."""
 
 
 class ReasonCount(Model):
@@ -428,4 +427,4 @@ class DamonTuningStatus(Model):
     pods: Annotated[PodCounts, Field(default_factory=PodCounts)]
     """How pods got their priority."""
     reasons: Annotated[tuple[ReasonCount, ...], Field(default=(), max_length=5)]
-    """The most frequent reasons for a node not to be applied."""
+    """The most frequent reasons for a node not to be applied, or to have no plan."""

@@ -33,7 +33,7 @@ app.kubernetes.io/instance: {{ $.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* Takes (list $ "component"). The operator never plans pods that carry this part-of label. */}}
+{{/* Takes (list $ "component"). */}}
 {{- define "damon.labels" -}}
 {{- $ := index . 0 -}}
 {{ include "damon.selector" . }}

@@ -1,13 +1,16 @@
 """The plan of one node: the one place where tunings, pods and the node meet."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, PlannedContainer, PlannedPod
-from damon_operator.facts import Labels, Node, Pod, Tuning, spec_digest
+from damon_operator.facts import Labels, Node, Part, Pod, Tuning, spec_digest
 from damon_operator.planner.priorities import Note, NoteReason, Source, Verdict, resolve
 from damon_operator.planner.selection import choose
+
+AGENT_NOT_STARTED: Final = "AgentNotStarted"
+"""Reason of a node whose agent's pod has never started."""
 
 MAX_CONTAINERS: Final = 64
 """Most containers of one pod in a plan, as the CRD says."""
@@ -32,32 +35,46 @@ class NodePlan(NamedTuple):
     pods: Mapping[str, int]
     """How many pods got their priority how: fields of PodCounts."""
     notes: tuple[PodNote, ...]
+    agentless: str = ""
+    """Reason why a node that a tuning matches has no plan."""
 
 
 def plan(
-    tunings: Sequence[Tuning], node: Node, pods: Iterable[Pod], namespaces: Mapping[str, Labels]
+    tunings: Sequence[Tuning],
+    node: Node,
+    pods: Collection[Pod],
+    namespaces: Mapping[str, Labels],
+    *,
+    reported: bool = True,
 ) -> NodePlan:
     """Return the plan of a node.
 
-    `tunings` come from `selection.ranked`, `pods` are those bound to the node, in any order, and
-    `namespaces` the labels by name. Only pods that run at least one container take part.
+    `tunings` come from `selection.ranked`, `pods` are those bound to the node, in any order,
+    `namespaces` the labels by name; `reported` says whether an agent has ever spoken of the node.
+    Only pods that run at least one container take part.
     """
     choice = choose(tunings, node.labels)
     if choice.governor is None or choice.governor.spec is None:
         return NodePlan(choice.matching, None, {}, ())
+    if agentless := node.agentless or ("" if reported else _not_started(pods)):
+        return NodePlan(choice.matching, None, {}, (), agentless)
     spec = choice.governor.spec
     counts: Counter[str] = Counter()
     notes: list[PodNote] = []
     decided: list[tuple[int, Pod, str]] = []
     if spec.mode != "Off":
         for pod in pods:
-            if pod.phase != "Running" or not pod.containers:
+            if pod.phase != "Running" or not (pod.containers or pod.unknown):
                 continue
             verdict = resolve(pod, namespaces.get(pod.namespace, ()), spec.priorities)
             _count(verdict, counts)
-            notes.extend(PodNote(pod.namespace, pod.name, pod.uid, n) for n in verdict.notes)
+            told = list(verdict.notes)
             if verdict.priority is not None:
                 decided.append((verdict.priority, pod, verdict.source))
+                if pod.unknown:
+                    counts["container_unknown"] += len(pod.unknown)
+                    told.append(_unknown(pod))
+            notes.extend(PodNote(pod.namespace, pod.name, pod.uid, note) for note in told)
     planned = _fill(decided)
     kept = sorted(planned[-MAX_PODS:], key=_place)
     wanted = DamonNodeSpec(
@@ -70,12 +87,31 @@ def plan(
         pods_left_out=len(planned) - len(kept),
     )
     hashed = wanted.model_copy(update={"hash": spec_digest(wire(wanted))})
-    return NodePlan(choice.matching, hashed, counts, tuple(sorted(notes)))
+    return NodePlan(choice.matching, hashed, +counts, tuple(sorted(notes)))
 
 
 def wire(spec: DamonNodeSpec) -> dict[str, Any]:
     """Return a plan as the API server is given it: camelCase, defaults written out, no nulls."""
     return spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _not_started(pods: Iterable[Pod]) -> str:
+    """Return a reason if an agent's pod is bound to the node and none has ever started.
+
+    With the chart's narrow mount it stays so where the kernel has no DAMON sysfs. The first plan
+    comes when it starts; one that an agent knows is not taken back because its pod is replaced.
+    """
+    phases = {pod.phase for pod in pods if pod.part is Part.AGENT}
+    return AGENT_NOT_STARTED if phases and "Running" not in phases else ""
+
+
+def _unknown(pod: Pod) -> Note:
+    named = ", ".join(pod.unknown)[:500]
+    message = (
+        f"the ids of the running containers {named} are not 64 hex digits: their processes cannot "
+        "be found, so they are in no plan"
+    )
+    return Note(NoteReason.CONTAINER_UNKNOWN, message)
 
 
 def _fill(decided: Iterable[tuple[int, Pod, str]]) -> list[PlannedPod]:
@@ -117,6 +153,8 @@ def _count(verdict: Verdict, counts: Counter[str]) -> None:
             counts["clamped"] += 1
         elif note.reason is NoteReason.REJECTED:
             counts["rejected"] += 1
+        elif note.reason is NoteReason.EXEMPT_DENIED:
+            counts["exempt_denied"] += 1
 
 
 __all__ = ["NodePlan", "PodNote", "Source", "plan", "wire"]

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
-from damon_contract.v1alpha1.tuning import LabelSelector, Priorities, Rule
-from damon_operator.facts import Labels, Pod
+from damon_contract.v1alpha1.selectors import LabelSelector
+from damon_contract.v1alpha1.tuning import Priorities, Rule
+from damon_operator.facts import Labels, Part, Pod
 
 SANDBOXES: Final = ("kata", "gvisor", "runsc", "firecracker", "kuasar")
 """Parts of RuntimeClass names whose containers live in a guest or under a kernel of their own: the
@@ -30,6 +31,8 @@ class NoteReason(StrEnum):
     CLAMPED = "PriorityClamped"
     REJECTED = "PriorityRejected"
     EXEMPT_REJECTED = "ExemptRejected"
+    EXEMPT_DENIED = "ExemptDenied"
+    CONTAINER_UNKNOWN = "ContainerUnknown"
     UNREADABLE = "PodUnreadable"
 
 
@@ -102,10 +105,16 @@ def _exemption(pod: Pod, how: Priorities, notes: list[Note]) -> str | None:
         notes.append(Note(NoteReason.EXEMPT_REJECTED, message))
     if pod.priority is not None and pod.priority >= priorities.SYSTEM_CRITICAL_VALUE:
         return "system-critical"
-    if (names.PART_OF_LABEL, names.PART_OF) in pod.labels:
+    if pod.part is not Part.NONE:
         return "part of damon-operator"
     if pod.exempt is True:
-        return "annotation"
+        if how.annotation.may_exempt():
+            return "annotation"
+        message = (
+            f"annotation {names.EXEMPT_ANNOTATION}: owners may not exempt pods here (the "
+            "DamonTuning's priorities.annotation); it is ignored"
+        )
+        notes.append(Note(NoteReason.EXEMPT_DENIED, message))
     if pod.namespace in how.exempt_namespaces:
         return f"namespace/{pod.namespace}"
     if any(sandbox in pod.runtime_class.lower() for sandbox in SANDBOXES):

@@ -1,5 +1,6 @@
 """What a DamonTuning's status says, from the tally of its nodes."""
 
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from damon_contract.v1alpha1.model import Verdict, settle
@@ -32,11 +33,7 @@ def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatu
 
     Transition times are kept from `tuning.status` while a condition's status stays.
     """
-    reasons = sorted(tally.reasons.items(), key=lambda item: (-len(item[1]), item[0]))
-    counts = tuple(
-        ReasonCount(reason=reason, nodes=len(nodes), example=min(nodes))
-        for reason, nodes in reasons[:5]
-    )
+    counts = _counted(tally.reasons)
     verdicts = (
         _ready(tuning, tally, counts),
         _degraded(tally, counts),
@@ -54,9 +51,19 @@ def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatu
             degraded=tally.degraded,
             unsupported=tally.unsupported,
             unreported=tally.unreported,
+            agentless=tally.agentless,
         ),
         pods=PodCounts(**{name: tally.pods.get(name, 0) for name in PodCounts.model_fields}),
-        reasons=counts,
+        reasons=_counted({**tally.reasons, **tally.agentless_reasons}),
+    )
+
+
+def _counted(reasons: Mapping[str, Collection[str]]) -> tuple[ReasonCount, ...]:
+    """Return the most frequent reasons, each with the number of its nodes and one of them."""
+    frequent = sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(
+        ReasonCount(reason=reason, nodes=len(nodes), example=min(nodes))
+        for reason, nodes in frequent[:5]
     )
 
 
@@ -73,7 +80,7 @@ def _valid(tuning: Tuning) -> Verdict:
 
 
 def _overridden(tally: Tally) -> Verdict:
-    lost = tally.matched - tally.governed
+    lost = tally.matched - tally.governed - tally.agentless
     if lost == 0:
         return Verdict(type="Overridden", status="False", reason=Reason.NOT_OVERRIDDEN, message="")
     winners = sorted(
@@ -84,7 +91,7 @@ def _overridden(tally: Tally) -> Verdict:
     return Verdict(
         type="Overridden",
         status="True",
-        reason=Reason.PARTLY_OVERRIDDEN if tally.governed else Reason.OVERRIDDEN,
+        reason=Reason.PARTLY_OVERRIDDEN if lost < tally.matched else Reason.OVERRIDDEN,
         message=f"{lost} of {tally.matched} matching nodes are governed by {named}, "
         "which comes first by precedence, age or name",
     )
@@ -108,11 +115,19 @@ def _ready(tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...]) -> Ver
     if tally.matched == 0:
         message = "no node has the labels of nodeSelector"
         return Verdict(type="Ready", status="False", reason=Reason.NO_NODES, message=message)
+    without = ""
+    if tally.agentless:
+        without = f"{tally.agentless} nodes without an agent have no plan: "
+        without += _listed(_counted(tally.agentless_reasons))
+    if tally.governed == 0 and without:
+        return Verdict(type="Ready", status="False", reason=Reason.NO_NODES, message=without)
     if tally.governed == 0:
         message = "other tunings govern every matching node"
         return Verdict(type="Ready", status="False", reason=Reason.OVERRIDDEN, message=message)
     if tally.applied == tally.governed:
-        message = f"all {tally.governed} nodes carry out the plan"
+        message = "; ".join(
+            filter(None, (f"all {tally.governed} nodes carry out the plan", without))
+        )
         return Verdict(type="Ready", status="True", reason=Reason.APPLIED, message=message)
     message = f"{tally.applied} of {tally.governed} nodes carry out the plan: {_listed(counts)}"
     return Verdict(type="Ready", status="False", reason=Reason.APPLYING, message=message)

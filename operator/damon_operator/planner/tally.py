@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from damon_contract.v1alpha1.node import NodeCondition, NodeReason
-from damon_operator.facts import Written
+from damon_operator.facts import UNREADABLE, Written
 
 NO_REPORT: Final = "NoReport"
 """Reason of a node whose agent has reported nothing yet."""
@@ -14,6 +14,18 @@ PLAN_PENDING: Final = "PlanPending"
 """Reason of a node whose agent speaks of an older plan."""
 WRITE_FAILED: Final = "WriteFailed"
 """Reason of a node whose DamonNode cannot be written."""
+PLAN_ALTERED: Final = "PlanAltered"
+"""Reason of a node whose DamonNode is not stored as it was written."""
+PLAN_FAILED: Final = "PlanFailed"
+"""Reason of a node whose plan cannot be computed."""
+CONTAINER_UNKNOWN: Final = "ContainerUnknown"
+"""Reason of a node with running containers that cannot be found: see PodCounts."""
+
+REASONS: Final = (
+    *(NO_REPORT, PLAN_PENDING, WRITE_FAILED, PLAN_ALTERED, PLAN_FAILED, CONTAINER_UNKNOWN),
+    UNREADABLE,
+)
+"""What a node can be held back by, besides the reasons that agents give."""
 
 _UNSUPPORTED: Final = frozenset({NodeReason.NO_DAMON.value, NodeReason.UNSUPPORTED.value})
 
@@ -32,6 +44,8 @@ class Row(NamedTuple):
     """What holds it back, each once."""
     pods: Mapping[str, int]
     """How its pods got their priority how: fields of PodCounts."""
+    agentless: bool = False
+    """It has no plan, for want of an agent."""
 
 
 @dataclass
@@ -44,28 +58,33 @@ class Tally:
     degraded: int = 0
     unsupported: int = 0
     unreported: int = 0
+    agentless: int = 0
     pods: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, dict[str, None]] = field(default_factory=dict)
-    """Nodes by reason."""
+    """Governed nodes by reason."""
+    agentless_reasons: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Agentless nodes by reason."""
     winners: Counter[str] = field(default_factory=Counter)
     """How many matched nodes which other tuning governs."""
 
     def _governs(self, row: Row, sign: int) -> None:
-        self.governed += sign
+        self.agentless += sign * row.agentless
+        self.governed += sign * (not row.agentless)
         self.applied += sign * row.applied
         self.degraded += sign * row.degraded
         self.unsupported += sign * row.unsupported
         self.unreported += sign * row.unreported
         for step, number in row.pods.items():
             self.pods[step] += sign * number
+        reasons = self.agentless_reasons if row.agentless else self.reasons
         for reason in row.reasons:
-            nodes = self.reasons.setdefault(reason, {})
+            nodes = reasons.setdefault(reason, {})
             if sign > 0:
                 nodes[row.node] = None
             else:
                 nodes.pop(row.node, None)
                 if not nodes:
-                    del self.reasons[reason]
+                    del reasons[reason]
 
 
 @dataclass
@@ -117,9 +136,12 @@ def row(
     wanted_hash: str,
     written: Written | None,
     *,
-    write_failed: bool,
+    failure: str = "",
 ) -> Row:
-    """Return what a governed node contributes, from its wanted plan and its DamonNode."""
+    """Return what a governed node contributes, from its wanted plan and its DamonNode.
+
+    `failure` is the reason why the plan is not what it should be, if there is one.
+    """
     conditions = {c.type: c for c in written.conditions} if written else {}
     unreported = written is None or not conditions
     current = written is not None and written.observed_hash == wanted_hash
@@ -128,8 +150,8 @@ def row(
     degraded = conditions.get(NodeCondition.DEGRADED)
 
     def reasons() -> Iterator[str]:
-        if write_failed:
-            yield WRITE_FAILED
+        if failure:
+            yield failure
         if unreported:
             yield NO_REPORT
         elif not current:
@@ -137,11 +159,13 @@ def row(
         for condition, bad in ((damon, "False"), (applied, "False"), (degraded, "True")):
             if condition is not None and condition.status == bad:
                 yield condition.reason
+        if pods.get("container_unknown"):
+            yield CONTAINER_UNKNOWN
 
     return Row(
         node=node,
         matching=matching,
-        applied=current and applied is not None and applied.status == "True",
+        applied=current and not failure and applied is not None and applied.status == "True",
         degraded=degraded is not None and degraded.status == "True",
         unsupported=(
             damon is not None and damon.status == "False" and damon.reason in _UNSUPPORTED
@@ -150,3 +174,8 @@ def row(
         reasons=tuple(dict.fromkeys(reasons())),
         pods=pods,
     )
+
+
+def agentless_row(node: str, matching: tuple[str, ...], reason: str) -> Row:
+    """Return what a node contributes that has no plan, for want of an agent."""
+    return Row(node, matching, False, False, False, False, (reason,), {}, agentless=True)

@@ -1,9 +1,10 @@
-"""Tells the owners of pods what is wrong with their annotations, once."""
+"""Tells the owners of pods what is wrong with them, once, and one namespace after the other."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from damon_contract.watches import Backoff
 from damon_operator.errors import ApiError, Conflict, Unavailable
@@ -12,13 +13,24 @@ from damon_operator.reconcile.port import Now, Port, pod_event
 
 _log = logging.getLogger(__name__)
 
-_ATTEMPTS = 10
-"""With the back-off some minutes; then the next note gets its turn."""
+_ATTEMPTS: Final = 10
+"""With the back-off some minutes; then the note is given up."""
+_MOST_OF_A_NAMESPACE: Final = 100
+"""Notes of one namespace that wait at once."""
+_MOST: Final = 10_000
+"""Notes that wait at once; beyond it only namespaces of which none waits may add one."""
+
+Waiting = dict[tuple[str, str], tuple[PodNote, int]]
+"""The notes of one namespace, by pod uid and reason, with the attempts made so far."""
 
 
 @dataclass
 class Announcer:
-    """Creates Events, one after the other, each once per pod and note."""
+    """Creates Events, each once per pod and note, as long as the note is true.
+
+    Namespaces take turns, so that whoever changes annotations all the time keeps only the own
+    neighbours waiting. A note that finds no place is left out until its node is planned again.
+    """
 
     port: Port
     backoff: Backoff
@@ -27,51 +39,88 @@ class Announcer:
     instance: str
     pause_s: float = 0.05
     """Between two Events: a thousand bad annotations must not crowd out plans."""
-    _told: dict[str, dict[str, set[PodNote]]] = field(default_factory=dict)
-    _pending: asyncio.Queue[PodNote] = field(default_factory=asyncio.Queue)
+    left_out: int = 0
+    """Notes that found no place so far."""
+    _true: dict[str, frozenset[PodNote]] = field(default_factory=dict)
+    """By node: the notes that are true now, and told or waiting."""
+    _waiting: dict[str, Waiting] = field(default_factory=dict)
+    """By namespace, the one whose turn it is first."""
+    _number: int = 0
+    _failures: int = 0
+    """Attempts in a row that the API server could not serve."""
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, node: str, notes: Iterable[PodNote]) -> None:
-        """Announce the notes of a node's pods that are new; forget those of pods that left."""
-        before = self._told.pop(node, {})
-        now: dict[str, set[PodNote]] = {}
-        for note in notes:
-            known = before.get(note.uid, set())
-            if note not in known:
-                self._pending.put_nowait(note)
-            now.setdefault(note.uid, set(known)).add(note)
-        if now:
-            self._told[node] = now
+        """Announce the notes of a node's pods that are new; forget those that are true no more."""
+        before, now = self._true.pop(node, frozenset()), frozenset(notes)
+        for note in before - now:
+            waiting, _ = self._waiting.get(note.namespace, {}).get(_key(note), (None, 0))
+            if waiting == note:
+                self._take(note.namespace, _key(note))
+        kept = now & before | {note for note in sorted(now - before) if self._put(note, 0)}
+        if kept:
+            self._true[node] = frozenset(kept)
+
+    @property
+    def waiting(self) -> int:
+        """How many notes wait."""
+        return self._number
 
     async def run(self) -> None:
         """Work for ever."""
         while True:
-            note = await self._pending.get()
-            await self._create(note)
-            await self.sleep(self.pause_s)
+            while self._waiting:
+                namespace, waiting = next(iter(self._waiting.items()))
+                note, attempts = self._take(namespace, next(iter(waiting)))
+                if namespace in self._waiting:  # others have their turn before its next note
+                    self._waiting[namespace] = self._waiting.pop(namespace)
+                await self._create(note, attempts + 1)
+                await self.sleep(self.pause_s)
+            self._wake.clear()
+            await self._wake.wait()
 
-    async def _create(self, note: PodNote) -> None:
+    def _put(self, note: PodNote, attempts: int) -> bool:
+        waiting = self._waiting.get(note.namespace, {})
+        if len(waiting) >= (_MOST_OF_A_NAMESPACE if self._number < _MOST else 1):
+            self.left_out += 1
+            return False
+        if _key(note) not in waiting:
+            self._number += 1
+            waiting[_key(note)] = (note, attempts)
+            self._waiting[note.namespace] = waiting
+            self._wake.set()
+        return True
+
+    def _take(self, namespace: str, key: tuple[str, str]) -> tuple[PodNote, int]:
+        waiting = self._waiting[namespace]
+        taken = waiting.pop(key)
+        self._number -= 1
+        if not waiting:
+            del self._waiting[namespace]
+        return taken
+
+    async def _create(self, note: PodNote, attempts: int) -> None:
         body = pod_event(note, instance=self.instance, now=self.now())
-        failures = 0
-        while True:
-            try:
-                await self.port.create_event(note.namespace, body)
-            except Conflict:
-                _log.debug("told before pod=%s/%s", note.namespace, note.name)
-            except Unavailable as error:
-                failures += 1
-                if failures >= _ATTEMPTS:
-                    _log.warning(
-                        "event dropped pod=%s/%s error=%s", note.namespace, note.name, error
-                    )
-                    return
-                await self.sleep(self.backoff.delay_s(failures, error.retry_after_s))
-                continue
-            except ApiError as error:
-                # The namespace is going away, or Events are forbidden: nobody is there to read it.
-                self._dropped(note, error)
-            else:
-                _log.info("told pod=%s/%s reason=%s", note.namespace, note.name, note.note.reason)
+        try:
+            await self.port.create_event(note.namespace, body)
+        except Conflict:
+            _log.debug("told before pod=%s/%s", note.namespace, note.name)
+        except Unavailable as error:
+            self._failures += 1
+            if attempts >= _ATTEMPTS or not self._put(note, attempts):
+                self._given_up(note, error)
+            await self.sleep(self.backoff.delay_s(self._failures, error.retry_after_s))
             return
+        except ApiError as error:
+            # The namespace is going away, or Events are forbidden: nobody is there to read it.
+            self._given_up(note, error)
+        else:
+            _log.info("told pod=%s/%s reason=%s", note.namespace, note.name, note.note.reason)
+        self._failures = 0
 
-    def _dropped(self, note: PodNote, error: ApiError) -> None:
+    def _given_up(self, note: PodNote, error: ApiError) -> None:
         _log.warning("event dropped pod=%s/%s error=%s", note.namespace, note.name, error)
+
+
+def _key(note: PodNote) -> tuple[str, str]:
+    return note.uid, note.note.reason

@@ -23,8 +23,11 @@ class Port(Source, Protocol):
     async def delete_node(self, name: str, uid: str) -> None:
         """Delete a DamonNode if it has this uid."""
 
-    async def write_tuning_status(self, name: str, uid: str, status: Raw) -> Raw:
-        """Replace the status of a DamonTuning if it has this uid; return it as stored."""
+    async def write_tuning_status(self, name: str, version: str, status: Raw) -> Raw:
+        """Replace the status of a DamonTuning, and return it as stored.
+
+        Conflict when it has another resourceVersion by now.
+        """
 
     async def create_event(self, namespace: str, body: Raw) -> None:
         """Create an Event."""

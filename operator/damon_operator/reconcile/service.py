@@ -10,6 +10,7 @@ from damon_contract.watches import Backoff
 from damon_operator import resources
 from damon_operator.errors import NotFound, Unavailable
 from damon_operator.facts import (
+    Accounts,
     Pool,
     pod_reader,
     read_namespace,
@@ -60,6 +61,8 @@ class Service:
     random: Callable[[], float]
     """A number in [0, 1)."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    accounts: Accounts = field(default_factory=dict)
+    """ServiceAccounts of the operator itself and of its agents."""
     world: World = field(init=False)
     streams: tuple[Reflector[Any], ...] = field(init=False)
     writer: Writer = field(init=False)
@@ -78,7 +81,9 @@ class Service:
             resources.DAMON_TUNINGS, read_tuning, "name", world.tuning_changed
         )
         written = self._stream(resources.DAMON_NODES, read_written, "name", world.written_changed)
-        pods = self._stream(resources.PODS, pod_reader(Pool()), "uid", world.pod_changed)
+        pods = self._stream(
+            resources.PODS, pod_reader(Pool(), self.accounts), "uid", world.pod_changed
+        )
         pods.unreadable = self._announce_unreadable
         self.streams = (
             self._tunings,
@@ -206,7 +211,9 @@ class Service:
             return
         body = status.model_dump(mode="json", by_alias=True)
         try:
-            await self._tunings.write(name, self.port.write_tuning_status(name, tuning.uid, body))
+            await self._tunings.write(
+                name, self.port.write_tuning_status(name, tuning.version, body)
+            )
         except NotFound:
             return  # deleted: its stream tells soon
         _log.info(

@@ -12,7 +12,7 @@ from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_operator.facts import Labels, Namespace, Node, Pod, Tuning, Written
 from damon_operator.planner.plan import NodePlan, plan
 from damon_operator.planner.selection import choose, ranked
-from damon_operator.planner.tally import Tallies, Tally, row
+from damon_operator.planner.tally import PLAN_FAILED, Tallies, Tally, agentless_row, row
 
 
 class Outline(NamedTuple):
@@ -22,13 +22,7 @@ class Outline(NamedTuple):
     hash: str
     """Empty: nothing governs the node."""
     pods: Mapping[str, int]
-
-
-class Accepted(NamedTuple):
-    """What the API server has made of a plan: it may have added defaults that we do not know."""
-
-    hash: str
-    digest: str
+    agentless: str = ""
 
 
 class Apply(NamedTuple):
@@ -66,8 +60,8 @@ class World:
     """Tunings whose status may differ."""
     _relabelled: set[str] = field(default_factory=set)
     _ranked: tuple[Tuning, ...] = ()
-    _accepted: dict[str, Accepted] = field(default_factory=dict)
-    _failed: set[str] = field(default_factory=set)
+    _failed: dict[str, str] = field(default_factory=dict)
+    """Nodes whose plan could not be computed or written, and the reason."""
     _tallies: Tallies = field(default_factory=Tallies)
 
     # What streams report: (old, new), None where there is none.
@@ -113,7 +107,6 @@ class World:
         elif old is not None:
             name = old.name
             self.written.pop(name, None)
-            self._accepted.pop(name, None)
         else:
             return
         self.unchecked.add(name)
@@ -160,11 +153,19 @@ class World:
         return taken
 
     def replan(self, name: str) -> NodePlan:
-        """Compute the plan of a node and note it; raise ValueError when it cannot be said."""
-        planned = self._planned(name)
+        """Compute the plan of a node and note it; raise whatever keeps it from being computed."""
+        try:
+            planned = self._planned(name)
+        except Exception:
+            matching = choose(self._ranked, self.nodes[name].labels).matching
+            self.plans[name] = self.plans.get(name, Outline((), "", {}))._replace(matching=matching)
+            self.failed(name, PLAN_FAILED)
+            raise
+        if self._failed.get(name) == PLAN_FAILED:
+            del self._failed[name]
         if name in self.nodes:
             hashed = planned.spec.hash if planned.spec is not None else ""
-            self.plans[name] = Outline(planned.matching, hashed, planned.pods)
+            self.plans[name] = Outline(planned.matching, hashed, planned.pods, planned.agentless)
         else:
             self.plans.pop(name, None)
         self.recount(name)
@@ -174,14 +175,17 @@ class World:
         """Bring the tallies of the tunings that match a node up to date."""
         outline = self.plans.get(name)
         contribution = None
-        if outline is not None and outline.hash:
+        failure = self._failed.get(name, "")
+        if outline is not None and outline.agentless:
+            contribution = agentless_row(name, outline.matching, outline.agentless)
+        elif outline is not None and outline.matching and (outline.hash or failure):
             contribution = row(
                 name,
                 outline.matching,
                 outline.pods,
                 outline.hash,
                 self.written.get(name),
-                write_failed=name in self._failed,
+                failure=failure,
             )
         touched = self._tallies.put(name, contribution)
         if touched:
@@ -201,18 +205,13 @@ class World:
         node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
         if node is None or outline is None or not outline.hash:
             return written is not None
-        return (
-            written is None
-            or written.owner_uid != node.uid
-            or written.hash != outline.hash
-            or written.digest not in {written.hash, self._digest_of(name, written.hash)}
-        )
+        return written is None or not is_stored(written, node, outline.hash)
 
     def action(self, name: str) -> Apply | Delete | None:
         """Return what the node's DamonNode needs now, None when nothing.
 
         The plan is made of the facts of this moment, which may be newer than those `is_due` was
-        asked about. Raises ValueError as `replan` does.
+        asked about. Raises what `replan` does.
         """
         if not self.is_due(name):
             return None
@@ -221,35 +220,38 @@ class World:
             return Apply(node, spec)
         return Delete(name, written.uid) if written is not None else None
 
-    def accepted(self, name: str, answer: Written) -> None:
-        """Take the API server's answer to an Apply."""
-        self._accepted[name] = Accepted(answer.hash, answer.digest)
-        self.recovered(name)
-
     def recovered(self, name: str) -> None:
         """Note that a write of this node's DamonNode succeeded."""
         if name in self._failed:
-            self._failed.discard(name)
+            del self._failed[name]
             self.recount(name)
 
-    def failed(self, name: str) -> None:
-        """Note that a write of this node's DamonNode failed."""
-        self._failed.add(name)
+    def failed(self, name: str, reason: str) -> None:
+        """Note why this node's plan is not computed, or not stored as it should be."""
+        self._failed[name] = reason
         self.recount(name)
 
     def _planned(self, name: str) -> NodePlan:
         node = self.nodes.get(name)
         if node is None:
             return NodePlan((), None, {}, ())
-        return plan(self._ranked, node, self.pods.get(name, {}).values(), self.namespaces)
-
-    def _digest_of(self, name: str, hashed: str) -> str | None:
-        accepted = self._accepted.get(name)
-        return accepted.digest if accepted is not None and accepted.hash == hashed else None
+        written = self.written.get(name)
+        return plan(
+            self._ranked,
+            node,
+            self.pods.get(name, {}).values(),
+            self.namespaces,
+            reported=written is not None and bool(written.conditions),
+        )
 
     def _touch(self, node: str) -> None:
         self.dirty.add(node)
         self.wake()
+
+
+def is_stored(written: Written, node: Node, wanted: str) -> bool:
+    """Return whether a DamonNode is the one of this node and holds the plan with this hash."""
+    return written.owner_uid == node.uid and written.hash == written.digest == wanted
 
 
 def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:

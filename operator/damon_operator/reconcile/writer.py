@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from damon_contract.watches import Backoff
-from damon_operator.errors import NotFound, Unavailable
+from damon_operator.errors import NotFound, PlanAltered, Unavailable
 from damon_operator.facts import Written, read_written
+from damon_operator.planner.tally import PLAN_ALTERED, PLAN_FAILED, WRITE_FAILED
 from damon_operator.reconcile.port import Port, damon_node
-from damon_operator.reconcile.world import Apply, Delete, World
+from damon_operator.reconcile.world import Apply, Delete, World, is_stored
 from damon_operator.reflector import Reflector
 
 _log = logging.getLogger(__name__)
@@ -71,10 +72,15 @@ class Writer:
             node = await self._queue.get()
             self._queued.discard(node)
             self._busy.add(node)
+            reason = PLAN_FAILED
             try:
-                await self._bring(node)
+                action = self.world.action(node)
+                reason = WRITE_FAILED
+                await self._carry_out(node, action)
+            except PlanAltered as error:
+                self._retry(node, error, PLAN_ALTERED)
             except Exception as error:  # noqa: BLE001 - whatever it is, it costs this node alone
-                self._retry(node, error)
+                self._retry(node, error, reason)
             else:
                 self._failures.pop(node, None)
             finally:
@@ -83,11 +89,14 @@ class Writer:
                 self._again.discard(node)
                 self.push(node)
 
-    async def _bring(self, node: str) -> None:
-        match self.world.action(node):
-            case Apply() as action:
+    async def _carry_out(self, node: str, action: Apply | Delete | None) -> None:
+        match action:
+            case Apply():
                 answer = await self.written.write(node, self.port.apply_node(damon_node(action)))
-                self.world.accepted(node, read_written(answer or {}))
+                if not is_stored(read_written(answer or {}), action.node, action.spec.hash):
+                    # A webhook, or the CRD of another version, changed or added something.
+                    raise PlanAltered(node)
+                self.world.recovered(node)
                 self.applied += 1
                 _log.info(
                     "applied node=%s tuning=%s mode=%s pods=%d hash=%s",
@@ -108,7 +117,7 @@ class Writer:
         except NotFound:
             _log.debug("already gone node=%s", name)
 
-    def _retry(self, node: str, error: Exception) -> None:
+    def _retry(self, node: str, error: Exception, reason: str) -> None:
         self.failed += 1
         failures = self._failures[node] = self._failures.get(node, 0) + 1
         asked = error.retry_after_s if isinstance(error, Unavailable) else 0.0
@@ -117,7 +126,7 @@ class Writer:
             "write failed node=%s failures=%d retry_s=%.1f error=%s",
             node, failures, delay_s, error,
         )  # fmt: skip
-        self.world.failed(node)
+        self.world.failed(node, reason)
         self._waiting[node] = asyncio.create_task(self._later(node, delay_s))
 
     async def _later(self, node: str, delay_s: float) -> None:

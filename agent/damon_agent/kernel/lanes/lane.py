@@ -280,10 +280,11 @@ class Lane:
         """Tell a kdamond that something stopped from one that ended with its processes.
 
         Up to 6.12 a commit kills the kdamond if one process dies between our look and the kernel's.
+        And one that is about to get new processes may end with those that leave.
         """
         ran, self._ran = self._ran, False
         explained = self.trouble.fault is not None or wanted is None
-        if ran and not explained and all(map(self._alive, self.slots.occupants)):
+        if ran and not explained and all(map(self._alive, self.slots.carried)):
             self._fail(
                 NodeReason.KDAMOND_STOPPED,
                 "the kernel stopped it although it should run; it is started again",
