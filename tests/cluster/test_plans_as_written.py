@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from damon_operator.errors import Unavailable
 from damon_operator.facts import Part, spec_digest
 
 STRAY = {"reclaim": {"quota": {"bytes": "4Ki"}}, "watermarks": {"floorPermille": 597}}
@@ -71,6 +72,40 @@ async def test_a_plan_that_is_stored_otherwise_than_it_was_written_is_a_reason(l
     known = yaml.safe_load(lab.crds.joinpath("damonnodes.yaml").read_text())
     lab.api.cluster.patch("crds", "damonnodes.damon-operator.io", {"spec": known["spec"]})
     await lab.eventually(lambda: "PlanAltered" not in reasons())
+
+
+async def test_an_owner_that_is_taken_away_from_a_plan_is_a_reason_and_no_circle(lab, monkeypatch):
+    asked = []
+    apply = lab.cluster.apply_node
+
+    async def altered(body):
+        asked.append(lab.service.clock())
+        stored = await apply(body)
+        lab.api.cluster.patch("damonnodes", "n1", {"metadata": {"ownerReferences": None}})
+        return {**stored, "metadata": {**stored["metadata"], "ownerReferences": []}}
+
+    monkeypatch.setattr(lab.cluster, "apply_node", altered)
+    lab.create(lab.prioritised("new", "45", "n1"))
+    await lab.eventually(lambda: "PlanAltered" in lab.condition("all", "Ready")["message"])
+    await lab.eventually(lambda: len(asked) > 5)
+    assert lab.service.writer._failures["n1"] >= len(asked) - 1, "each is followed by a pause"
+    monkeypatch.undo()
+    await lab.eventually(lambda: "PlanAltered" not in lab.condition("all", "Ready")["message"])
+
+
+async def test_a_plan_that_was_stored_although_its_write_failed_is_no_failure(lab, monkeypatch):
+    apply = lab.cluster.apply_node
+
+    async def unanswered(body):
+        await apply(body)
+        raise Unavailable("PATCH", 0, "the answer got lost")
+
+    monkeypatch.setattr(lab.cluster, "apply_node", unanswered)
+    lab.create(lab.prioritised("new", "45", "n1"))
+    await lab.eventually(lambda: lab.service.writer.failed)
+    await lab.planned_as("n1", {"n1-low": 30, "n1-high": 60, "new": 45})
+    await lab.eventually(lambda: not lab.service.world._failed)
+    await lab.eventually(lambda: "WriteFailed" not in lab.condition("all", "Ready")["message"])
 
 
 async def test_a_plan_that_cannot_be_computed_is_a_reason_and_the_others_go_on(lab):

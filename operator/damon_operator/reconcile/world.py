@@ -175,6 +175,8 @@ class World:
         """Bring the tallies of the tunings that match a node up to date."""
         outline = self.plans.get(name)
         contribution = None
+        if self._failed.get(name, PLAN_FAILED) != PLAN_FAILED and not self.is_due(name):
+            del self._failed[name]  # a write whose answer got lost, or somebody else's
         failure = self._failed.get(name, "")
         if outline is not None and outline.agentless:
             contribution = agentless_row(name, outline.matching, outline.agentless)
