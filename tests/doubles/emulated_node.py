@@ -142,6 +142,7 @@ class EmulatedNode:
 
     def step(self, intent: Intent | None) -> Report:
         self.steps += 1
+        self.commands.collect()
         return self.driver.step(intent, self.emulator.now_us)
 
     def sleep_until(self, moment_us: int) -> None:

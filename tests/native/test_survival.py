@@ -265,7 +265,8 @@ class NodeMachine(RuleBasedStateMachine):
             died_at_on = [r for r in self._state_writes("on") if r.code != 0]
             assert self.is_off or died_at_on, "spent without a reason"
             return
-        report = self.node.keep_running(self._intent(), 10_000_000)
+        # Two looks at memory, five seconds apart, and the commit that follows them.
+        report = self.node.keep_running(self._intent(), 25_000_000)
         marks = {p: lane.mark_permille for lane in report.lanes for p in lane.priorities}
         if self._intent() is None or self._intent().mode == "Off":
             assert not self.node.emulator.kdamonds or not any(self._standing())

@@ -236,6 +236,7 @@ class NativeDriver:
         if plan is None:
             self._give_back()
             return
+        self._ownership.take()  # an agent that was killed may not have come to the mark
         self._lacking = self._missing()
         try:
             self._refuse(plan)
