@@ -21,6 +21,7 @@ from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.resolver import Resolution, Resolver
 from damon_agent.plans.plan import Latest, Plan
 from damon_contract import quantities
+from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import DamonNodeStatus, NodeReason
 from damon_contract.v1alpha1.tuning import Safety
 
@@ -97,6 +98,7 @@ class Loop:
         self._report: Report | None = None
         self._intent: Intent | None = None
         self._status = DamonNodeStatus()
+        self._heard = False
         self.ticks = Ticks()
         self._retry_us = _FIRST_RETRY_US
         self._not_before_us = 0
@@ -233,11 +235,22 @@ class Loop:
                 cold_bytes=self._coldness.cold_bytes,
                 failure=failure,
             ),
-            previous=self._status.conditions,
+            previous=self._previous(latest),
             now=rfc3339(self._clock.wall_s()),
             release=self._release,
         )
-        self._plans.report(newest.uid, self._status)
+        if latest.conditions is not None:
+            self._plans.report(newest.uid, self._status)
+
+    def _previous(self, latest: Latest) -> tuple[Condition, ...]:
+        """Return the conditions that stand there: those of an earlier agent, until ours do.
+
+        What was said before the API server had answered has reached nobody.
+        """
+        if latest.conditions is not None and not self._heard:
+            self._heard = True
+            return latest.conditions
+        return self._status.conditions
 
     def _failed(self, failure: Fault) -> int:
         """Report a failed tick with what earlier ones have seen; return when to try again."""

@@ -232,3 +232,23 @@ def test_ready_is_true_only_when_applied_and_not_degraded(pods, applied, expired
     ready = found["Ready"][0] == "True"
     assert ready == (found["Applied"][0] == "True" and found["Degraded"][0] == "False")
     assert all(reason in set(NodeReason) for _, reason in found.values())
+
+
+def test_a_restarted_agent_goes_on_with_what_stood_there(machine, pod):
+    """Neither does Applied flap, nor does its lastTransitionTime begin anew."""
+    machine.start(10, machine.container("a" * 64))
+    machine.plan(pod(1, "a" * 64))
+    machine.run(10)
+    before = machine.status.conditions
+    assert machine.condition("Applied").status == "True"
+    stored = machine.plans.held
+    machine.plans.held = replace(stored, conditions=None)
+    machine.restart()
+    told = len(machine.plans.reported)
+    machine.run(1)
+    assert len(machine.plans.reported) == told, "nobody knows yet what stands there"
+    machine.plans.held = replace(stored, conditions=before)
+    machine.run(10)
+    since = {c.type: (c.status, c.last_transition_time) for c in before}
+    for _, said in machine.plans.reported[told:]:
+        assert {c.type: (c.status, c.last_transition_time) for c in said.conditions} == since

@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import DamonNodeSpec
 
 _SHOWN_ERRORS: Final = 3
@@ -47,6 +48,9 @@ class Latest:
     """When the API server was last heard of, on the monotonic clock."""
     trouble: str = ""
     """Why the API server is not heard of, if it is not."""
+    conditions: tuple[Condition, ...] | None = ()
+    """What the object said when this agent first saw it: a restart is no transition. None: the API
+    server has not answered since the start, so what stands there is unknown."""
 
 
 def read(item: object) -> Plan | Invalid:
@@ -68,6 +72,19 @@ def apply(latest: Latest, found: Plan | Invalid | None) -> Latest:
             return replace(latest, known=True, invalid=found)
         case None:
             return replace(latest, known=True, plan=None, invalid=None)
+
+
+def conditions(item: object) -> tuple[Condition, ...]:
+    """Return the conditions in the status of a DamonNode; those that can't be read are left out."""
+    status = item.get("status") if isinstance(item, Mapping) else None
+    listed = status.get("conditions") if isinstance(status, Mapping) else None
+    found: list[Condition] = []
+    for entry in listed if isinstance(listed, list) else ():
+        try:
+            found.append(Condition.model_validate(entry))
+        except ValidationError:
+            continue  # it is written anew
+    return tuple(found)
 
 
 def identity(item: object) -> tuple[str, int, bytes]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from damon_agent.clock import Clock
 from damon_agent.plans.client import Api, Watch
 from damon_agent.plans.errors import ApiError, RefusedError, UnusableError
-from damon_agent.plans.plan import Latest, Plan, apply, identity, read
+from damon_agent.plans.plan import Latest, Plan, apply, conditions, identity, read
 from damon_agent.plans.store import PlanStore
 from damon_contract import quantities
 from damon_contract.watches import WATCH_S, Backoff, Ended, after_list, after_watch
@@ -79,11 +79,12 @@ class Watcher:
         stored = self._store.load()
         now_us = self._clock.now_us()
         if stored is None:
-            return Latest(contact_us=now_us)
+            return Latest(contact_us=now_us, conditions=None)
         plan, stored_s = stored
         # A clock that was set back must not make the plan younger than now.
         age_s = max(0.0, self._clock.wall_s() - stored_s)
-        return Latest(known=True, plan=plan, contact_us=now_us - int(age_s * 1_000_000))
+        contact_us = now_us - int(age_s * 1_000_000)
+        return Latest(known=True, plan=plan, contact_us=contact_us, conditions=None)
 
     def _run(self) -> None:
         failures = 0
@@ -185,10 +186,13 @@ class Watcher:
             return
         found = None if item is None else read(item)
         after = apply(before, found)
-        changed = (after.known, after.plan, after.invalid) != (
+        if before.conditions is None:
+            after = replace(after, conditions=conditions(item))
+        changed = (after.known, after.plan, after.invalid, after.conditions) != (
             before.known,
             before.plan,
             before.invalid,
+            before.conditions,
         )
         if isinstance(found, Plan):
             if after.plan != before.plan or not before.known:
