@@ -46,6 +46,7 @@ class Announcer:
     _waiting: dict[str, Waiting] = field(default_factory=dict)
     """By namespace, the one whose turn it is first."""
     _number: int = 0
+    _telling: int = 0
     _failures: int = 0
     """Attempts in a row that the API server could not serve."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,8 +64,8 @@ class Announcer:
 
     @property
     def waiting(self) -> int:
-        """How many notes wait."""
-        return self._number
+        """How many notes wait, or are being told."""
+        return self._number + self._telling
 
     async def run(self) -> None:
         """Work for ever."""
@@ -74,7 +75,11 @@ class Announcer:
                 note, attempts = self._take(namespace, next(iter(waiting)))
                 if namespace in self._waiting:  # others have their turn before its next note
                     self._waiting[namespace] = self._waiting.pop(namespace)
-                await self._create(note, attempts + 1)
+                self._telling = 1
+                try:
+                    await self._create(note, attempts + 1)
+                finally:
+                    self._telling = 0
                 await self.sleep(self.pause_s)
             self._wake.clear()
             await self._wake.wait()

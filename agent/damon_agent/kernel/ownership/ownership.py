@@ -63,11 +63,7 @@ class Ownership:
         known = self._record
         record = self._state.load() if known is None else known
         if record is not None and record.native is not self._native and found:
-            raise Blocked(
-                NodeReason.NATIVE_SPENT if record.native else NodeReason.NATIVE_REFUSED,
-                "another driver has used DAMON since the machine started: start the agent with "
-                f"--driver={'native' if record.native else 'lanes'} and mode Off, then reboot",
-            )
+            raise _of_another_driver(record)
         if found and (known is None or idle):
             record = self._recognised(found, record)
         if record is None or (found and found != len(record.kdamonds)):
@@ -192,6 +188,20 @@ def _is_committed(record: Record) -> bool:
 
 class Foreign(Blocked):
     """The kdamonds that are there are certainly not ours."""
+
+
+def _of_another_driver(record: Record) -> Blocked:
+    if record.native:
+        return Blocked(
+            NodeReason.NATIVE_SPENT,
+            "another driver, native, has used DAMON since the machine started: start the agent "
+            "with --driver=native and mode Off, then reboot the node",
+        )
+    return Blocked(
+        NodeReason.NATIVE_REFUSED,
+        "another driver, lanes, has kdamonds on this node: start the agent with --driver=lanes "
+        "and mode Off first",
+    )
 
 
 def _foreign(found: int) -> Foreign:
