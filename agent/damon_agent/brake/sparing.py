@@ -39,7 +39,7 @@ class Sparing:
             self._brake, self._next_us = Brake(), now_us
             self.spared, self.unseen = {}, None
             return
-        # A little early is better than a tick of its own.
+        # Up to an eighth early, to spare the loop a pass of its own.
         if now_us < self._next_us - brake.LOOK_US // 8:
             return
         self._next_us = now_us + brake.LOOK_US

@@ -26,7 +26,10 @@ class SurveySchedule:
         self._pauses_us: dict[int, int] = {}
 
     def enter(self, kdamond: int, now_us: int) -> None:
-        """Note that a lane waits for its turns, if that is not known; the first one as a change."""
+        """Note that a lane is to be surveyed from now on, if that is not known.
+
+        The first lane of a node counts as a change, so that nothing is surveyed right after it.
+        """
         if not self._pauses_us:
             self.disturbed(now_us)
         self._pauses_us.setdefault(kdamond, APART_US)
