@@ -51,15 +51,23 @@ class Truth:
             here, decided, meter, floor=FLOOR_PERMILLE, ceiling=CEILING_PERMILLE
         )
 
-    def differences(self, name: str) -> list[str]:
+    def differences(self, name: str, *, acts: bool = True) -> list[str]:
         """Return what a node's kernel copy holds otherwise than it must."""
-        return observation.differences(self.expected(name), self._nodes[name].observe())
+        expected = self.expected(name)
+        if not acts:
+            expected = tuple(replace(pod, action=pod.action and "stat") for pod in expected)
+        return observation.differences(expected, self._nodes[name].observe())
 
-    def holds(self, *names: str, within_s: float = ATTEMPTS_S) -> None:
-        """Wait until the kernel copy is as it must be on these nodes, by default on all."""
+    def holds(self, *names: str, within_s: float = ATTEMPTS_S, acts: bool = True) -> None:
+        """Wait until the kernel copy is as it must be on these nodes, by default on all.
+
+        `acts`: whether the tuning enforces; else every scheme only counts.
+        """
 
         def look() -> list[str]:
-            return [f"{n}: {d}" for n in names or self._nodes for d in self.differences(n)]
+            return [
+                f"{n}: {d}" for n in names or self._nodes for d in self.differences(n, acts=acts)
+            ]
 
         until_nothing("every mock holds exactly what it must", look, within_s)
 
