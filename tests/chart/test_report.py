@@ -83,10 +83,10 @@ def test_an_agent_that_speaks_of_an_older_plan_fails_it(api, check, capsys):
     assert "b: SILENT" in capsys.readouterr().out
 
 
-def test_the_pod_runs_this_script_in_the_agents_image(render):
+def test_the_pod_runs_this_script_in_the_operators_image_which_has_the_client(render):
     container = render().get("Pod", "damon-operator-test")["spec"]["containers"][0]
     code, seconds = container["args"]
     assert container["command"] == ["python3", "-c"]
     assert code.strip() == SCRIPT.read_text().strip()
     assert float(seconds) == 120
-    assert "/agent:" in container["image"]
+    assert "/operator:" in container["image"]

@@ -94,3 +94,30 @@ def test_the_tiers_of_this_project_begin_with_the_cheap_ones():
     )
     assert names[:3] == ("setup", "check", "test")
     assert all(int(most) <= 45 for most in minutes)
+
+
+@pytest.fixture(name="kind")
+def kind_fixture(tmp_path):
+    """Return a function that runs the tier on a cluster with a `make` that ends as it is told."""
+    for directory in (".ci", "e2e/kind", "bin"):
+        (tmp_path / directory).mkdir(parents=True)
+    shutil.copy(ROOT / ".ci/kind", tmp_path / ".ci/kind")
+    for script in ("e2e/kind/can-host.sh", "e2e/kind/logs.sh", "bin/make"):
+        (tmp_path / script).write_text("#!/bin/sh\nexit 0\n")
+        (tmp_path / script).chmod(0o755)
+
+    def run(target: str, code: int) -> int:
+        make = f'#!/bin/sh\ncase "$*" in *{target}*) exit {code};; esac\n'
+        (tmp_path / "bin/make").write_text(make)
+        environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+        command = ["bash", tmp_path / ".ci/kind"]
+        return subprocess.run(command, env=environment, timeout=60, check=False).returncode
+
+    return run
+
+
+def test_the_tier_on_a_cluster_is_red_when_its_suite_or_its_cluster_is(kind):
+    """It was green with failed tests: in `if ! command`, `$?` is that of the `!`."""
+    assert kind("test-kind", 0) == 0
+    assert kind("test-kind", 2) == 2
+    assert kind("kind-up", 2) == 1

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, T201 - a file of the chart, run with `python -c`; it prints for people
-"""What `helm test` runs, in the agent's image: CRDs are served and every agent reports.
+"""What `helm test` runs, in the operator's image: CRDs are served and every agent reports.
 
 usage: check.py SECONDS. Prints what it finds, changes nothing, and exits 1 with the reason when
 something is missing after SECONDS.
