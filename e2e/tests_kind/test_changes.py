@@ -1,9 +1,7 @@
 """What happens to pods afterwards: the kernel follows."""
 
-import time
-
 from harness.api import Api, Body, eventually
-from harness.workloads import Workloads, container, pod
+from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
 from tests_kind.truth import Truth, pids_of
 
@@ -88,49 +86,6 @@ def test_thirty_pods_at_once_all_get_there(
         assert pids <= carried[node.name]
     workloads.clear()
     truth.holds()
-
-
-def test_ten_pods_that_loop_keep_nothing_from_the_others_and_a_new_plan_is_applied(
-    tuning: Body, workloads: Workloads, workers: tuple[Node, Node], api: Api
-) -> None:
-    """Each forks a process every 0.5 to 5 s; a node with one was Applying for as long as it ran."""
-    node = workers[0]
-    (stays,) = workloads.start(pod("stays", node.name, priority="45"))
-    pauses = [0.5 + number / 2 for number in range(10)]
-    workloads.start(
-        *(
-            pod(
-                f"loops-{number}",
-                node.name,
-                priority=str(25 + 10 * (number % 5)),
-                containers=[container("main", f"while :; do sleep {pause}; done")],
-            )
-            for number, pause in enumerate(pauses)
-        )
-    )
-
-    def applied() -> bool:
-        found = api.get("damonnodes", node.name)
-        generation = found["metadata"]["generation"]
-        return any(
-            condition["type"] == "Applied"
-            and condition["status"] == "True"
-            and condition["observedGeneration"] == generation
-            for condition in found["status"]["conditions"]
-        )
-
-    eventually("the plan with all of them is applied", applied)
-    before = api.get("damonnodes", node.name)["metadata"]["generation"]
-    api.patch("damontunings", "default", {"spec": {"watermarks": {"interval": "4s"}}})
-    eventually(
-        "there is a new plan",
-        lambda: api.get("damonnodes", node.name)["metadata"]["generation"] > before,
-    )
-    begun = time.monotonic()
-    eventually("the new plan is applied", applied)
-    print(f"applied after {time.monotonic() - begun:.1f} s, with ten pods that loop")
-    pids = pids_of(stays, node.processes())
-    assert [lane.action for lane in node.observe().lanes if pids & set(lane.pids)] == ["pageout"]
 
 
 def test_an_unreadable_annotation_is_told_on_the_pod(
