@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from damon_agent.kernel.tree.mark import MARK
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Fault, Killed, Kills
 
@@ -117,3 +118,18 @@ def test_the_record_says_nothing_of_what_another_driver_needs(node_of):
     assert set(told) == {
         "format", "bootId", "isMarked", "native", "stoppedDamonStat", "kdamonds",
     }  # fmt: skip
+
+
+def test_without_a_record_the_kdamond_of_the_driver_native_is_not_taken_for_ours(node_of):
+    """A second `on` in one boot crashes that kernel."""
+    node = node_of("rfc")
+    node.write_as_other("nr_kdamonds", "1")
+    for path in ("contexts/nr_contexts", "contexts/0/targets/nr_targets"):
+        node.write_as_other(f"0/{path}", "1")
+    node.write_as_other("0/contexts/0/schemes/nr_schemes", "1")
+    for name, value in zip(("high", "mid", "low"), MARK, strict=True):
+        node.write_as_other(f"0/contexts/0/schemes/0/watermarks/{name}", str(value))
+    intent = node.intent([(node.spawn(), 50)])
+    report = node.settle(intent, until=lambda r: bool(r.faults))
+    assert [fault.reason for fault in report.faults] == [NodeReason.DAMON_BUSY]
+    assert node.writes() == []

@@ -148,7 +148,9 @@ class Ownership:
     def _recognised(self, found: int, record: Record | None) -> Record | None:
         """Return the record of kdamonds that carry our mark, a new one if it was lost.
 
-        None: they do not carry it, so they are somebody else's.
+        None: they do not carry it, so they are somebody else's; or without a record they may be
+        those of the other driver, which allocates another number. To start one of native again in
+        the same boot is what its kernel does not survive.
         """
         is_whole = record is not None and len(record.kdamonds) == found
         if record is not None and is_whole and not (record.is_marked and _is_committed(record)):
@@ -158,6 +160,8 @@ class Ownership:
             return None
         if is_whole:
             return record
+        if found != self._wanted:
+            return None
         if any(self._damon.read(state_path(k)) == "on" for k in range(found) if k not in marked):
             return None
         lost = Record(self._state.boot_id, (Slots(),) * found, is_marked=True, native=self._native)
