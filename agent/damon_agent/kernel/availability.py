@@ -12,7 +12,7 @@ from typing import Final
 
 from damon_agent.facts import MemoryReading
 from damon_agent.kernel.intent import Intent
-from damon_agent.kernel.ladder import clamp, permille
+from damon_agent.kernel.ladder import Role, clamp, lets_work, permille
 
 SHIFT_TOLERANCE_PERMILLE: Final = 8
 """A shift that has moved by no more than this is left where it is: each move costs a commit."""
@@ -49,6 +49,14 @@ class Availability:
     def kernel_mark(self, mark_permille: int) -> int:
         """Return the watermark for a lane that is awake, in 0..1000 of free memory."""
         return clamp(mark_permille - self.shift_permille)
+
+
+def works(intent: Intent, role: Role, mark_permille: int | None, memory: Availability) -> bool:
+    """Say whether a lane's scheme works now: it is awake, and the kernel does not stop it."""
+    free = permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
+    is_awake = mark_permille is not None and memory.wakes(mark_permille)
+    below = lets_work(free, memory.kernel_mark(mark_permille or 0))
+    return not intent.halted and (role == "Eager" or (is_awake and below))
 
 
 def _compared(memory: MemoryReading, metric: str) -> tuple[int, int]:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from damon_agent.kernel.availability import Availability
+from damon_agent.kernel.availability import Availability, works
 from damon_agent.kernel.intent import Intent, Member
-from damon_agent.kernel.ladder import lets_work, permille
 from damon_agent.kernel.lanes.assignment import Assignment
 from damon_agent.kernel.lanes.bands import Band
 from damon_agent.kernel.lanes.lane import Lane
@@ -47,20 +46,15 @@ def report(
 def _lane(
     lane: Lane, band: Band, members: Sequence[Member], intent: Intent, memory: Availability
 ) -> node.Lane:
-    mark = band.mark_permille
-    free = permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
-    works = band.role == "Eager" or (
-        mark is not None and memory.wakes(mark) and lets_work(free, memory.kernel_mark(mark))
-    )
     return node.Lane(
         kdamond=lane.kernel.index,
         priorities=band.priorities,
         role=band.role,
-        mark_permille=mark,
+        mark_permille=band.mark_permille,
         pods=len({member.pod_uid for member in members}),
         targets=len(lane.slots.occupants),
         state="on" if lane.is_on else "off",
-        active=lane.is_on and works and not intent.halted,
+        active=lane.is_on and works(intent, band.role, band.mark_permille, memory),
         tried_bytes=lane.figures.tried_bytes,
         applied_bytes=lane.figures.applied_bytes,
     )

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from damon_agent.kernel.availability import works
 from damon_agent.kernel.intent import Member
-from damon_agent.kernel.ladder import lets_work, permille
 from damon_agent.kernel.native.context import Rungs
 from damon_agent.kernel.native.kdamond import KDAMOND
 from damon_agent.kernel.report import Fault
@@ -52,21 +52,17 @@ def lanes(
                 pods=len({m.pod_uid for m in rungs.intent.members if m.process in processes}),
                 targets=len(indices),
                 state="on",
-                active=_works(group[-1], rungs),
+                active=works(
+                    rungs.intent,
+                    rungs.ladder.role(group[-1]),
+                    rungs.mark(group[-1]),
+                    rungs.memory,
+                ),
                 tried_bytes=sum(tried for tried, _ in counted),
                 applied_bytes=sum(applied for _, applied in counted),
             )
         )
     return tuple(told)
-
-
-def _works(priority: int, rungs: Rungs) -> bool:
-    mark, memory, intent = rungs.mark(priority), rungs.memory, rungs.intent
-    free = permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
-    works = rungs.ladder.role(priority) == "Eager" or (
-        mark is not None and memory.wakes(mark) and lets_work(free, memory.kernel_mark(mark))
-    )
-    return works and not intent.halted
 
 
 def placed(slots: Slots, rungs: Rungs) -> dict[str, int]:
