@@ -49,3 +49,15 @@ class PodMemory:
     pressure_bp: int | None
     """Share of the last 10 s in which some process waited for memory, in 1/10,000 (`some avg10` of
     memory.pressure)."""
+    swapped_bytes: int | None = None
+    """What is out in swap and not in memory as well; None where that was not read, or is not
+    told."""
+
+
+class PodSwap(NamedTuple):
+    """What has become of a pod's anonymous memory, whoever reclaimed it, in bytes."""
+
+    given_up_bytes: int | None
+    """Out in swap now; None where that is not told."""
+    refaulted_bytes: int | None
+    """Anonymous pages that were out and came back, since the pod's cgroup was made."""

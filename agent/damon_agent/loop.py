@@ -13,6 +13,7 @@ from damon_agent.bell import Bell
 from damon_agent.brake.sparing import Sparing
 from damon_agent.clock import Clock, rfc3339
 from damon_agent.cold.coldness import Coldness
+from damon_agent.cold.given_up import GivenUp
 from damon_agent.errors import AgentError
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
@@ -92,6 +93,7 @@ class Loop:
         self._looks = Looks()
         self._sparing = Sparing(clock, memory.page_bytes)
         self._coldness = coldness
+        self._given_up = GivenUp(memory.page_bytes)
         self._resolution = _NOTHING
         self._members: tuple[Member, ...] = ()
         self._resolved_for: Plan | None = None
@@ -187,6 +189,7 @@ class Loop:
         self._coldness.look(
             in_force.spec if in_force else None, self._resolution, self._members, self._report
         )
+        self._given_up.look(in_force.spec if in_force else None, self._resolution, now_us)
         self._tell(latest, expired=expired)
         return min(
             self._report.next_step_us,
@@ -233,6 +236,7 @@ class Loop:
                 spared=self._sparing.spared,
                 unseen=self._sparing.unseen,
                 cold_bytes=self._coldness.cold_bytes,
+                swap=self._given_up.pods,
                 failure=failure,
             ),
             previous=self._previous(latest),

@@ -1,22 +1,21 @@
 """What the agent says about its node. Pure: facts in, `DamonNodeStatus` out."""
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import nlargest
-from itertools import islice
-from operator import itemgetter
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from damon_agent.facts import PodSwap
 from damon_agent.kernel import ladder
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
+from damon_contract.quantities import shown_size
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
-    MAX_COLD_SHOWN,
-    MAX_SPARED_SHOWN,
+    MAX_STATUS_BYTES,
     BrakeStatus,
     DamonNodeStatus,
     Kernel,
@@ -27,6 +26,7 @@ from damon_contract.v1alpha1.node import (
     PlannedContainer,
     PodStatus,
     Spared,
+    Totals,
 )
 
 _UNAVAILABLE: Final = frozenset(
@@ -43,6 +43,11 @@ _UNAVAILABLE: Final = frozenset(
 """Reasons for which DAMON as a whole is not to be had."""
 _MESSAGE_CHARACTERS: Final = 1024
 _SHOWN_FAULTS: Final = 4
+_ALWAYS_FIT: Final = 64
+"""So many pods fit with all that can be said of them, however long their names are."""
+_RESERVE_BYTES: Final = 512
+"""For what a merge patch takes away: fields that it names with null."""
+_MIB: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Observation:
     """By uid: pods that the brake keeps from being reclaimed."""
     cold_bytes: Mapping[str, int] = field(default_factory=dict)
     """By uid, as far as it is known."""
+    swap: Mapping[str, PodSwap] = field(default_factory=dict)
+    """By uid, as far as it is known."""
     unseen: int | None = None
     """Pods the brake can't see; None: there is no brake now."""
     failure: Fault | None = None
@@ -72,7 +79,7 @@ def build(
     """Return the status; `now` is RFC 3339, `previous` are the conditions that stand there."""
     plan, report = seen.latest.plan, seen.report
     newest = seen.latest.invalid or plan
-    return DamonNodeStatus(
+    built = DamonNodeStatus(
         observed_generation=plan.generation if plan else 0,
         observed_hash=plan.spec.hash if plan else "",
         conditions=settle(
@@ -85,14 +92,15 @@ def build(
         and Kernel(release=release, driver=report.driver_name, features=report.features),
         memory=_memory(seen.intent),
         lanes=tuple(_lane(lane, seen) for lane in report.lanes) if report else (),
-        pods=_pods(plan, seen) if plan else (),
         targets=sum(lane.targets for lane in report.lanes) if report else 0,
         brake=(
             None
             if seen.unseen is None
             else BrakeStatus(spared=len(seen.spared), unseen=seen.unseen)
         ),
+        totals=_totals(plan, seen) if plan else None,
     )
+    return built.model_copy(update={"pods": _fitting(built, _pods(plan, seen))}) if plan else built
 
 
 def verdicts(seen: Observation, previous: Sequence[Condition] = ()) -> tuple[Verdict, ...]:
@@ -248,33 +256,102 @@ def _memory(intent: Intent | None) -> Memory | None:
 
 
 def _lane(lane: Lane, seen: Observation) -> Lane:
-    """Return a lane with the cold memory of its pods, as far as it is known."""
+    """Return a lane with the cold memory of its pods and what they gave up, as far as known."""
     placed = seen.report.placed if seen.report else {}
     cold = [size for uid, size in seen.cold_bytes.items() if placed.get(uid) == lane.kdamond]
-    return lane.model_copy(update={"cold_bytes": sum(cold) if cold else None})
+    out = [
+        swap.given_up_bytes
+        for uid, swap in seen.swap.items()
+        if placed.get(uid) == lane.kdamond and swap.given_up_bytes is not None
+    ]
+    return lane.model_copy(
+        update={
+            "cold_bytes": sum(cold) if cold else None,
+            "given_up_bytes": _whole_mib(sum(out)) if out else None,
+        }
+    )
+
+
+def _totals(plan: Plan, seen: Observation) -> Totals:
+    uids = {pod.uid for pod in plan.spec.pods}
+    running = {member.pod_uid for member in seen.intent.members} if seen.intent else set()
+    swap = [each for uid, each in seen.swap.items() if uid in uids]
+    return Totals(
+        pods=len(uids),
+        running=len(running),
+        cold=_sum(size for uid, size in seen.cold_bytes.items() if uid in uids),
+        given_up=_sum(s.given_up_bytes for s in swap if s.given_up_bytes is not None),
+        refaulted=_sum(s.refaulted_bytes for s in swap if s.refaulted_bytes is not None),
+    )
+
+
+def _sum(sizes: Iterable[int]) -> str | None:
+    known = tuple(sizes)
+    return shown_size(sum(known)) if known else None
 
 
 def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
     counts = Counter(member.pod_uid for member in seen.intent.members) if seen.intent else Counter()
     has_swap = seen.intent is None or seen.intent.memory.swap_total_bytes > 0
     placed = seen.report.placed if seen.report else {}
-    spared = {
-        pod.uid: seen.spared[pod.uid]
-        for pod in islice((p for p in plan.spec.pods if p.uid in seen.spared), MAX_SPARED_SHOWN)
-    }
-    cold = dict(nlargest(MAX_COLD_SHOWN, seen.cold_bytes.items(), key=itemgetter(1)))
+    unknown = PodSwap(None, None)
     return tuple(
         PodStatus(
+            namespace=pod.namespace,
+            name=pod.name,
             uid=pod.uid,
             priority=pod.priority,
             kdamond=placed.get(pod.uid),
             processes=counts[pod.uid],
             swappable=has_swap and _swappable(pod.containers, seen),
-            cold_bytes=cold.get(pod.uid),
-            spared=spared.get(pod.uid),
+            cold_bytes=seen.cold_bytes.get(pod.uid),
+            given_up_bytes=_whole_mib((swap := seen.swap.get(pod.uid, unknown)).given_up_bytes),
+            refaulted_bytes=_whole_mib(swap.refaulted_bytes),
+            spared=seen.spared.get(pod.uid),
         )
         for pod in plan.spec.pods
     )
+
+
+def _whole_mib(size_bytes: int | None) -> int | None:
+    """Round up: what moves by less is not worth a write, and only nothing reads 0."""
+    return None if size_bytes is None else -(-size_bytes // _MIB) * _MIB
+
+
+_DETAILS: Final[dict[str, None]] = dict.fromkeys(
+    ("namespace", "name", "cold_bytes", "given_up_bytes", "refaulted_bytes", "spared")
+)
+
+
+def _fitting(rest: DamonNodeStatus, pods: tuple[PodStatus, ...]) -> tuple[PodStatus, ...]:
+    """Return the pods, with details on as many as there is room for beside the rest.
+
+    First those of which most is to be told; of equal ones those that come first in the plan.
+    """
+    if len(pods) <= _ALWAYS_FIT:
+        return pods
+    bare = [pod.model_copy(update=_DETAILS) for pod in pods]
+    sizes = [_size_bytes(pod) for pod in bare]
+    left = MAX_STATUS_BYTES - _RESERVE_BYTES - _size_bytes(rest) - sum(sizes)
+    told = list(bare)
+    for index in sorted(range(len(pods)), key=lambda n: _weight(pods[n]), reverse=True):
+        more = _size_bytes(pods[index]) - sizes[index]
+        if more > left:
+            break
+        left -= more
+        told[index] = pods[index]
+    return tuple(told)
+
+
+def _weight(pod: PodStatus) -> tuple[bool, int]:
+    figures = (pod.cold_bytes, pod.given_up_bytes, pod.refaulted_bytes)
+    return pod.spared is not None, sum(figure or 0 for figure in figures)
+
+
+def _size_bytes(part: PodStatus | DamonNodeStatus) -> int:
+    """Return how much of a status this takes on the wire, the comma behind it included."""
+    body: Any = part.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return len(json.dumps(body, separators=(",", ":"))) + 1
 
 
 def _swappable(containers: Sequence[PlannedContainer], seen: Observation) -> bool:

@@ -66,6 +66,15 @@ def quantity_bytes(quantity: str) -> int:
     return int(whole) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
 
 
+def shown_size(size_bytes: int) -> str:
+    """Return a size for people, as a Quantity: whole Mi, or whole Gi from 10Gi on.
+
+    Rounded up, so that only nothing is "0".
+    """
+    unit, name = (2**20, "Mi") if size_bytes <= 10 * 2**30 else (2**30, "Gi")
+    return f"{-(-size_bytes // unit)}{name}" if size_bytes else "0"
+
+
 def _checked_duration(value: str) -> str:
     microseconds(value)
     return value

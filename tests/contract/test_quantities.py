@@ -58,3 +58,12 @@ def test_node_quantities_are_read_as_the_api_server_writes_them(text, expected_b
 @given(st.integers(0, 10**12))
 def test_a_plain_number_of_bytes_is_itself(number):
     assert quantities.quantity_bytes(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [(0, "0"), (1, "1Mi"), (2**20, "1Mi"), (10 * 2**30, "10240Mi"), (10 * 2**30 + 1, "11Gi")],
+)
+def test_a_size_is_shown_rounded_up_so_that_only_nothing_is_zero(size_bytes, shown):
+    assert quantities.shown_size(size_bytes) == shown
+    assert quantities.size_bytes(shown) >= size_bytes

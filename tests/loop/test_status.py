@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damon_agent import intents, status
-from damon_agent.facts import MemoryReading, Process
+from damon_agent.facts import MemoryReading, PodSwap, Process
 from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
@@ -19,7 +19,7 @@ NOW = "2026-11-23T07:00:00Z"
 MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28, 4096)
 
 
-def plan(pods=1, mode="Enforce", containers=1):
+def plan(pods=1, mode="Enforce", containers=1, namespace="n", name="p{}"):
     return Plan(
         "u",
         3,
@@ -31,8 +31,8 @@ def plan(pods=1, mode="Enforce", containers=1):
                 "hash": "a" * 64,
                 "pods": [
                     {
-                        "namespace": "n",
-                        "name": f"p{n}",
+                        "namespace": namespace,
+                        "name": name.format(n),
                         "uid": f"6ba7b810-9dad-11d1-80b4-{n:012d}",
                         "priority": n % 100 + 1,
                         "source": "default",
@@ -111,9 +111,80 @@ def test_the_largest_plan_with_the_worst_faults_stays_below_64_kib():
             spared={pod.uid: Spared(until=NOW, cause="Pressure") for pod in held.spec.pods},
             unseen=MAX_PODS,
             cold_bytes={pod.uid: 2**40 for pod in held.spec.pods},
+            swap={pod.uid: PodSwap(2**41, 2**42) for pod in held.spec.pods},
         )
     )
-    assert len(json.dumps(wire(built), separators=(",", ":"))) < 64 * 1024
+    assert size_bytes(built) < 64 * 1024
+
+
+def size_bytes(built):
+    return len(json.dumps(wire(built), separators=(",", ":")))
+
+
+@given(
+    pods=st.one_of(st.integers(0, MAX_PODS), st.just(MAX_PODS)),
+    namespace=st.integers(1, 63),
+    name=st.integers(5, 253),
+    lanes=st.integers(0, 8),
+    cold=st.dictionaries(st.integers(0, MAX_PODS - 1), st.integers(0, 2**60)),
+    spared=st.sets(st.integers(0, MAX_PODS - 1)),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_status_stays_below_64_kib_and_tells_first_of_those_with_most_to_tell(
+    pods, namespace, name, lanes, cold, spared
+):
+    held = plan(pods, namespace="n" * namespace, name="{:0%d}" % name)
+    uids = [pod.uid for pod in held.spec.pods]
+    built = build(
+        seen(
+            held,
+            lanes=[lane(n) for n in range(lanes)],
+            spared={uids[n]: Spared(until=NOW, cause="Pressure") for n in spared if n < pods},
+            cold_bytes={uids[n]: size for n, size in cold.items() if n < pods},
+            swap={uids[n]: PodSwap(size, size) for n, size in cold.items() if n < pods},
+            unseen=0,
+        )
+    )
+    assert size_bytes(built) < 64 * 1024
+    assert [pod.uid for pod in built.pods] == uids
+    told = [n for n, pod in enumerate(built.pods) if pod.name is not None]
+    weights = {n: (n in spared, cold.get(n, 0)) for n in range(pods)}
+    if len(told) < pods:
+        room = 64 * 1024 - size_bytes(built)
+        assert room < 1500, "what is left would take one more"
+        untold = [weights[n] for n in range(pods) if n not in told]
+        assert max(untold) <= min((weights[n] for n in told), default=max(untold))
+    elif pods <= 64:
+        assert len(told) == pods
+
+
+def test_a_pod_is_told_by_its_name_with_what_it_gave_up_and_what_came_back():
+    held = plan(2)
+    one, two = held.spec.pods
+    built = build(
+        seen(
+            held,
+            lanes=[lane(7)],
+            cold_bytes={one.uid: 3 << 20, "gone": 5 << 20},
+            swap={
+                one.uid: PodSwap((1 << 20) + 1, 1),
+                two.uid: PodSwap(0, None),
+                "gone": PodSwap(9 << 20, 9 << 20),
+            },
+        )
+    )
+    first, second = built.pods
+    assert (first.namespace, first.name) == ("n", "p0")
+    assert (first.given_up_bytes, first.refaulted_bytes) == (2 << 20, 1 << 20)
+    assert (second.given_up_bytes, second.refaulted_bytes) == (0, None)
+    assert built.lanes[0].given_up_bytes == 2 << 20
+    assert built.totals.model_dump() == {
+        "pods": 2, "running": 2, "cold": "3Mi", "given_up": "2Mi", "refaulted": "1Mi"
+    }  # fmt: skip
+
+
+def test_totals_of_what_is_known_of_no_pod_are_left_out():
+    assert wire(build(seen(plan(1))))["totals"] == {"pods": 1, "running": 1}
 
 
 def test_an_applied_plan_is_ready():
@@ -203,8 +274,16 @@ def test_where_there_is_no_room_for_all_the_coldest_pods_say_so():
     cold_bytes = {pod.uid: number << 20 for number, pod in enumerate(held.spec.pods)}
     built = build(seen(held, cold_bytes=cold_bytes, lanes=[lane(7)]))
     shown = [pod.cold_bytes for pod in built.pods if pod.cold_bytes is not None]
-    assert shown == [number << 20 for number in range(256, 512)]
+    assert 100 < len(shown) < MAX_PODS
+    assert shown == [number << 20 for number in range(512 - len(shown), 512)]
     assert built.lanes[0].cold_bytes == sum(cold_bytes.values())
+    assert built.totals.cold == "128Gi"
+
+
+def test_a_usual_node_names_all_of_its_pods():
+    held = plan(110, namespace="n" * 20, name="{:060}")
+    swap = {pod.uid: PodSwap(1 << 30, 1 << 30) for pod in held.spec.pods}
+    assert all(pod.name for pod in build(seen(held, swap=swap)).pods)
 
 
 def test_one_container_that_may_not_swap_is_told_of_its_pod():

@@ -24,13 +24,18 @@ _PAGE_BYTES: Final = 4096
 _READ_BYTES: Final = 16384
 
 
-def read(homes: Mapping[str, Collection[str]]) -> dict[str, PodMemory | None]:
+def read(
+    homes: Mapping[str, Collection[str]], *, swapped: bool = False
+) -> dict[str, PodMemory | None]:
     """Return the memory of pods; None where it can't be seen.
 
-    `homes`: for each pod the cgroup directories of its containers. Raise UnreadableError,
+    `homes`: for each pod the cgroup directories of its containers. `swapped`: read what is out in
+    swap of every pod; else only of those of whom something has come back. Raise UnreadableError,
     MalformedError.
     """
-    return {pod: _pod(cgroups(directories)) for pod, directories in homes.items()}
+    return {
+        pod: _pod(cgroups(directories), swapped=swapped) for pod, directories in homes.items()
+    }
 
 
 def cgroups(homes: Collection[str]) -> tuple[str, ...]:
@@ -43,21 +48,27 @@ def cgroups(homes: Collection[str]) -> tuple[str, ...]:
     return tuple(homes)
 
 
-def _pod(directories: Collection[str]) -> PodMemory | None:
-    seen = [memory for directory in directories if (memory := _cgroup(directory)) is not None]
+def _pod(directories: Collection[str], *, swapped: bool) -> PodMemory | None:
+    seen = [
+        memory
+        for directory in directories
+        if (memory := _cgroup(directory, swapped=swapped)) is not None
+    ]
     if not seen:
         return None
     refaults = [memory.refaults for memory in seen if memory.refaults is not None]
     pressures = [memory.pressure_bp for memory in seen if memory.pressure_bp is not None]
+    out = [memory.swapped_bytes for memory in seen if memory.swapped_bytes is not None]
     return PodMemory(
         resident_bytes=sum(memory.resident_bytes for memory in seen),
         anonymous_bytes=sum(memory.anonymous_bytes for memory in seen),
         refaults=sum(refaults) if refaults else None,
         pressure_bp=max(pressures, default=None),
+        swapped_bytes=sum(out) if out else None,
     )
 
 
-def _cgroup(directory: str) -> PodMemory | None:
+def _cgroup(directory: str, *, swapped: bool) -> PodMemory | None:
     text = _read(f"{directory}/memory.stat")
     if text is None:
         return None
@@ -67,14 +78,28 @@ def _cgroup(directory: str) -> PodMemory | None:
     if anon is None or file is None:
         return None
     refaults = _counter(stat, b"workingset_refault_anon", directory)
-    # A third file only for those of whom something has come back: most never have.
-    swapped = _read(f"{directory}/memory.swap.current") if refaults else None
+    # For the brake a third file only of those of whom something has come back: most never have.
+    out = _swapped_bytes(directory, stat) if swapped or refaults else None
     return PodMemory(
         resident_bytes=anon + file,
-        anonymous_bytes=anon + int(swapped or 0),
+        anonymous_bytes=anon + (out or 0),
         refaults=refaults,
         pressure_bp=_pressure_bp(directory),
+        swapped_bytes=out,
     )
+
+
+def _swapped_bytes(directory: str, stat: bytes) -> int | None:
+    """Return what is out in swap; pages that are back, and keep their place there, are not out.
+
+    Those are charged to memory and to swap (`swapcached`, Linux 5.12 and later).
+    """
+    text = _read(f"{directory}/memory.swap.current")
+    if text is None:
+        return None
+    if not text.strip().isdigit():
+        raise MalformedError(f"{directory}/memory.swap.current", text.decode(errors="replace"))
+    return max(0, int(text) - (_counter(stat, b"swapcached", directory) or 0))
 
 
 def _counter(stat: bytes, name: bytes, directory: str) -> int | None:

@@ -13,12 +13,21 @@ _MEMORY_STEP: Final = 50
 """Available memory counts as changed when it moved by a 50th of the capacity."""
 
 
+_NO_LANE_FIGURES: Final = {
+    "tried_bytes": 0,
+    "applied_bytes": 0,
+    "cold_bytes": None,
+    "given_up_bytes": None,
+}
+_POD_FIGURES: Final = ("namespace", "name", "cold_bytes", "given_up_bytes", "refaulted_bytes")
+
+
 class Urgency(IntEnum):
     """How much a change matters; the greater, the sooner it is written."""
 
     NONE = 0
     FIGURES = 1
-    """Meters only: bytes tried, applied and cold, available memory."""
+    """Meters only: bytes tried, applied, cold, given up and refaulted, available memory."""
     CONTENT = 2
     """Lanes, pods, targets, the plan spoken of."""
     CONDITIONS = 3
@@ -42,7 +51,11 @@ def urgency(written: DamonNodeStatus | None, wanted: DamonNodeStatus) -> Urgency
     # Hundreds of pods at every tick: mostly they are equal as they are.
     if written.pods != wanted.pods and _strangers(written.pods, wanted.pods):
         return Urgency.CONTENT
-    figures = (written.lanes, written.pods) != (wanted.lanes, wanted.pods)
+    figures = (written.lanes, written.pods, written.totals) != (
+        wanted.lanes,
+        wanted.pods,
+        wanted.totals,
+    )
     if figures or _moved(written.memory, wanted.memory):
         return Urgency.FIGURES
     return Urgency.NONE
@@ -57,19 +70,21 @@ def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
     return status.model_copy(
         update={
             "lanes": tuple(
-                lane.model_copy(update={"tried_bytes": 0, "applied_bytes": 0, "cold_bytes": None})
+                lane.model_copy(update=_NO_LANE_FIGURES)
                 for lane in status.lanes
             ),
             "pods": (),
+            "totals": None,
             "memory": memory and memory.model_copy(update={"available_bytes": 0}),
         }
     )
 
 
 def _strangers(written: tuple[PodStatus, ...], wanted: tuple[PodStatus, ...]) -> bool:
-    """Say whether pods differ in more than their cold bytes."""
+    """Say whether pods differ in more than figures, and than who has room to tell them."""
     return len(written) != len(wanted) or any(
-        one != other and one.model_copy(update={"cold_bytes": other.cold_bytes}) != other
+        one != other
+        and one.model_copy(update={name: getattr(other, name) for name in _POD_FIGURES}) != other
         for one, other in zip(written, wanted, strict=True)
     )
 

@@ -5,15 +5,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from damon_contract.quantities import Permille, Priority
+from damon_contract.quantities import Permille, Priority, Size
 from damon_contract.v1alpha1.model import Conditions, Model
 from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
 
-MAX_SPARED_SHOWN = 64
-"""Most pods that say why they are spared: a status stays below 64 KiB."""
-
-MAX_COLD_SHOWN = 256
-"""Most pods that say how much of their memory is cold, for the same reason."""
+MAX_STATUS_BYTES: Final = 64 * 1024
+"""A status stays below that: thousands of agents write theirs, many times an hour."""
 
 MAX_PODS = 512
 """Most pods in one plan; kubelets default to 110, large nodes run 250."""
@@ -186,6 +183,8 @@ class Lane(Model):
     pages that were already out): see memory.stat of the pod for the truth."""
     cold_bytes: Annotated[int, Field(ge=0)] | None = None
     """Sum of the cold memory of its pods, as far as it is known."""
+    given_up_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Sum of what its pods have out in swap now, as far as it is known."""
 
 
 class Spared(Model):
@@ -198,8 +197,17 @@ class Spared(Model):
 
 
 class PodStatus(Model):
-    """What the agent found of one planned pod."""
+    """What the agent found of one planned pod.
 
+    Where more pods are planned than fit into a status of 64 KiB with all that is known of them,
+    those of which most is to be told (spared, or much memory cold, given up or faulted back) have
+    everything, and the others neither name nor figures.
+    """
+
+    namespace: Annotated[str, Field(max_length=63)] | None = None
+    """The pod's namespace."""
+    name: Annotated[str, Field(max_length=253)] | None = None
+    """The pod's name."""
     uid: Annotated[str, Field(max_length=64)]
     """The pod's metadata.uid."""
     priority: Priority
@@ -213,11 +221,19 @@ class PodStatus(Model):
     where it can."""
     cold_bytes: Annotated[int, Field(ge=0)] | None = None
     """Its resident memory that nothing has touched for `reclaim.minAge`, in whole MiB; measured
-    every few minutes. While its lane reclaims it is a lower bound. Absent where it is unknown, and,
-    where more than 256 pods are planned, on those that have the least."""
+    every few minutes. While its lane reclaims it is a lower bound. Absent where it is unknown."""
+    given_up_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Its anonymous memory that is out in swap now (memory.swap.current of its cgroup, less what is
+    in memory as well), in whole MiB, rounded up; read every minute. It counts what DAMON took and
+    what the kernel took by itself: the kernel does not tell them apart. Absent where the pod's
+    cgroup v2 can't be read."""
+    refaulted_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Its anonymous memory that was out in swap and came back because it was used, in whole MiB,
+    rounded up: workingset_refault_anon of its cgroup times the size of a page, since the pod
+    started on this node. The counter is the kernel's, so restarts of the agent don't change it;
+    a page that goes and comes back twice counts twice."""
     spared: Spared | None = None
-    """Present while the brake keeps it from being reclaimed; on 64 pods at most, `brake.spared`
-    counts all."""
+    """Present while the brake keeps it from being reclaimed; `brake.spared` counts all."""
 
 
 class BrakeStatus(Model):
@@ -227,6 +243,21 @@ class BrakeStatus(Model):
     """Kept from being reclaimed for a while."""
     unseen: int
     """Never spared, because neither memory.pressure nor memory.stat of cgroup v2 can be read."""
+
+
+class Totals(Model):
+    """The planned pods of the node in one line, sizes as people write them."""
+
+    pods: Annotated[int, Field(ge=0)]
+    """Planned pods."""
+    running: Annotated[int, Field(ge=0)]
+    """Planned pods with processes that are targets."""
+    cold: Size | None = None
+    """Sum of `coldBytes`; absent while it is known of no pod."""
+    given_up: Size | None = None
+    """Sum of `givenUpBytes`."""
+    refaulted: Size | None = None
+    """Sum of `refaultedBytes`, of the pods that are there now."""
 
 
 class DamonNodeStatus(Model):
@@ -257,3 +288,6 @@ class DamonNodeStatus(Model):
     """Live target processes in all lanes."""
     brake: BrakeStatus | None = None
     """What the brake sees; absent unless it is enabled and the mode is Enforce."""
+    totals: Totals | None = None
+    """What the pods add up to, those without figures of their own included. `kubectl describe`
+    sorts by name: this stands at its end, where a person looks first."""
