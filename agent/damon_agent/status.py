@@ -22,6 +22,7 @@ from damon_contract.v1alpha1.node import (
     Lane,
     Memory,
     NodeCondition,
+    LIMITATIONS,
     NodeReason,
     PlannedContainer,
     PodStatus,
@@ -156,7 +157,7 @@ def _faults(seen: Observation) -> list[Fault]:
                 "add swap or zram and let the kubelet use it (NodeSwap)",
             )
         )
-    return faults
+    return sorted(faults, key=lambda fault: fault.reason in LIMITATIONS)
 
 
 def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Condition]) -> Verdict:
@@ -166,9 +167,8 @@ def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Cond
     they take a commit each, and what keeps one from its end is a fault.
     """
     kind = NodeCondition.APPLIED
-    # Without swap the plan is in the kernel all the same.
-    for fault in faults:
-        if fault.reason is not NodeReason.NO_SWAP:
+    for fault in faults[:1]:
+        if fault.reason not in LIMITATIONS:
             return _verdict(kind, "False", fault.reason, fault.message)
     plan = seen.latest.plan
     if seen.report is None or not (seen.report.applied or _in_force(plan, previous)):
@@ -206,8 +206,9 @@ def _summary(plan: Plan, seen: Observation) -> str:
 
 
 def _ready(applied: Verdict, faults: Sequence[Fault]) -> Verdict:
-    if faults:
-        return _verdict(NodeCondition.READY, "False", faults[0].reason, faults[0].message)
+    """Ready has the status of Applied; of a plan in force it tells first what limits it."""
+    if applied.status == "True" and faults:
+        return _verdict(NodeCondition.READY, "True", faults[0].reason, faults[0].message)
     return applied.model_copy(update={"type": NodeCondition.READY.value})
 
 

@@ -204,7 +204,7 @@ async def lab_fixture(idle):
     idle.start()
     for where in ("n1", "n2"):
         await idle.planned_as(where, {f"{where}-low": 30, f"{where}-high": 60})
-    await idle.conditioned("all", "Ready", "Applying")
+    await idle.conditioned("all", "Ready", "NoReport")
     await idle.quiet()
     idle.api.journal.clear()
     return idle

@@ -13,7 +13,14 @@ from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
 from damon_agent.plans.reporter import wire
-from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, Lane, NodeReason, Spared
+from damon_contract.v1alpha1.node import (
+    LIMITATIONS,
+    MAX_PODS,
+    DamonNodeSpec,
+    Lane,
+    NodeReason,
+    Spared,
+)
 
 NOW = "2026-11-23T07:00:00Z"
 MEMORY = MemoryReading(64 << 30, 6 << 30, 32 << 30, 8 << 30, 1 << 28, 4096)
@@ -133,7 +140,7 @@ def size_bytes(built):
 def test_any_status_stays_below_64_kib_and_tells_first_of_those_with_most_to_tell(
     pods, namespace, name, lanes, cold, spared
 ):
-    held = plan(pods, namespace="n" * namespace, name="{:0%d}" % name)
+    held = plan(pods, namespace="n" * namespace, name=f"{{:0{name}}}")
     uids = [pod.uid for pod in held.spec.pods]
     built = build(
         seen(
@@ -236,12 +243,28 @@ def test_before_the_first_step_it_is_unknown_whether_there_is_a_damon():
 
 
 @pytest.mark.parametrize(
-    "reason", sorted(set(NodeReason) - {"Applied", "Applying", "Available", "AsExpected", "Off"})
+    "reason",
+    sorted(
+        set(NodeReason) - LIMITATIONS - {"Applied", "Applying", "Available", "AsExpected", "Off"}
+    ),
 )
 def test_every_fault_of_a_driver_takes_ready_away_with_its_reason(reason):
     found = conditions(seen(plan(), faults=[Fault(NodeReason(reason), "because")]))
     assert found["Ready"] == ("False", reason)
     assert found["Degraded"] == ("True", reason)
+
+
+@pytest.mark.parametrize("reason", sorted(LIMITATIONS))
+def test_a_limitation_is_told_of_a_plan_that_is_in_force(reason):
+    limit, worse = Fault(reason, "limited"), Fault(NodeReason.COMMIT_FAILED, "worse")
+    found = conditions(seen(plan(), faults=[limit]))
+    assert found["Ready"] == ("True", reason)
+    assert found["Applied"] == ("True", "Applied")
+    assert found["Degraded"] == ("True", reason)
+    assert conditions(seen(plan(), faults=[limit], applied=False))["Ready"] == (
+        "False", "Applying",
+    )  # fmt: skip
+    assert conditions(seen(plan(), faults=[limit, worse]))["Ready"] == ("False", "CommitFailed")
 
 
 def test_what_makes_damon_unusable_is_told_before_the_rest():
@@ -305,11 +328,17 @@ def test_the_ends_of_the_ladder_are_told():
     mode=st.sampled_from(["Observe", "Enforce", "Off"]),
     reasons=st.lists(st.sampled_from(NodeReason), max_size=3),
 )
-def test_ready_is_true_only_when_applied_and_not_degraded(pods, applied, expired, mode, reasons):
+def test_ready_is_what_applied_is_and_its_reason_what_holds_back_first(
+    pods, applied, expired, mode, reasons
+):
     faults = [Fault(reason, "m") for reason in reasons]
     found = conditions(seen(plan(pods, mode), faults=faults, applied=applied, expired=expired))
-    ready = found["Ready"][0] == "True"
-    assert ready == (found["Applied"][0] == "True" and found["Degraded"][0] == "False")
+    assert found["Ready"][0] == found["Applied"][0]
+    if found["Ready"][0] == "True" and found["Degraded"][0] == "True":
+        assert found["Ready"][1] == found["Degraded"][1]
+        assert found["Ready"][1] in LIMITATIONS
+    else:
+        assert found["Ready"][1] == found["Applied"][1]
     assert all(reason in set(NodeReason) for _, reason in found.values())
 
 

@@ -49,6 +49,30 @@ def test_a_node_whose_agent_speaks_of_an_older_plan_is_not_applied(tuning):
     found = status(tuning(), of("a", behind))
     assert found.nodes.applied == 0
     assert found.reasons[0].reason == "PlanPending"
+    assert condition(found, "Ready").reason == "PlanPending"
+
+
+NO_SWAP = written(
+    ("DamonAvailable", "True", "Available"),
+    ("Applied", "True", "Applied"),
+    ("Degraded", "True", "NoSwap"),
+)
+
+
+def test_ready_means_the_same_of_a_tuning_as_of_its_nodes(tuning):
+    """What limits nodes that carry out their plan is told, and takes Ready from neither."""
+    found = status(tuning(), *(of(name, NO_SWAP) for name in "abc"))
+    ready, degraded = condition(found, "Ready"), condition(found, "Degraded")
+    assert (ready.status, ready.reason) == ("True", "NoSwap")
+    assert "NoSwap on 3 (such as a)" in ready.message
+    assert (degraded.status, degraded.reason) == ("True", "NoSwap")
+
+
+def test_a_tuning_is_not_ready_for_the_reason_of_those_nodes_that_are_not(tuning):
+    found = status(tuning(), of("a", NO_SWAP), of("b", NO_SWAP), of("c", BUSY))
+    ready = condition(found, "Ready")
+    assert (ready.status, ready.reason) == ("False", "DamonBusy")
+    assert "NoSwap" not in ready.message
 
 
 def test_degraded_and_unsupported_nodes_are_counted_with_their_reasons(tuning):
@@ -179,6 +203,9 @@ def test_tallies_kept_up_to_date_equal_tallies_counted_anew(changes):
             r: set(n) for r, n in two.reasons.items()
         }
         assert one.agentless_reasons.keys() == two.agentless_reasons.keys()
+        assert {r: set(n) for r, n in one.unready.items()} == {
+            r: set(n) for r, n in two.unready.items()
+        }
         assert one.agentless == two.agentless
         assert (one.matched, one.governed, one.applied, one.degraded, one.unreported) == (
             two.matched, two.governed, two.applied, two.degraded, two.unreported,

@@ -1,8 +1,8 @@
 """What each pod has given up, and what of that came back: its cgroup's own figures, once a minute.
 
-The kernel counts both, whoever reclaimed: DAMON for us, or the kernel itself under pressure. Neither
-is remembered here, so a restart of the agent neither resets them nor counts anything twice. Success
-as DAMON reports it is no measure: it counts holes and pages that were out already.
+The kernel counts both, whoever reclaimed: DAMON for us, or the kernel by itself under pressure.
+Neither is remembered here, so a restart of the agent neither resets them nor counts anything twice.
+Success as DAMON reports it is no measure: it counts holes and pages that were out already.
 """
 
 from typing import TYPE_CHECKING, Final

@@ -33,9 +33,7 @@ def read(
     swap of every pod; else only of those of whom something has come back. Raise UnreadableError,
     MalformedError.
     """
-    return {
-        pod: _pod(cgroups(directories), swapped=swapped) for pod, directories in homes.items()
-    }
+    return {pod: _pod(cgroups(directories), swapped=swapped) for pod, directories in homes.items()}
 
 
 def cgroups(homes: Collection[str]) -> tuple[str, ...]:

@@ -69,10 +69,7 @@ def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
     memory = status.memory
     return status.model_copy(
         update={
-            "lanes": tuple(
-                lane.model_copy(update=_NO_LANE_FIGURES)
-                for lane in status.lanes
-            ),
+            "lanes": tuple(lane.model_copy(update=_NO_LANE_FIGURES) for lane in status.lanes),
             "pods": (),
             "totals": None,
             "memory": memory and memory.model_copy(update={"available_bytes": 0}),

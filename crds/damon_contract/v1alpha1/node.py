@@ -25,7 +25,7 @@ class NodeCondition(StrEnum):
     """The condition types of a DamonNode."""
 
     READY = "Ready"
-    """The plan is in the kernel and nothing is wrong."""
+    """The plan is in the kernel: the status of Applied, with the reason to know first."""
     APPLIED = "Applied"
     """Every lane of the plan is in the kernel as planned."""
     DAMON_AVAILABLE = "DamonAvailable"
@@ -65,6 +65,10 @@ class NodeReason(StrEnum):
     STATE_UNWRITABLE = "StateUnwritable"
     NODE_UNREADABLE = "NodeUnreadable"
     INTERNAL_ERROR = "InternalError"
+
+
+LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP})
+"""Reasons that limit what a plan can do on a node, and do not keep it from being in force there."""
 
 
 class PlannedContainer(Model):

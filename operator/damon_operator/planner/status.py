@@ -125,12 +125,16 @@ def _ready(tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...]) -> Ver
         message = "other tunings govern every matching node"
         return Verdict(type="Ready", status="False", reason=Reason.OVERRIDDEN, message=message)
     if tally.applied == tally.governed:
+        limited = f"held back in part: {_listed(counts)}" if counts else ""
         message = "; ".join(
-            filter(None, (f"all {tally.governed} nodes carry out the plan", without))
+            filter(None, (f"all {tally.governed} nodes carry out the plan", limited, without))
         )
-        return Verdict(type="Ready", status="True", reason=Reason.APPLIED, message=message)
-    message = f"{tally.applied} of {tally.governed} nodes carry out the plan: {_listed(counts)}"
-    return Verdict(type="Ready", status="False", reason=Reason.APPLYING, message=message)
+        reason = counts[0].reason if counts else Reason.APPLIED
+        return Verdict(type="Ready", status="True", reason=reason, message=message)
+    unready = _counted(tally.unready)
+    message = f"{tally.applied} of {tally.governed} nodes carry out the plan: {_listed(unready)}"
+    reason = unready[0].reason if unready else Reason.APPLYING
+    return Verdict(type="Ready", status="False", reason=reason, message=message)
 
 
 def _listed(counts: tuple[ReasonCount, ...]) -> str:

@@ -41,7 +41,7 @@ class Row(NamedTuple):
     unsupported: bool
     unreported: bool
     reasons: tuple[str, ...]
-    """What holds it back, each once."""
+    """What holds it back, each once; while it is not applied the first one says why."""
     pods: Mapping[str, int]
     """How its pods got their priority how: fields of PodCounts."""
     agentless: bool = False
@@ -62,6 +62,8 @@ class Tally:
     pods: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, dict[str, None]] = field(default_factory=dict)
     """Governed nodes by reason."""
+    unready: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Governed nodes that are not applied, by the first of their reasons."""
     agentless_reasons: dict[str, dict[str, None]] = field(default_factory=dict)
     """Agentless nodes by reason."""
     winners: Counter[str] = field(default_factory=Counter)
@@ -76,15 +78,22 @@ class Tally:
         self.unreported += sign * row.unreported
         for step, number in row.pods.items():
             self.pods[step] += sign * number
-        reasons = self.agentless_reasons if row.agentless else self.reasons
-        for reason in row.reasons:
-            nodes = reasons.setdefault(reason, {})
-            if sign > 0:
-                nodes[row.node] = None
-            else:
-                nodes.pop(row.node, None)
-                if not nodes:
-                    del reasons[reason]
+        _file(self.agentless_reasons if row.agentless else self.reasons, row.reasons, row, sign)
+        if not row.applied and not row.agentless:
+            _file(self.unready, row.reasons[:1], row, sign)
+
+
+def _file(
+    by_reason: dict[str, dict[str, None]], reasons: tuple[str, ...], row: Row, sign: int
+) -> None:
+    for reason in reasons:
+        nodes = by_reason.setdefault(reason, {})
+        if sign > 0:
+            nodes[row.node] = None
+        else:
+            nodes.pop(row.node, None)
+            if not nodes:
+                del by_reason[reason]
 
 
 @dataclass
