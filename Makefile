@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SRC := crds operator agent e2e/damon_mock
+SRC := crds operator agent cli e2e/damon_mock
 
 .DEFAULT_GOAL := help
 .PHONY: help

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CONTAINERS = ("crds", "operator", "agent", "e2e")
+CONTAINERS = ("crds", "operator", "agent", "cli", "e2e")
 PACKAGES = (
     "crds/damon_contract",
     "operator/damon_operator",
     "agent/damon_agent",
+    "cli/damon_cli",
     "e2e/damon_mock",
 )
 

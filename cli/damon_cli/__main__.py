@@ -1,0 +1,119 @@
+"""The command line. What a command needs is imported when it runs: that is most of a start."""
+
+import os
+import re
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from damon_cli import options
+from damon_cli.errors import CliError, Exit
+
+app = typer.Typer(
+    name="kubectl damon",
+    help="Why a pod has its priority, what is reclaimed from it, and whether all is well.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_WAIT = "2m"
+"""What --wait without a time means."""
+
+
+@app.callback()
+def _every(
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from.", envvar="DAMON_DEBUG")
+    ] = False,
+) -> None:
+    """Why a pod has its priority, what is reclaimed from it, and whether all is well."""
+    if debug:
+        os.environ["DAMON_DEBUG"] = "1"
+
+
+@app.command(epilog="Example: kubectl damon status --wait=5m")
+def status(
+    *,
+    wait: Annotated[
+        str,
+        typer.Option(
+            metavar="[=TIME]",
+            help=f"Wait until all is ready, {_WAIT} at most; --wait=5m for another time.",
+        ),
+    ] = "",
+    output: options.Output = options.Format.TABLE,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show the tunings, the nodes by reason, and what each unmet condition wants done.
+
+    Ends with 0 if all is ready, 1 if not.
+    """
+    from damon_cli.status import command
+
+    wait_s = _seconds(wait) if wait else 0.0
+    with options.client(kubeconfig, context) as client:
+        raise typer.Exit(command.run(client, output, wait_s))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return its exit status, and never let a traceback out unasked."""
+    given = sys.argv[1:] if arguments is None else arguments
+    # Like kubectl's own: a bare --wait takes no value.
+    given = [f"--wait={_WAIT}" if word == "--wait" else word for word in given]
+    try:
+        return int(app(given, prog_name="kubectl damon", standalone_mode=False) or 0)
+    except CliError as error:
+        _say(f"error: {error.message}")
+        if error.remedy:
+            _say(f"  -> {error.remedy}")
+        _details()
+        return error.exit
+    except (typer.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):
+        # Whoever reads has seen enough; Python would complain again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FINE
+    show = getattr(error, "show", None)  # click's own: what is wrong with the command line
+    if show is not None:
+        show()
+        return int(getattr(error, "exit_code", Exit.USAGE))
+    _say(f"error: a defect of kubectl damon: {type(error).__name__}: {error}")
+    if not _details():
+        _say("  -> `kubectl damon --debug ...` says where; please report it")
+    return Exit.DEFECT
+
+
+def _details() -> bool:
+    """Print the traceback if it was asked for; say whether it was."""
+    if not os.environ.get("DAMON_DEBUG"):
+        return False
+    traceback.print_exc()
+    return True
+
+
+def _seconds(text: str) -> float:
+    from damon_contract.quantities import microseconds
+
+    try:
+        return microseconds(text) / 1e6
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _say(line: str) -> None:
+    print(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "?", line), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""The one place of `kubectl damon` that talks to the API server, over urllib3.
+
+Bodies stay raw JSON. Every failure leaves as one of `errors.CliError`, in words for a person.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import urllib3
+
+from damon_cli.errors import (
+    CliError,
+    ForbiddenError,
+    NotFoundError,
+    NotInstalledError,
+    RefusedError,
+    UnreachableError,
+)
+from damon_cli.kubeconfig import Connection
+from damon_contract import names
+from damon_contract.access import AccessError
+from damon_contract.watches import IDLE_S, WATCH_S
+
+Raw = dict[str, Any]
+
+_JSON: Final = "application/json"
+_TABLE: Final = "application/json;as=Table;g=meta.k8s.io;v=v1, application/json"
+_CONNECT_S: Final = 5.0
+_READ_S: Final = 60.0
+_PAGE: Final = 500
+OURS: Final = f"/apis/{names.API_VERSION}"
+TUNINGS: Final = f"{OURS}/{names.TUNING_PLURAL}"
+DAMON_NODES: Final = f"{OURS}/{names.NODE_PLURAL}"
+
+
+class WatchEndedError(UnreachableError):
+    """A watch that is over before its time, or whose version is too old: list again."""
+
+
+class Client:
+    """The API server of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._pool: urllib3.PoolManager | None = None
+
+    @property
+    def namespace(self) -> str:
+        """Where namespaced objects are looked for."""
+        return self.connection.namespace
+
+    def get(self, path: str) -> Raw:
+        """Return an object; raise NotFoundError when there is none."""
+        return _object(self._answer("GET", path), path)
+
+    def find(self, path: str) -> Raw | None:
+        """Return an object, or None when there is none."""
+        try:
+            return self.get(path)
+        except NotFoundError:
+            return None
+
+    def items(self, path: str, *, labels: str = "", fields: str = "") -> Iterator[Raw]:
+        """Yield the objects of a list, page by page."""
+        for page in self.pages(path, labels=labels, fields=fields):
+            yield from page.get("items") or ()
+
+    def pages(
+        self,
+        path: str,
+        *,
+        labels: str = "",
+        fields: str = "",
+        table: bool = False,
+        size: int = _PAGE,
+    ) -> Iterator[Raw]:
+        """Yield the pages of a list; of a table, with what `kubectl get -o wide` prints."""
+        after = ""
+        while True:
+            query: dict[str, str] = {"limit": str(size)}
+            query |= {"labelSelector": labels} if labels else {}
+            query |= {"fieldSelector": fields} if fields else {}
+            query |= {"continue": after} if after else {}
+            accept = _TABLE if table else _JSON
+            page = _object(self._answer("GET", f"{path}?{urlencode(query)}", accept=accept), path)
+            yield page
+            after = str((page.get("metadata") or {}).get("continue") or "")
+            if not after:
+                return
+
+    def watch(
+        self, path: str, version: str, *, fields: str = "", timeout_s: float = WATCH_S
+    ) -> Iterator[Raw]:
+        """Yield watch events until the server ends the watch; raise WatchEndedError."""
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(max(1, int(timeout_s))),
+        }
+        query |= {"fieldSelector": fields} if fields else {}
+        read_s = min(IDLE_S, timeout_s + 5)
+        response = self._open("GET", f"{path}?{urlencode(query)}", read_s=read_s)
+        rest = b""
+        try:
+            while part := response.read1(65536):
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    event = _object(line, path)
+                    if event.get("type") == "ERROR":
+                        raise WatchEndedError(f"the watch of {path} is over")
+                    yield event
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise WatchEndedError(f"the watch of {path} broke off: {error}") from error
+        finally:
+            response.close()
+
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any], *, content_type: str = _JSON
+    ) -> Raw:
+        """Send a body; return the answer. Raise RefusedError with the API server's words."""
+        return _object(self._answer(method, path, body=body, content_type=content_type), path)
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._pool is not None:
+            self._pool.clear()
+
+    def _answer(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        accept: str = _JSON,
+        content_type: str = _JSON,
+    ) -> bytes:
+        response = self._open(method, target, body=body, accept=accept, content_type=content_type)
+        try:
+            return response.read()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UnreachableError(f"the answer of the API server broke off: {error}") from error
+        finally:
+            response.release_conn()
+
+    def _open(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        accept: str = _JSON,
+        content_type: str = _JSON,
+        read_s: float = _READ_S,
+    ) -> urllib3.BaseHTTPResponse:
+        access = self.connection.access
+        headers = {"Accept": accept, "User-Agent": "kubectl-damon", **self.connection.headers}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            if authorization := access.authorization():
+                headers["Authorization"] = authorization
+            if self._pool is None:
+                self._pool = _pool(self.connection)
+            response = self._pool.request(
+                method,
+                access.server + target,
+                body=None if body is None else json.dumps(body),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_S, read=read_s),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, AccessError, OSError, ValueError) as error:
+            raise _unreachable(self.connection, error) from error
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            try:
+                answer = response.read(65536)
+            except (urllib3.exceptions.HTTPError, OSError):
+                answer = b""
+            finally:
+                response.release_conn()
+            raise _refusal(method, target.partition("?")[0], response.status, answer)
+        return response
+
+
+def of_namespace(namespace: str, plural: str, *, group: str = "/api/v1") -> str:
+    """Return the path of a collection in a namespace; of all namespaces when that is empty."""
+    return f"{group}/namespaces/{quote(namespace)}/{plural}" if namespace else f"{group}/{plural}"
+
+
+def object_path(collection: str, name: str) -> str:
+    """Return the path of an object in a collection."""
+    return f"{collection}/{quote(name, safe='')}"
+
+
+def _pool(connection: Connection) -> urllib3.PoolManager:
+    access = connection.access
+    options: dict[str, Any] = {"maxsize": 2}
+    if access.server.startswith("https:"):
+        options["ssl_context"] = access.context()
+    if access.server_name is not None:
+        options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
+    elif not access.verify:
+        options["assert_hostname"] = False
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
+    if access.proxy is None:
+        return urllib3.PoolManager(**options)
+    user = urlsplit(access.proxy)
+    basic = f"{user.username}:{user.password or ''}" if user.username else None
+    headers = urllib3.make_headers(proxy_basic_auth=basic) if basic else None
+    return urllib3.ProxyManager(access.proxy, proxy_headers=headers, **options)
+
+
+def _unreachable(connection: Connection, error: Exception) -> UnreachableError:
+    cause = error.args[-1] if error.args and not isinstance(error, AccessError) else error
+    return UnreachableError(
+        f"no answer from {connection.access.server} (context {connection.context}): {cause}",
+        "is it the right context? --context and --kubeconfig choose another",
+    )
+
+
+def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    message = str(said.get("message") or answer[:200].decode(errors="replace").strip() or status)
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        remedy = f"`kubectl auth can-i --list` says what you may; needed is: {method} {path}"
+        return ForbiddenError(message, remedy)
+    if status == HTTPStatus.NOT_FOUND:
+        # Only a Status about an object has its name: else the whole resource is unknown.
+        named = (said.get("details") or {}).get("name")
+        return NotFoundError(message) if named else _unknown(path)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return UnreachableError(f"the API server cannot answer now: {status} {message}")
+    if status == HTTPStatus.GONE:
+        return WatchEndedError(message)
+    return RefusedError(message, status)
+
+
+def _unknown(path: str) -> NotInstalledError:
+    if path.startswith(OURS):
+        return NotInstalledError(
+            "this cluster has no damon-operator: its CRDs are not installed",
+            "install the chart, or choose another context with --context",
+        )
+    return NotInstalledError(f"this API server does not know {path}")
+
+
+def _object(data: bytes, path: str) -> Raw:
+    try:
+        answer = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UnreachableError(f"{path}: the answer is no JSON: {error}") from error
+    if not isinstance(answer, dict):
+        raise UnreachableError(f"{path}: the answer is no JSON object")
+    return answer

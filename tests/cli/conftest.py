@@ -1,0 +1,141 @@
+"""The embedded API server with our CRDs, and `kubectl-damon` as a process that asks it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from damon_mock.kube.threads import ApiThread
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("kubectl-damon")
+TIME = "2026-01-01T00:00:00Z"
+
+
+def container_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": TIME,
+    }
+
+
+def tuning(name: str = "default", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "damon-operator.io/v1alpha1",
+        "kind": "DamonTuning",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+@dataclass
+class Asked:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.out)
+        return answer
+
+
+@dataclass
+class Lab:
+    """The cluster, and the command line that asks it."""
+
+    api: ApiThread
+    kubeconfig: Path
+
+    @property
+    def cluster(self) -> Any:
+        return self.api.server.cluster
+
+    def create(self, *manifests: dict[str, Any]) -> None:
+        for manifest in manifests:
+            self.api.call(self.cluster.create, manifest)
+
+    def set_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
+        self.api.call(self.cluster.patch, kind, name, {"status": status}, subresource="status")
+
+    def tuned(self, name: str = "default", reason: str = "Applied", **spec: Any) -> None:
+        """Create a tuning with the status that the operator would give it."""
+        if self.api.call(self.cluster.find, "dt", name) is None:
+            self.create(tuning(name, **spec))
+        ready = condition("Ready", "True" if reason == "Applied" else "False", reason, "so it is")
+        counts = {"matched": 1, "governed": 1, "applied": int(reason == "Applied")}
+        status = {"observedGeneration": 1, "conditions": [ready], "nodes": counts}
+        self.set_status("dt", name, status)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR"}}
+        return {**kept, "KUBECONFIG": str(self.kubeconfig), "COLUMNS": "120", **more}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, *arguments: str, given: str = "", **environment: str) -> Asked:
+        ran = subprocess.run(
+            [PROGRAM, *arguments],
+            env=self.environment(**environment),
+            input=given,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "Traceback" not in ran.stderr
+        return Asked(ran.returncode, ran.stdout, ran.stderr)
+
+
+@pytest.fixture(name="empty")
+def empty_fixture(tmp_path):
+    """A cluster without damon-operator."""
+    with ApiThread() as api:
+        yield Lab(api, api.server.write_kubeconfig(tmp_path / "kubeconfig"))
+
+
+@pytest.fixture(name="lab")
+def lab_fixture(empty):
+    """A cluster with our CRDs and nothing else."""
+    empty.api.call(empty.cluster.install, ROOT / "crds")
+    return empty
+
+
+@pytest.fixture(name="damon_node")
+def damon_node_fixture():
+    """Return a function that makes a DamonNode with the status its agent would give it."""
+
+    def make(name: str, reason: str = "Applied", ready: str = "", **status: Any) -> dict[str, Any]:
+        ready = ready or ("True" if reason == "Applied" else "False")
+        conditions = [condition("Ready", ready, reason, "so it is")] if reason else []
+        return {
+            "apiVersion": "damon-operator.io/v1alpha1",
+            "kind": "DamonNode",
+            "metadata": {"name": name},
+            "spec": {"tuning": "default", "mode": "Enforce", "settings": {}, "hash": "0"},
+            "status": {"observedHash": "0", "conditions": conditions, "targets": 2, **status},
+        }
+
+    return make

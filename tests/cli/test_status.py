@@ -1,0 +1,88 @@
+"""`kubectl damon status`, as a process against the embedded API."""
+
+import pytest
+
+
+def test_all_is_well(lab, damon_node):
+    lab.tuned()
+    lab.create(damon_node("n1"), damon_node("n2"))
+    asked = lab.ask("status")
+    assert asked.code == 0, asked.err
+    assert "ready: 2 nodes, 4 processes in lanes" in asked.out
+    assert "\x1b" not in asked.out
+
+
+def test_a_document_has_a_head_and_the_documented_fields(lab, damon_node):
+    lab.tuned()
+    lab.create(damon_node("n1"))
+    told = lab.ask("status", "-o", "json").data
+    assert told["apiVersion"] == "cli.damon-operator.io/v1alpha1"
+    assert told["kind"] == "Status"
+    assert told["ready"] is True
+    assert told["nodes"] == [{"reason": "Applied", "ready": "True", "nodes": 1, "examples": ["n1"]}]
+
+
+def test_what_is_unmet_is_told_with_what_to_do(lab, damon_node):
+    lab.tuned(reason="Applying")
+    lab.create(damon_node("n1"), damon_node("n2", "NoSwap"), damon_node("n3", "NoSwap"))
+    asked = lab.ask("status")
+    assert asked.code == 1
+    assert "2 nodes (n2, n3): NoSwap" in asked.out
+    assert "-> add swap or zram" in asked.out
+
+
+def test_a_node_whose_agent_says_nothing_is_silent(lab, damon_node):
+    lab.tuned()
+    lab.create(damon_node("n1"), damon_node("n2", ""))
+    told = lab.ask("status", "-o", "json").data
+    assert told["silent"] == ["n2"]
+    assert not told["ready"]
+
+
+def test_without_a_tuning_it_says_that_nothing_happens(lab):
+    asked = lab.ask("status")
+    assert asked.code == 1
+    assert "there is no DamonTuning" in asked.out
+
+
+def test_without_the_crds_it_says_so(empty):
+    asked = empty.ask("status")
+    assert asked.code == 3
+    assert "its CRDs are not installed" in asked.err
+
+
+def test_waiting_prints_each_reason_and_ends_when_all_is_ready(lab, damon_node):
+    lab.tuned(reason="Applying")
+    lab.create(damon_node("n1"))
+    with lab.start("status", "--wait=60s") as waiting:
+        assert waiting.stderr.readline() == "waiting: dt/default: Applying: so it is\n"
+        lab.tuned(reason="NoNodes")
+        assert waiting.stderr.readline() == "waiting: dt/default: NoNodes: so it is\n"
+        lab.tuned()
+        out, _ = waiting.communicate(timeout=60)
+        assert waiting.returncode == 0
+        assert "ready: 1 nodes" in out
+
+
+def test_waiting_in_vain_ends_with_1(lab):
+    asked = lab.ask("status", "--wait=1s")
+    assert asked.code == 1
+    assert "waiting: tunings: NoTuning" in asked.err
+
+
+def test_thousands_of_nodes_are_asked_for_as_a_table(lab, damon_node):
+    lab.tuned()
+    lab.create(*(damon_node(f"n{number}") for number in range(3)))
+    lab.ask("status")
+    paths = [r.path for r in lab.api.server.journal.requests]
+    assert paths == [
+        "/apis/damon-operator.io/v1alpha1/damontunings",
+        "/apis/damon-operator.io/v1alpha1/damonnodes",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("bogus",), ("status", "-o", "xml"), ("status", "--wait=x")])
+def test_a_command_line_that_cannot_be_used_ends_with_2(lab, arguments):
+    asked = lab.ask(*arguments)
+    assert asked.code == 2
+    assert "Error:" in asked.err
