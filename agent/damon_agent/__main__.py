@@ -186,10 +186,10 @@ def _metrics(
         yield
         return
     # Late: without a port, neither this nor what it stands on is in memory.
-    from damon_agent import metrics  # noqa: PLC0415
+    from damon_agent import families, metrics  # noqa: PLC0415
 
-    def look() -> metrics.Seen:
-        return metrics.Seen(
+    def look() -> families.Seen:
+        return families.Seen(
             now_us=clock.now_us(),
             status=loop.status,
             latest=plans.latest(),

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.errors import StartError
+from damon_agent.families import Seen, families
 from damon_agent.kernel.tree.commands import Keyword, Outcome
 from damon_agent.loop import Ticks
-from damon_agent.metrics import Seen, Server, families
+from damon_agent.metrics import Server
 from damon_agent.plans.plan import Latest, Plan
 from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import (
