@@ -15,6 +15,7 @@ from damon_agent.plans.plan import Latest, Plan
 from damon_contract.quantities import shown_size
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
+    LIMITATIONS,
     MAX_STATUS_BYTES,
     BrakeStatus,
     DamonNodeStatus,
@@ -22,13 +23,12 @@ from damon_contract.v1alpha1.node import (
     Lane,
     Memory,
     NodeCondition,
-    LIMITATIONS,
     NodeReason,
     PlannedContainer,
     PodStatus,
     Spared,
-    Totals,
 )
+from damon_contract.v1alpha1.tuning import Totals
 
 _UNAVAILABLE: Final = frozenset(
     {
@@ -280,6 +280,7 @@ def _totals(plan: Plan, seen: Observation) -> Totals:
     return Totals(
         pods=len(uids),
         running=len(running),
+        spared=len(seen.spared),
         cold=_sum(size for uid, size in seen.cold_bytes.items() if uid in uids),
         given_up=_sum(s.given_up_bytes for s in swap if s.given_up_bytes is not None),
         refaulted=_sum(s.refaulted_bytes for s in swap if s.refaulted_bytes is not None),

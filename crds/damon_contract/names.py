@@ -12,10 +12,15 @@ NODE_KIND: Final = "DamonNode"
 NODE_PLURAL: Final = "damonnodes"
 
 PRIORITY_ANNOTATION: Final = f"{GROUP}/priority"
-"""On a pod: its priority, 1..100 in ASCII digits; higher = more important = reclaimed later."""
+"""On a pod: its priority, 1..100 in ASCII digits; higher = more important = reclaimed later. On a
+Namespace: that of its pods for which neither their own annotation nor a rule decides."""
 
 EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
 """On a pod: "true" takes it out of every plan, where its DamonTuning lets owners do so."""
+
+EXEMPT_PODS_ANNOTATION: Final = f"{GROUP}/exempt-pods"
+"""On a DamonNode: which of its node's pods are in no plan, by reason, for people. No part of the
+plan: agents do not look at it, so a pod that comes or goes there costs them nothing."""
 
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 PART_OF: Final = "damon-operator"

@@ -21,7 +21,7 @@ from damon_contract import names, priorities, quantities
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.model import WORD
 from damon_contract.v1alpha1.node import MAX_BYTES
-from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
+from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus, Totals
 from damon_operator.errors import BadObject
 
 Raw = Mapping[str, Any]
@@ -37,6 +37,7 @@ VIRTUAL_NODE: Final = "VirtualNode"
 
 T = TypeVar("T")
 
+_MESSAGE_CHARACTERS: Final = 512
 _REASON: Final = re.compile(WORD, re.ASCII)
 _CONTAINER_ID: Final = re.compile(r"[a-z0-9.+-]+://([0-9a-f]{64})", re.ASCII)
 _STATUS_LISTS: Final = (
@@ -105,10 +106,13 @@ class Node(NamedTuple):
 
 
 class Namespace(NamedTuple):
-    """What rules ask of a namespace."""
+    """What decides about the pods of a namespace."""
 
     name: str
     labels: Labels
+    asked: int | Rejected | None = None
+    """The annotation damon-operator.io/priority, read as that of a pod."""
+    uid: str = ""
 
 
 class Tuning(NamedTuple):
@@ -135,6 +139,24 @@ class NodeCondition(NamedTuple):
     type: str
     status: str
     reason: str
+    message: str = ""
+    """Kept of Ready alone, while it says that something is wrong."""
+
+
+class Figures(NamedTuple):
+    """What agents say that the pods of their nodes add up to, and how many of them know."""
+
+    running: int = 0
+    spared: int = 0
+    cold_bytes: int = 0
+    given_up_bytes: int = 0
+    refaulted_bytes: int = 0
+    cold_known: int = 0
+    given_up_known: int = 0
+    refaulted_known: int = 0
+
+
+NOTHING: Final = Figures()
 
 
 class Written(NamedTuple):
@@ -151,6 +173,9 @@ class Written(NamedTuple):
     observed_hash: str
     """status.observedHash: the plan the agent speaks of."""
     conditions: tuple[NodeCondition, ...]
+    exempt: str = ""
+    """The annotation about exempt pods, as a digest."""
+    figures: Figures = NOTHING
 
 
 class Pool:
@@ -188,7 +213,6 @@ def read_pod(raw: Raw, pool: Pool, accounts: Accounts = NOBODY) -> Pod:
     with _reading("Pod", raw):
         metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
         annotations = metadata.get("annotations") or {}
-        asked = annotations.get(names.PRIORITY_ANNOTATION)
         priority = spec.get("priority")
         namespace = pool.share(_text(metadata["namespace"], 63))
         known, unknown = _running(status, pool)
@@ -198,7 +222,7 @@ def read_pod(raw: Raw, pool: Pool, accounts: Accounts = NOBODY) -> Pod:
             uid=_text(metadata["uid"], 64),
             node=pool.share(_text(spec.get("nodeName") or "", 253)),
             labels=_labels(metadata, pool),
-            asked=None if asked is None else priorities.from_annotation(str(asked)),
+            asked=_asked(metadata),
             exempt=_exempt(annotations.get(names.EXEMPT_ANNOTATION)),
             priority=None if priority is None else int(priority),
             priority_class=pool.share(_text(spec.get("priorityClassName") or "", 253)),
@@ -228,7 +252,12 @@ def read_namespace(raw: Raw, _before: Namespace | None = None) -> Namespace:
     """Read a namespace."""
     with _reading("Namespace", raw):
         metadata = raw["metadata"]
-        return Namespace(name=_text(metadata["name"], 63), labels=_labels(metadata, None))
+        return Namespace(
+            name=_text(metadata["name"], 63),
+            labels=_labels(metadata, None),
+            asked=_asked(metadata),
+            uid=_text(metadata.get("uid") or "", 64),
+        )
 
 
 def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
@@ -282,11 +311,41 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
             digest=spec_digest(spec),
             owner_uid=str(owners[0].get("uid")) if len(owners) == 1 else "",
             observed_hash=str(status.get("observedHash") or "")[:64],
-            conditions=tuple(
-                NodeCondition(_word(c.get("type")), _word(c.get("status")), _word(c.get("reason")))
-                for c in (status.get("conditions") or ())[:16]
+            conditions=tuple(_condition(c) for c in (status.get("conditions") or ())[:16]),
+            exempt=digest(
+                str((metadata.get("annotations") or {}).get(names.EXEMPT_PODS_ANNOTATION) or "")
             ),
+            figures=_figures(status.get("totals")),
         )
+
+
+def _condition(raw: Raw) -> NodeCondition:
+    kind, status, reason = (_word(raw.get(key)) for key in ("type", "status", "reason"))
+    said = str(raw.get("message") or "")[:_MESSAGE_CHARACTERS]
+    wrong = kind == "Ready" and reason not in {"Applied", "Off", "Applying"}
+    return NodeCondition(kind, status, reason, said if wrong and said.isprintable() else "")
+
+
+def _figures(totals: object) -> Figures:
+    """Read what an agent adds up; nonsense counts as nothing, and costs its own node alone."""
+    try:
+        said = Totals.model_validate(totals)
+    except ValidationError:
+        return NOTHING
+    sizes = (said.cold, said.given_up, said.refaulted)
+    return Figures(
+        said.running,
+        said.spared,
+        *(quantities.size_bytes(size or "0") for size in sizes),
+        *(int(size is not None) for size in sizes),
+    )
+
+
+def digest(text: str) -> str:
+    """Return a short digest of a text; nothing of nothing."""
+    if not text:
+        return ""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def spec_digest(spec: Raw) -> str:
@@ -331,6 +390,11 @@ def _labels(metadata: Raw, pool: Pool | None) -> Labels:
     return pool.share(
         tuple(sorted(pool.share((str(key), str(value))) for key, value in labels.items()))
     )
+
+
+def _asked(metadata: Raw) -> int | Rejected | None:
+    asked = (metadata.get("annotations") or {}).get(names.PRIORITY_ANNOTATION)
+    return None if asked is None else priorities.from_annotation(str(asked))
 
 
 def _exempt(annotation: object) -> bool | Rejected:

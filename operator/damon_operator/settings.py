@@ -18,6 +18,8 @@ class Tempo:
     """From one round of plans to the next, so that a rollout's pods come together."""
     status_s: float = 1.0
     """From the first change to the status of the DamonTunings."""
+    figures_s: float = 60.0
+    """Between two writes of a DamonTuning's status for figures alone."""
     retry_first_s: float = 0.5
     retry_most_s: float = 30.0
     stalled_s: float = 180.0

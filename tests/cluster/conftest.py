@@ -126,6 +126,13 @@ class Lab:
     def start(self) -> None:
         self.task = asyncio.create_task(self.service.run())
 
+    async def restart(self) -> None:
+        """Let the service begin anew, as with a new leader, knowing what it knows."""
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        self.start()
+
     def plan(self, name: str) -> dict[str, Any] | None:
         found = self.api.cluster.find("damonnodes", name)
         return found["spec"] if found else None

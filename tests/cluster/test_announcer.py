@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import pytest
 
 from damon_contract.watches import Backoff
-from damon_operator.planner.plan import PodNote
+from damon_operator.planner.plan import ObjectNote
 from damon_operator.planner.priorities import Note, NoteReason
 from damon_operator.reconcile.announcer import Announcer
 
 
-def note(pod: str, namespace: str = "noisy", text: str = "garbage") -> PodNote:
-    return PodNote(namespace, pod, f"uid-{namespace}-{pod}", Note(NoteReason.REJECTED, text))
+def note(pod: str, namespace: str = "noisy", text: str = "garbage") -> ObjectNote:
+    return ObjectNote(namespace, pod, f"uid-{namespace}-{pod}", Note(NoteReason.REJECTED, text))
 
 
 @pytest.fixture(name="announcer")

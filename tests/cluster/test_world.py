@@ -8,6 +8,7 @@ from damon_operator.facts import (
     Namespace,
     Pool,
     Written,
+    digest,
     read_node,
     read_pod,
     read_tuning,
@@ -65,6 +66,7 @@ def written(world: World, name: str, **fields: Any) -> Written:
         "digest": spec_digest(wire(action.spec)),
         "owner_uid": f"uid-{name}",
         "uid": f"dn-{name}",
+        "exempt": digest(action.exempt),
         **fields,
     }
     return Written(name=name, observed_hash="", conditions=(), **values)
@@ -103,6 +105,16 @@ def test_a_namespaces_labels_touch_nodes_only_when_a_rule_asks_for_them(world):
     assert world.take_dirty() == ["n1", "n2"]
 
 
+def test_a_namespaces_annotation_touches_the_nodes_of_its_pods_only(world):
+    plain, asking = Namespace("default", ()), Namespace("default", (), asked=30)
+    world.namespace_changed(None, Namespace("other", (), asked=30))
+    assert world.take_dirty() == []
+    world.namespace_changed(plain, asking)
+    assert world.take_dirty() == ["n1", "n2", "n3"]
+    world.namespace_changed(asking, asking._replace(labels=(("a", "b"),)))
+    assert world.take_dirty() == []
+
+
 def test_an_agents_report_makes_nobody_plan(world):
     report = written(world, "n1")
     world.written_changed(None, report)
@@ -116,7 +128,7 @@ def test_a_plan_that_was_there_before_us_is_not_due(world):
     assert not world.is_due("n1")
 
 
-@pytest.mark.parametrize("field", ["hash", "digest", "owner_uid"])
+@pytest.mark.parametrize("field", ["hash", "digest", "owner_uid", "exempt"])
 def test_a_plan_that_differs_in_anything_is_due(world, field):
     world.written_changed(None, written(world, "n1", **{field: "other"}))
     assert isinstance(world.action("n1"), Apply)

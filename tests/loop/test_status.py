@@ -186,12 +186,12 @@ def test_a_pod_is_told_by_its_name_with_what_it_gave_up_and_what_came_back():
     assert (second.given_up_bytes, second.refaulted_bytes) == (0, None)
     assert built.lanes[0].given_up_bytes == 2 << 20
     assert built.totals.model_dump() == {
-        "pods": 2, "running": 2, "cold": "3Mi", "given_up": "2Mi", "refaulted": "1Mi"
+        "pods": 2, "running": 2, "spared": 0, "cold": "3Mi", "given_up": "2Mi", "refaulted": "1Mi"
     }  # fmt: skip
 
 
 def test_totals_of_what_is_known_of_no_pod_are_left_out():
-    assert wire(build(seen(plan(1))))["totals"] == {"pods": 1, "running": 1}
+    assert wire(build(seen(plan(1))))["totals"] == {"pods": 1, "running": 1, "spared": 0}
 
 
 def test_an_applied_plan_is_ready():

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from damon_contract.priorities import Rejected
 from damon_operator.errors import BadObject
 from damon_operator.facts import (
+    NOTHING,
     UNREADABLE,
     Container,
+    Figures,
     Part,
     Pool,
     Written,
+    read_namespace,
     read_node,
     read_pod,
     read_tuning,
@@ -278,7 +281,49 @@ def test_a_damon_nodes_conditions_and_owner_are_read():
     written = read_written(raw, None)
     assert isinstance(written, Written)
     assert (written.owner_uid, written.observed_hash) == ("nu", "h")
-    assert written.conditions == (("Ready", "True", "Applied"),)
+    assert written.conditions == (("Ready", "True", "Applied", ""),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "kept"),
+    [
+        ("Ready", "DamonBusy", "because"),
+        ("Ready", "NoSwap", "because"),
+        ("Ready", "Applied", ""),
+        ("Ready", "Applying", ""),
+        ("Degraded", "DamonBusy", ""),
+    ],
+)
+def test_of_messages_only_what_is_wrong_is_kept(kind, reason, kept):
+    condition = {"type": kind, "status": "False", "reason": reason, "message": "because"}
+    raw = {"metadata": {"name": "n", "uid": "u"}, "status": {"conditions": [condition]}}
+    assert read_written(raw, None).conditions[0].message == kept
+    condition["message"] = "\x1b[2J" * 9
+    assert read_written(raw, None).conditions[0].message == ""
+
+
+@pytest.mark.parametrize("totals", [None, 5, {"cold": "much"}, {"cold": 5}, {"pods": -1}, {"x": 1}])
+def test_totals_that_are_none_count_as_nothing(totals):
+    raw = {"metadata": {"name": "n", "uid": "u"}, "status": {"totals": totals}}
+    assert read_written(raw, None).figures == NOTHING
+
+
+def test_of_totals_it_is_kept_what_is_known():
+    raw = {
+        "metadata": {"name": "n", "uid": "u"},
+        "status": {"totals": {"pods": 3, "running": 2, "cold": "2Mi", "givenUp": "0"}},
+    }
+    assert read_written(raw, None).figures == Figures(
+        running=2, cold_bytes=2 << 20, cold_known=1, given_up_known=1
+    )
+
+
+def test_the_annotation_of_a_namespace_is_read_as_that_of_a_pod():
+    metadata = {"name": "shop", "uid": "u", "annotations": {"damon-operator.io/priority": "30"}}
+    assert read_namespace({"metadata": metadata}).asked == 30
+    metadata["annotations"] = {"damon-operator.io/priority": "3O"}
+    assert isinstance(read_namespace({"metadata": metadata}).asked, Rejected)
+    assert read_namespace({"metadata": {"name": "shop"}}).asked is None
 
 
 @pytest.mark.parametrize(
@@ -289,7 +334,7 @@ def test_a_reason_that_is_no_word_goes_no_further(reason):
     condition = {"type": "Applied", "status": "False", "reason": reason}
     raw = {"metadata": {"name": "n", "uid": "u"}, "status": {"conditions": [condition]}}
     (read,) = read_written(raw, None).conditions
-    assert read == ("Applied", "False", UNREADABLE)
+    assert read == ("Applied", "False", UNREADABLE, "")
 
 
 def test_a_status_with_a_thousand_conditions_is_cut():

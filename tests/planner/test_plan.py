@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec
-from damon_operator.facts import Container, Part, spec_digest
+from damon_operator.facts import Container, Namespace, Part, spec_digest
 from damon_operator.planner.plan import plan, wire
 from damon_operator.planner.priorities import NoteReason
 from damon_operator.planner.selection import ranked
@@ -200,6 +200,9 @@ def test_every_setting_and_fact_of_a_pod_is_in_the_hash(tuning, node, pod):
 def test_labels_of_the_pods_namespace_reach_the_rules(tuning, node, pod):
     rules = [{"namespaceSelector": {"matchLabels": {"team": "a"}}, "priority": 9}]
     spec = planned(
-        [tuning(priorities={"rules": rules})], node(), [pod()], {"default": (("team", "a"),)}
+        [tuning(priorities={"rules": rules})],
+        node(),
+        [pod()],
+        {"default": Namespace("default", (("team", "a"),))},
     )
     assert spec.pods[0].priority == 9

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_contract.priorities import from_annotation
+from damon_contract.priorities import Rejected, from_annotation
 from damon_contract.v1alpha1.selectors import LabelSelector
 from damon_contract.v1alpha1.tuning import Priorities
 from damon_operator.facts import Part
@@ -32,6 +32,33 @@ def how(**fields) -> Priorities:
 def test_the_first_step_that_knows_decides(pod, facts, config, priority, source):
     verdict = resolve(pod(**facts), (), how(**config))
     assert (verdict.priority, verdict.source) == (priority, source)
+
+
+@pytest.mark.parametrize(
+    ("facts", "config", "priority", "source"),
+    [
+        ({"asked": 12, **from_class}, {}, 12, "annotation"),
+        (from_class, a_rule, 33, "rule/r"),
+        (from_class, {}, 25, "namespace/default"),
+        ({}, {}, 25, "namespace/default"),
+        ({}, {"annotation": {"min": 40}}, 40, "namespace/default"),
+        ({}, {"annotation": {"max": 20}}, 20, "namespace/default"),
+        ({"asked": Rejected("no")}, {}, 25, "namespace/default"),
+    ],
+)
+def test_a_namespaces_default_comes_after_rules_and_keeps_the_bounds_for_owners(
+    pod, facts, config, priority, source
+):
+    verdict = resolve(pod(**facts), (), how(**config), 25)
+    assert (verdict.priority, verdict.source) == (priority, source)
+
+
+def test_what_is_wrong_with_a_namespaces_annotation_is_told_of_the_namespace(pod):
+    clamped = resolve(pod(), (), how(annotation={"max": 20}), 25)
+    assert [(n.reason, n.kind) for n in clamped.notes] == [(NoteReason.CLAMPED, "Namespace")]
+    rejected = resolve(pod(), (), how(), Rejected("no number"))
+    assert [(n.reason, n.kind) for n in rejected.notes] == [(NoteReason.REJECTED, "Namespace")]
+    assert rejected.source == "default"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from damon_contract.quantities import Permille, Priority, Size
+from damon_contract.quantities import Permille, Priority
 from damon_contract.v1alpha1.model import Conditions, Model
-from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
+from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings, Totals
 
 MAX_STATUS_BYTES: Final = 64 * 1024
 """A status stays below that: thousands of agents write theirs, many times an hour."""
@@ -92,7 +92,8 @@ class PlannedPod(Model):
     priority: Priority
     """1..100, higher = more important = reclaimed later."""
     source: Annotated[str, Field(max_length=320)]
-    """What decided the priority: annotation, rule/NAME, priorityClass/NAME or default."""
+    """What decided the priority: annotation, rule/NAME, namespace/NAME, priorityClass/NAME or
+    default."""
     containers: Annotated[
         tuple[PlannedContainer, ...],
         Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
@@ -247,21 +248,6 @@ class BrakeStatus(Model):
     """Kept from being reclaimed for a while."""
     unseen: int
     """Never spared, because neither memory.pressure nor memory.stat of cgroup v2 can be read."""
-
-
-class Totals(Model):
-    """The planned pods of the node in one line, sizes as people write them."""
-
-    pods: Annotated[int, Field(ge=0)]
-    """Planned pods."""
-    running: Annotated[int, Field(ge=0)]
-    """Planned pods with processes that are targets."""
-    cold: Size | None = None
-    """Sum of `coldBytes`; absent while it is known of no pod."""
-    given_up: Size | None = None
-    """Sum of `givenUpBytes`."""
-    refaulted: Size | None = None
-    """Sum of `refaultedBytes`, of the pods that are there now."""
 
 
 class DamonNodeStatus(Model):

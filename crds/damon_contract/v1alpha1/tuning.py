@@ -85,10 +85,14 @@ class AnnotationBounds(Model):
 
 
 class Priorities(Model):
-    """How a pod gets its priority. First hit wins: annotation, rules, PriorityClass, default."""
+    """How a pod gets its priority.
+
+    First hit wins: its annotation, rules, the annotation of its namespace, PriorityClass, default.
+    """
 
     annotation: Annotated[AnnotationBounds, Field(default_factory=AnnotationBounds)]
-    """Bounds of the pod annotations damon-operator.io/priority and damon-operator.io/exempt."""
+    """Bounds of the pod annotations damon-operator.io/priority and damon-operator.io/exempt. The
+    annotation damon-operator.io/priority of a Namespace, the default of its pods, has the same."""
     rules: Annotated[tuple[Rule, ...], Field(default=(), max_length=64)]
     """Tried in order; the first that matches decides."""
     default: Priority = 50
@@ -361,6 +365,24 @@ class DamonTuningSpec(Settings):
         return Settings(**{name: getattr(self, name) for name in Settings.model_fields})
 
 
+class Totals(Model):
+    """Planned pods in one line, sizes as people write them."""
+
+    pods: Annotated[int, Field(ge=0)] = 0
+    """Planned pods."""
+    running: Annotated[int, Field(ge=0)] = 0
+    """Planned pods with processes that are targets."""
+    spared: Annotated[int, Field(ge=0)] = 0
+    """Pods that the brake keeps from being reclaimed for a while."""
+    cold: Size | None = None
+    """Memory that nothing has touched for `reclaim.minAge`, as far as it is known; absent while it
+    is known of no pod."""
+    given_up: Size | None = None
+    """Anonymous memory that is out in swap now, whoever took it."""
+    refaulted: Size | None = None
+    """Anonymous memory that was out in swap and came back, of the pods that are there now."""
+
+
 class NodeCounts(Model):
     """How many nodes are in which state."""
 
@@ -388,6 +410,8 @@ class PodCounts(Model):
     """By the pod's annotation."""
     rule: int = 0
     """By a rule."""
+    namespace: int = 0
+    """By the annotation of its namespace."""
     priority_class: int = 0
     """By the PriorityClass value."""
     default: int = 0
@@ -395,9 +419,10 @@ class PodCounts(Model):
     exempt: int = 0
     """In no plan."""
     clamped: int = 0
-    """Annotation outside `priorities.annotation`, moved to its nearest bound."""
+    """Annotation of the pod, or of its namespace, outside `priorities.annotation`: moved to its
+    nearest bound."""
     rejected: int = 0
-    """Annotation that is no priority, ignored."""
+    """Annotation of the pod, or of its namespace, that is no priority: ignored."""
     exempt_denied: int = 0
     """Annotation damon-operator.io/exempt where owners may not exempt pods, ignored."""
     container_unknown: int = 0
@@ -426,5 +451,8 @@ class DamonTuningStatus(Model):
     """How many nodes are in which state."""
     pods: Annotated[PodCounts, Field(default_factory=PodCounts)]
     """How pods got their priority."""
+    totals: Annotated[Totals, Field(default_factory=Totals)]
+    """What the agents of the governed nodes say of their pods, added up; changes of these figures
+    alone are written at most once a minute."""
     reasons: Annotated[tuple[ReasonCount, ...], Field(default=(), max_length=5)]
     """The most frequent reasons for a node not to be applied, or to have no plan."""

@@ -5,21 +5,26 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, PlannedContainer, PlannedPod
-from damon_operator.facts import Labels, Node, Part, Pod, Tuning, spec_digest
+from damon_operator.facts import Namespace, Node, Part, Pod, Tuning, spec_digest
 from damon_operator.planner.priorities import Note, NoteReason, Source, Verdict, resolve
 from damon_operator.planner.selection import choose
 
 AGENT_NOT_STARTED: Final = "AgentNotStarted"
 """Reason of a node whose agent's pod has never started."""
 
+_SHOWN_EXEMPT: Final = 8
+"""Most pods named per reason for which they are in no plan."""
+_SHOWN_REASONS: Final = 12
+
 MAX_CONTAINERS: Final = 64
 """Most containers of one pod in a plan, as the CRD says."""
 
 
-class PodNote(NamedTuple):
-    """A note and the pod it is about."""
+class ObjectNote(NamedTuple):
+    """A note and the object it is about."""
 
     namespace: str
+    """Empty: the object is in none."""
     name: str
     uid: str
     note: Note
@@ -34,23 +39,25 @@ class NodePlan(NamedTuple):
     """None: nothing governs this node, it shall have no DamonNode."""
     pods: Mapping[str, int]
     """How many pods got their priority how: fields of PodCounts."""
-    notes: tuple[PodNote, ...]
+    notes: tuple[ObjectNote, ...]
     agentless: str = ""
     """Reason why a node that a tuning matches has no plan."""
+    exempt: str = ""
+    """Which pods are in no plan, by reason, for people: no part of the plan."""
 
 
 def plan(
     tunings: Sequence[Tuning],
     node: Node,
     pods: Collection[Pod],
-    namespaces: Mapping[str, Labels],
+    namespaces: Mapping[str, Namespace],
     *,
     reported: bool = True,
 ) -> NodePlan:
     """Return the plan of a node.
 
     `tunings` come from `selection.ranked`, `pods` are those bound to the node, in any order,
-    `namespaces` the labels by name; `reported` says whether an agent has ever spoken of the node.
+    `namespaces` are by name; `reported` says whether an agent has ever spoken of the node.
     Only pods that run at least one container take part.
     """
     choice = choose(tunings, node.labels)
@@ -60,13 +67,15 @@ def plan(
         return NodePlan(choice.matching, None, {}, (), agentless)
     spec = choice.governor.spec
     counts: Counter[str] = Counter()
-    notes: list[PodNote] = []
+    notes: set[ObjectNote] = set()
+    exempt: dict[str, list[str]] = {}
     decided: list[tuple[int, Pod, str]] = []
     if spec.mode != "Off":
         for pod in pods:
             if pod.phase != "Running" or not (pod.containers or pod.unknown):
                 continue
-            verdict = resolve(pod, namespaces.get(pod.namespace, ()), spec.priorities)
+            space = namespaces.get(pod.namespace, Namespace(pod.namespace, ()))
+            verdict = resolve(pod, space.labels, spec.priorities, space.asked)
             _count(verdict, counts)
             told = list(verdict.notes)
             if verdict.priority is not None:
@@ -74,7 +83,14 @@ def plan(
                 if pod.unknown:
                     counts["container_unknown"] += len(pod.unknown)
                     told.append(_unknown(pod))
-            notes.extend(PodNote(pod.namespace, pod.name, pod.uid, note) for note in told)
+            else:
+                exempt.setdefault(verdict.source, []).append(f"{pod.namespace}/{pod.name}")
+            notes.update(
+                ObjectNote(pod.namespace, pod.name, pod.uid, note)
+                if note.kind == "Pod"
+                else ObjectNote("", space.name, space.uid, note)
+                for note in told
+            )
     planned = _fill(decided)
     kept = sorted(planned[-MAX_PODS:], key=_place)
     wanted = DamonNodeSpec(
@@ -87,7 +103,9 @@ def plan(
         pods_left_out=len(planned) - len(kept),
     )
     hashed = wanted.model_copy(update={"hash": spec_digest(wire(wanted))})
-    return NodePlan(choice.matching, hashed, +counts, tuple(sorted(notes)))
+    return NodePlan(
+        choice.matching, hashed, +counts, tuple(sorted(notes)), exempt=_shown_exempt(exempt)
+    )
 
 
 def wire(spec: DamonNodeSpec) -> dict[str, Any]:
@@ -103,6 +121,23 @@ def _not_started(pods: Iterable[Pod]) -> str:
     """
     phases = {pod.phase for pod in pods if pod.part is Part.AGENT}
     return AGENT_NOT_STARTED if phases and "Running" not in phases else ""
+
+
+def _shown_exempt(exempt: Mapping[str, Collection[str]]) -> str:
+    """Return one line per reason, with the first few pods of each.
+
+    Never an empty text: an annotation that the operator does not state would be anybody's.
+    """
+    if not exempt:
+        return "none"
+    lines = []
+    for reason, pods in sorted(exempt.items()):
+        named = sorted(pods)
+        more = len(named) - _SHOWN_EXEMPT
+        rest = f" and {more} more" if more > 0 else ""
+        lines.append(f"{reason}: {', '.join(named[:_SHOWN_EXEMPT])}{rest}")
+    left = len(lines) - _SHOWN_REASONS
+    return "\n".join([*lines[:_SHOWN_REASONS], *([f"and {left} more reasons"] if left > 0 else [])])
 
 
 def _unknown(pod: Pod) -> Note:
@@ -157,4 +192,4 @@ def _count(verdict: Verdict, counts: Counter[str]) -> None:
             counts["exempt_denied"] += 1
 
 
-__all__ = ["NodePlan", "PodNote", "Source", "plan", "wire"]
+__all__ = ["NodePlan", "ObjectNote", "Source", "plan", "wire"]

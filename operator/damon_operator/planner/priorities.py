@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
@@ -20,6 +20,7 @@ class Source(StrEnum):
 
     ANNOTATION = "annotation"
     RULE = "rule"
+    NAMESPACE = "namespace"
     PRIORITY_CLASS = "priority_class"
     DEFAULT = "default"
     EXEMPT = "exempt"
@@ -36,11 +37,19 @@ class NoteReason(StrEnum):
     UNREADABLE = "PodUnreadable"
 
 
-class Note(NamedTuple):
-    """Something about a pod's annotations that its owner should know."""
+NoteKind = Literal["Pod", "Namespace", "DamonTuning", "DamonNode"]
 
-    reason: NoteReason
+
+class Note(NamedTuple):
+    """Something that the owner of an object should know; it becomes an Event."""
+
+    reason: str
+    """A NoteReason, or that of a condition."""
     message: str
+    kind: NoteKind = "Pod"
+    """What kind of object it is about."""
+    good: bool = False
+    """Whether there is nothing to do about it."""
 
 
 class Verdict(NamedTuple):
@@ -49,18 +58,27 @@ class Verdict(NamedTuple):
     priority: int | None
     step: Source
     source: str
-    """What decided, as the plan shows it: annotation, rule/NAME, priorityClass/NAME, default, or
-    for an exempt pod the reason."""
+    """What decided, as the plan shows it: annotation, rule/NAME, namespace/NAME,
+    priorityClass/NAME, default, or for an exempt pod the reason."""
     notes: tuple[Note, ...]
 
 
-def resolve(pod: Pod, namespace_labels: Labels, how: Priorities) -> Verdict:
-    """Return the priority of a pod: exemptions, then annotation, rules, PriorityClass, default."""
+def resolve(
+    pod: Pod,
+    namespace_labels: Labels,
+    how: Priorities,
+    namespace_asked: int | Rejected | None = None,
+) -> Verdict:
+    """Return the priority of a pod.
+
+    After exemptions the first that knows decides: the pod's annotation, rules, the annotation of
+    its namespace (`namespace_asked`), PriorityClass, default.
+    """
     notes: list[Note] = []
     exempt = _exemption(pod, how, notes)
     if exempt is not None:
         return Verdict(None, Source.EXEMPT, exempt, tuple(notes))
-    asked = _annotation(pod, how, notes)
+    asked = _annotation(pod.asked, how, notes)
     if asked is not None:
         return Verdict(asked, Source.ANNOTATION, "annotation", tuple(notes))
     rule = _first_rule(pod, namespace_labels, how.rules)
@@ -68,6 +86,9 @@ def resolve(pod: Pod, namespace_labels: Labels, how: Priorities) -> Verdict:
         name, priority = rule
         step = Source.EXEMPT if priority is None else Source.RULE
         return Verdict(priority, step, f"rule/{name}", tuple(notes))
+    asked = _annotation(namespace_asked, how, notes, kind="Namespace")
+    if asked is not None:
+        return Verdict(asked, Source.NAMESPACE, f"namespace/{pod.namespace}", tuple(notes))
     if pod.priority is not None and (pod.priority_class or pod.priority != 0):
         priority = priorities.from_priority_class(pod.priority)
         source = f"priorityClass/{pod.priority_class}".rstrip("/")
@@ -122,21 +143,28 @@ def _exemption(pod: Pod, how: Priorities, notes: list[Note]) -> str | None:
     return None
 
 
-def _annotation(pod: Pod, how: Priorities, notes: list[Note]) -> int | None:
-    if pod.asked is None:
+def _annotation(
+    asked: int | Rejected | None,
+    how: Priorities,
+    notes: list[Note],
+    *,
+    kind: NoteKind = "Pod",
+) -> int | None:
+    """Return the priority that an annotation asks for, within the bounds for owners."""
+    if asked is None:
         return None
-    if isinstance(pod.asked, Rejected):
-        message = f"annotation {names.PRIORITY_ANNOTATION}: {pod.asked.reason}; it is ignored"
-        notes.append(Note(NoteReason.REJECTED, message))
+    if isinstance(asked, Rejected):
+        message = f"annotation {names.PRIORITY_ANNOTATION}: {asked.reason}; it is ignored"
+        notes.append(Note(NoteReason.REJECTED, message, kind))
         return None
     bounds = how.annotation
-    taken = max(bounds.min, min(bounds.max, pod.asked))
-    if taken != pod.asked:
+    taken = max(bounds.min, min(bounds.max, asked))
+    if taken != asked:
         message = (
-            f"annotation {names.PRIORITY_ANNOTATION}: {pod.asked} is outside the allowed "
+            f"annotation {names.PRIORITY_ANNOTATION}: {asked} is outside the allowed "
             f"{bounds.min}..{bounds.max}; {taken} is used"
         )
-        notes.append(Note(NoteReason.CLAMPED, message))
+        notes.append(Note(NoteReason.CLAMPED, message, kind))
     return taken
 
 

@@ -3,14 +3,17 @@
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from damon_contract.quantities import shown_size
 from damon_contract.v1alpha1.model import Verdict, settle
 from damon_contract.v1alpha1.tuning import (
     DamonTuningStatus,
     NodeCounts,
     PodCounts,
     ReasonCount,
+    Totals,
 )
 from damon_operator.facts import Tuning
+from damon_operator.planner.priorities import Source
 from damon_operator.planner.tally import Tally
 
 
@@ -54,7 +57,26 @@ def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatu
             agentless=tally.agentless,
         ),
         pods=PodCounts(**{name: tally.pods.get(name, 0) for name in PodCounts.model_fields}),
+        totals=_totals(tally),
         reasons=_counted({**tally.reasons, **tally.agentless_reasons}),
+    )
+
+
+def _totals(tally: Tally) -> Totals:
+    figures = tally.figures
+    sizes = (
+        (figures.cold_bytes, figures.cold_known),
+        (figures.given_up_bytes, figures.given_up_known),
+        (figures.refaulted_bytes, figures.refaulted_known),
+    )
+    cold, given_up, refaulted = (shown_size(size) if known else None for size, known in sizes)
+    return Totals(
+        pods=sum(tally.pods.get(step.value, 0) for step in Source if step is not Source.EXEMPT),
+        running=figures.running,
+        spared=figures.spared,
+        cold=cold,
+        given_up=given_up,
+        refaulted=refaulted,
     )
 
 

@@ -1,4 +1,4 @@
-"""Tells the owners of pods what is wrong with them, once, and one namespace after the other."""
+"""Tells the owners of objects what is wrong with them, once, and one namespace after the other."""
 
 import asyncio
 import logging
@@ -8,8 +8,8 @@ from typing import Final
 
 from damon_contract.watches import Backoff
 from damon_operator.errors import ApiError, Conflict, Unavailable
-from damon_operator.planner.plan import PodNote
-from damon_operator.reconcile.port import Now, Port, pod_event
+from damon_operator.planner.plan import ObjectNote
+from damon_operator.reconcile.port import Now, Port, event, event_namespace
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _MOST_OF_A_NAMESPACE: Final = 100
 _MOST: Final = 10_000
 """Notes that wait at once; beyond it only namespaces of which none waits may add one."""
 
-Waiting = dict[tuple[str, str], tuple[PodNote, int]]
+Waiting = dict[tuple[str, str], tuple[ObjectNote, int]]
 """The notes of one namespace, by pod uid and reason, with the attempts made so far."""
 
 
@@ -41,7 +41,7 @@ class Announcer:
     """Between two Events: a thousand bad annotations must not crowd out plans."""
     left_out: int = 0
     """Notes that found no place so far."""
-    _true: dict[str, frozenset[PodNote]] = field(default_factory=dict)
+    _true: dict[str, frozenset[ObjectNote]] = field(default_factory=dict)
     """By node: the notes that are true now, and told or waiting."""
     _waiting: dict[str, Waiting] = field(default_factory=dict)
     """By namespace, the one whose turn it is first."""
@@ -51,7 +51,7 @@ class Announcer:
     """Attempts in a row that the API server could not serve."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, node: str, notes: Iterable[PodNote]) -> None:
+    def tell(self, node: str, notes: Iterable[ObjectNote]) -> None:
         """Announce the notes of a node's pods that are new; forget those that are true no more."""
         before, now = self._true.pop(node, frozenset()), frozenset(notes)
         for note in before - now:
@@ -61,6 +61,10 @@ class Announcer:
         kept = now & before | {note for note in sorted(now - before) if self._put(note, 0)}
         if kept:
             self._true[node] = frozenset(kept)
+
+    def announce(self, note: ObjectNote) -> None:
+        """Announce what has just become so; what finds no place is left to the conditions."""
+        self._put(note, 0)
 
     @property
     def waiting(self) -> int:
@@ -84,7 +88,7 @@ class Announcer:
             self._wake.clear()
             await self._wake.wait()
 
-    def _put(self, note: PodNote, attempts: int) -> bool:
+    def _put(self, note: ObjectNote, attempts: int) -> bool:
         waiting = self._waiting.get(note.namespace, {})
         if len(waiting) >= (_MOST_OF_A_NAMESPACE if self._number < _MOST else 1):
             self.left_out += 1
@@ -96,7 +100,7 @@ class Announcer:
             self._wake.set()
         return True
 
-    def _take(self, namespace: str, key: tuple[str, str]) -> tuple[PodNote, int]:
+    def _take(self, namespace: str, key: tuple[str, str]) -> tuple[ObjectNote, int]:
         waiting = self._waiting[namespace]
         taken = waiting.pop(key)
         self._number -= 1
@@ -104,12 +108,12 @@ class Announcer:
             del self._waiting[namespace]
         return taken
 
-    async def _create(self, note: PodNote, attempts: int) -> None:
-        body = pod_event(note, instance=self.instance, now=self.now())
+    async def _create(self, note: ObjectNote, attempts: int) -> None:
+        body = event(note, instance=self.instance, now=self.now())
         try:
-            await self.port.create_event(note.namespace, body)
+            await self.port.create_event(event_namespace(note), body)
         except Conflict:
-            _log.debug("told before pod=%s/%s", note.namespace, note.name)
+            _log.debug("told before %s", _named(note))
         except Unavailable as error:
             self._failures += 1
             if attempts >= _ATTEMPTS or not self._put(note, attempts):
@@ -120,12 +124,16 @@ class Announcer:
             # The namespace is going away, or Events are forbidden: nobody is there to read it.
             self._given_up(note, error)
         else:
-            _log.info("told pod=%s/%s reason=%s", note.namespace, note.name, note.note.reason)
+            _log.info("told %s reason=%s", _named(note), note.note.reason)
         self._failures = 0
 
-    def _given_up(self, note: PodNote, error: ApiError) -> None:
-        _log.warning("event dropped pod=%s/%s error=%s", note.namespace, note.name, error)
+    def _given_up(self, note: ObjectNote, error: ApiError) -> None:
+        _log.warning("event dropped %s error=%s", _named(note), error)
 
 
-def _key(note: PodNote) -> tuple[str, str]:
+def _named(note: ObjectNote) -> str:
+    return f"{note.note.kind.lower()}={f'{note.namespace}/{note.name}'.lstrip('/')}"
+
+
+def _key(note: ObjectNote) -> tuple[str, str]:
     return note.uid, note.note.reason

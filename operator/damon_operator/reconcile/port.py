@@ -6,12 +6,15 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from damon_contract import names
-from damon_operator.planner.plan import PodNote, wire
+from damon_operator.planner.plan import ObjectNote, wire
 from damon_operator.reconcile.world import Apply
 from damon_operator.resources import Raw, Source
 
 CONTROLLER: Final = f"{names.GROUP}/operator"
 """reportingController of our Events."""
+
+
+_OURS: Final = frozenset({names.TUNING_KIND, names.NODE_KIND})
 
 
 class Port(Source, Protocol):
@@ -54,41 +57,54 @@ def damon_node(action: Apply) -> dict[str, Any]:
     right to update the finalizers of nodes.
     """
     owner = {"apiVersion": "v1", "kind": "Node", "name": action.node.name, "uid": action.node.uid}
+    exempt = {names.EXEMPT_PODS_ANNOTATION: action.exempt} if action.exempt else {}
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.NODE_KIND,
-        "metadata": {"name": action.node.name, "ownerReferences": [owner]},
+        "metadata": {
+            "name": action.node.name,
+            "ownerReferences": [owner],
+            **({"annotations": exempt} if exempt else {}),
+        },
         "spec": wire(action.spec),
     }
 
 
-def pod_event(about: PodNote, *, instance: str, now: datetime) -> dict[str, Any]:
-    """Return the Event that tells a pod's owner about an annotation.
+def event(about: ObjectNote, *, instance: str, now: datetime) -> dict[str, Any]:
+    """Return the Event that tells people about an object.
 
     Its name is made from what it says, so that saying it again after a restart is a Conflict and
-    not a second Event.
+    not a second Event. Of a condition it is made from the cause and the hour: one that comes and
+    goes is told once an hour.
     """
-    reason, message = about.note
-    digest = sha256(f"{about.uid}\0{reason}\0{message}".encode()).hexdigest()[:16]
+    note = about.note
+    condition = note.kind in _OURS
+    said = f"{now.astimezone(UTC):%Y-%m-%dT%H}" if condition else note.message
+    digest = sha256(f"{about.uid}\0{note.reason}\0{said}".encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
             "name": f"{about.name[:200].rstrip('.-')}.{digest}",
-            "namespace": about.namespace,
+            "namespace": event_namespace(about),
         },
         "eventTime": micro_time(now),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:128],
-        "action": "ReadAnnotation",
-        "reason": reason.value,
-        "type": "Warning",
-        "note": message[:1024],
+        "action": "Judge" if condition else "ReadAnnotation",
+        "reason": str(note.reason),
+        "type": "Normal" if note.good else "Warning",
+        "note": note.message[:1024],
         "regarding": {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "namespace": about.namespace,
+            "apiVersion": names.API_VERSION if condition else "v1",
+            "kind": note.kind,
+            **({"namespace": about.namespace} if about.namespace else {}),
             "name": about.name,
             "uid": about.uid,
         },
     }
+
+
+def event_namespace(about: ObjectNote) -> str:
+    """Return where its Event goes: as for all Kubernetes, those of no namespace to `default`."""
+    return about.namespace or "default"

@@ -2,25 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from damon_contract import names
+from damon_contract.v1alpha1.tuning import DamonTuningStatus, Totals
 from damon_contract.watches import Backoff
 from damon_operator import resources
 from damon_operator.errors import NotFound, Unavailable
 from damon_operator.facts import (
     Accounts,
     Pool,
+    Tuning,
+    Written,
     pod_reader,
     read_namespace,
     read_node,
     read_tuning,
     read_written,
 )
-from damon_operator.planner.plan import PodNote
+from damon_operator.planner.plan import ObjectNote
 from damon_operator.planner.priorities import Note, NoteReason
 from damon_operator.planner.status import tuning_status
+from damon_operator.planner.transitions import WELL, Told, step
 from damon_operator.reconcile.announcer import Announcer
 from damon_operator.reconcile.port import Now, Port, rfc3339
 from damon_operator.reconcile.world import World
@@ -71,6 +76,10 @@ class Service:
     """Whether this replica is the one that works."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _report: asyncio.Event = field(default_factory=asyncio.Event)
+    _causes: dict[str, str | None] = field(default_factory=dict)
+    """By uid, of DamonTunings and DamonNodes: what holds each back, as it was last told."""
+    _figures: set[str] = field(default_factory=set)
+    """Tunings whose status differs in figures alone; they wait for their minute."""
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(self.random, self.tempo.retry_first_s, self.tempo.retry_most_s)
@@ -78,9 +87,9 @@ class Service:
         self._announcer = Announcer(self.port, self._backoff, self.sleep, self.now, self.instance)
         world = self.world
         self._tunings = self._stream(
-            resources.DAMON_TUNINGS, read_tuning, "name", world.tuning_changed
+            resources.DAMON_TUNINGS, read_tuning, "name", self._tuning_changed
         )
-        written = self._stream(resources.DAMON_NODES, read_written, "name", world.written_changed)
+        written = self._stream(resources.DAMON_NODES, read_written, "name", self._written_changed)
         pods = self._stream(
             resources.PODS, pod_reader(Pool(), self.accounts), "uid", world.pod_changed
         )
@@ -106,6 +115,7 @@ class Service:
                 for part in (
                     self._plan,
                     self._report_statuses,
+                    self._report_figures,
                     self.writer.run,
                     self._announcer.run,
                 ):
@@ -202,12 +212,53 @@ class Service:
                 asked_s = failed.retry_after_s if isinstance(failed, Unavailable) else 0.0
                 await self.sleep(self._backoff.delay_s(failures, asked_s))
 
+    async def _report_figures(self) -> None:
+        """Let figures be written once in a while: thousands of agents tell new ones."""
+        while True:
+            await self.sleep(self.tempo.figures_s)
+            if self._figures:
+                self.world.stale |= self._figures
+                self._report.set()
+
+    def _tuning_changed(self, old: Tuning | None, new: Tuning | None) -> None:
+        self.world.tuning_changed(old, new)
+        if old is not None and (new is None or new.uid != old.uid):
+            self._causes.pop(old.uid, None)
+            self._figures.discard(old.name)
+
+    def _written_changed(self, old: Written | None, new: Written | None) -> None:
+        self.world.written_changed(old, new)
+        if old is not None and (new is None or new.uid != old.uid):
+            self._causes.pop(old.uid, None)
+        if new is not None:
+            about = (new.name, new.uid)
+            just_made = old is not None and not old.conditions
+            self._announce_step(names.NODE_KIND, about, new.conditions, new=just_made)
+
+    def _announce_step(
+        self,
+        kind: Literal["DamonTuning", "DamonNode"],
+        about: tuple[str, str],
+        conditions: Collection[Told],
+        *,
+        new: bool,
+    ) -> None:
+        """Announce a transition of an object (name, uid); `new`: it had no conditions before."""
+        name, uid = about
+        before = self._causes.get(uid, WELL if new else None)
+        self._causes[uid], note = step(before, conditions, kind)
+        if note is not None:
+            self._announcer.announce(ObjectNote("", name, uid, note))
+
     async def _report_status(self, name: str) -> None:
         tuning = self.world.tunings.get(name)
         if tuning is None:
             return
         status = tuning_status(tuning, self.world.tally(name), now=rfc3339(self.now()))
         if status == tuning.status:
+            return
+        if _but_figures(status) == _but_figures(tuning.status) and name not in self._figures:
+            self._figures.add(name)
             return
         body = status.model_dump(mode="json", by_alias=True)
         try:
@@ -216,6 +267,13 @@ class Service:
             )
         except NotFound:
             return  # deleted: its stream tells soon
+        self._figures.discard(name)
+        self._announce_step(
+            names.TUNING_KIND,
+            (name, tuning.uid),
+            status.conditions,
+            new=tuning.status is None or not tuning.status.conditions,
+        )
         _log.info(
             "status tuning=%s governed=%d applied=%d degraded=%d",
             name, status.nodes.governed, status.nodes.applied, status.nodes.degraded,
@@ -244,5 +302,9 @@ class Service:
         """Tell the owner of a pod that it takes no part."""
         note = Note(NoteReason.UNREADABLE, f"this pod takes no part: it could not be read: {why}")
         namespace, name, uid = (str(metadata.get(k) or "") for k in ("namespace", "name", "uid"))
-        told = PodNote(namespace, name, uid, note)
+        told = ObjectNote(namespace, name, uid, note)
         self._announcer.tell(f"unreadable/{told.uid}", [told])
+
+
+def _but_figures(status: DamonTuningStatus | None) -> DamonTuningStatus | None:
+    return status and status.model_copy(update={"totals": Totals(pods=status.totals.pods)})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from damon_contract.v1alpha1.node import DamonNodeSpec
-from damon_operator.facts import Labels, Namespace, Node, Pod, Tuning, Written
+from damon_operator.facts import Namespace, Node, Pod, Tuning, Written, digest
 from damon_operator.planner.plan import NodePlan, plan
 from damon_operator.planner.selection import choose, ranked
 from damon_operator.planner.tally import PLAN_FAILED, Tallies, Tally, agentless_row, row
@@ -23,6 +23,8 @@ class Outline(NamedTuple):
     """Empty: nothing governs the node."""
     pods: Mapping[str, int]
     agentless: str = ""
+    exempt: str = ""
+    """Digest of what the plan says of exempt pods."""
 
 
 class Apply(NamedTuple):
@@ -30,6 +32,8 @@ class Apply(NamedTuple):
 
     node: Node
     spec: DamonNodeSpec
+    exempt: str = ""
+    """What is to stand beside it about exempt pods."""
 
 
 class Delete(NamedTuple):
@@ -46,7 +50,7 @@ class World:
     wake: Callable[[], None]
     """Called whenever there is something new to look at."""
     nodes: dict[str, Node] = field(default_factory=dict)
-    namespaces: dict[str, Labels] = field(default_factory=dict)
+    namespaces: dict[str, Namespace] = field(default_factory=dict)
     pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
     """By node and uid."""
     tunings: dict[str, Tuning] = field(default_factory=dict)
@@ -89,13 +93,17 @@ class World:
             self.nodes.pop(old.name, None)
 
     def namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
-        """Take a namespace's change; touches nodes only if a rule asks for namespace labels."""
+        """Take a namespace's change.
+
+        Touches nodes only if its annotation changed, or a rule asks for labels of namespaces.
+        """
         if new is not None:
-            self.namespaces[new.name] = new.labels
+            self.namespaces[new.name] = new
         elif old is not None:
             self.namespaces.pop(old.name, None)
         name = new.name if new is not None else old.name if old is not None else ""
-        if any(_asks_namespaces(tuning) for tuning in self._ranked):
+        asked = (each.asked if each is not None else None for each in (old, new))
+        if len(set(asked)) > 1 or any(_asks_namespaces(tuning) for tuning in self._ranked):
             self._relabelled.add(name)
             self.wake()
 
@@ -165,7 +173,9 @@ class World:
             del self._failed[name]
         if name in self.nodes:
             hashed = planned.spec.hash if planned.spec is not None else ""
-            self.plans[name] = Outline(planned.matching, hashed, planned.pods, planned.agentless)
+            self.plans[name] = Outline(
+                planned.matching, hashed, planned.pods, planned.agentless, digest(planned.exempt)
+            )
         else:
             self.plans.pop(name, None)
         self.recount(name)
@@ -207,7 +217,7 @@ class World:
         node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
         if node is None or outline is None or not outline.hash:
             return written is not None
-        return written is None or not is_stored(written, node, outline.hash)
+        return written is None or not is_stored(written, node, outline.hash, outline.exempt)
 
     def action(self, name: str) -> Apply | Delete | None:
         """Return what the node's DamonNode needs now, None when nothing.
@@ -217,9 +227,9 @@ class World:
         """
         if not self.is_due(name):
             return None
-        spec, node, written = self._planned(name).spec, self.nodes.get(name), self.written.get(name)
-        if spec is not None and node is not None:
-            return Apply(node, spec)
+        planned, node, written = self._planned(name), self.nodes.get(name), self.written.get(name)
+        if planned.spec is not None and node is not None:
+            return Apply(node, planned.spec, planned.exempt)
         return Delete(name, written.uid) if written is not None else None
 
     def recovered(self, name: str) -> None:
@@ -251,9 +261,16 @@ class World:
         self.wake()
 
 
-def is_stored(written: Written, node: Node, wanted: str) -> bool:
-    """Return whether a DamonNode is the one of this node and holds the plan with this hash."""
-    return written.owner_uid == node.uid and written.hash == written.digest == wanted
+def is_stored(written: Written, node: Node, wanted: str, exempt: str) -> bool:
+    """Return whether a DamonNode is the one of this node and holds the plan with this hash.
+
+    `exempt` is the digest of what it is to say of exempt pods.
+    """
+    return (
+        written.owner_uid == node.uid
+        and written.hash == written.digest == wanted
+        and written.exempt == exempt
+    )
 
 
 def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from damon_contract.watches import Backoff
 from damon_operator.errors import NotFound, PlanAltered, Unavailable
-from damon_operator.facts import Written, read_written
+from damon_operator.facts import Written, digest, read_written
 from damon_operator.planner.tally import PLAN_ALTERED, PLAN_FAILED, WRITE_FAILED
 from damon_operator.reconcile.port import Port, damon_node
 from damon_operator.reconcile.world import Apply, Delete, World, is_stored
@@ -93,7 +93,8 @@ class Writer:
         match action:
             case Apply():
                 answer = await self.written.write(node, self.port.apply_node(damon_node(action)))
-                if not is_stored(read_written(answer or {}), action.node, action.spec.hash):
+                stored = read_written(answer or {})
+                if not is_stored(stored, action.node, action.spec.hash, digest(action.exempt)):
                     # A webhook, or the CRD of another version, changed or added something.
                     raise PlanAltered(node)
                 self.world.recovered(node)
