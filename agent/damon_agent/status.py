@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -12,7 +12,6 @@ from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
-from damon_contract.quantities import shown_size
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
     LIMITATIONS,
@@ -28,7 +27,7 @@ from damon_contract.v1alpha1.node import (
     PodStatus,
     Spared,
 )
-from damon_contract.v1alpha1.tuning import Totals
+from damon_contract.v1alpha1.totals import Sums, Totals
 
 _UNAVAILABLE: Final = frozenset(
     {
@@ -277,19 +276,15 @@ def _totals(plan: Plan, seen: Observation) -> Totals:
     uids = {pod.uid for pod in plan.spec.pods}
     running = {member.pod_uid for member in seen.intent.members} if seen.intent else set()
     swap = [each for uid, each in seen.swap.items() if uid in uids]
-    return Totals(
-        pods=len(uids),
-        running=len(running),
-        spared=len(seen.spared),
-        cold=_sum(size for uid, size in seen.cold_bytes.items() if uid in uids),
-        given_up=_sum(s.given_up_bytes for s in swap if s.given_up_bytes is not None),
-        refaulted=_sum(s.refaulted_bytes for s in swap if s.refaulted_bytes is not None),
+    cold = [size for uid, size in seen.cold_bytes.items() if uid in uids]
+    out = [each.given_up_bytes for each in swap if each.given_up_bytes is not None]
+    back = [each.refaulted_bytes for each in swap if each.refaulted_bytes is not None]
+    figures = Sums(
+        *(len(running), len(seen.spared)),
+        *(sum(cold), sum(out), sum(back)),
+        *(len(cold), len(out), len(back)),
     )
-
-
-def _sum(sizes: Iterable[int]) -> str | None:
-    known = tuple(sizes)
-    return shown_size(sum(known)) if known else None
+    return Totals.of(len(uids), figures)
 
 
 def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:

@@ -21,7 +21,8 @@ from damon_contract import names, priorities, quantities
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.model import WORD
 from damon_contract.v1alpha1.node import MAX_BYTES
-from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus, Totals
+from damon_contract.v1alpha1.totals import NOTHING, Sums, Totals
+from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
 from damon_operator.errors import BadObject
 
 Raw = Mapping[str, Any]
@@ -143,22 +144,6 @@ class NodeCondition(NamedTuple):
     """Kept of Ready alone, while it says that something is wrong."""
 
 
-class Figures(NamedTuple):
-    """What agents say that the pods of their nodes add up to, and how many of them know."""
-
-    running: int = 0
-    spared: int = 0
-    cold_bytes: int = 0
-    given_up_bytes: int = 0
-    refaulted_bytes: int = 0
-    cold_known: int = 0
-    given_up_known: int = 0
-    refaulted_known: int = 0
-
-
-NOTHING: Final = Figures()
-
-
 class Written(NamedTuple):
     """A DamonNode as the API server has it."""
 
@@ -175,7 +160,7 @@ class Written(NamedTuple):
     conditions: tuple[NodeCondition, ...]
     exempt: str = ""
     """The annotation about exempt pods, as a digest."""
-    figures: Figures = NOTHING
+    figures: Sums = NOTHING
 
 
 class Pool:
@@ -326,19 +311,12 @@ def _condition(raw: Raw) -> NodeCondition:
     return NodeCondition(kind, status, reason, said if wrong and said.isprintable() else "")
 
 
-def _figures(totals: object) -> Figures:
+def _figures(totals: object) -> Sums:
     """Read what an agent adds up; nonsense counts as nothing, and costs its own node alone."""
     try:
-        said = Totals.model_validate(totals)
+        return Totals.model_validate(totals).figures()
     except ValidationError:
         return NOTHING
-    sizes = (said.cold, said.given_up, said.refaulted)
-    return Figures(
-        said.running,
-        said.spared,
-        *(quantities.size_bytes(size or "0") for size in sizes),
-        *(int(size is not None) for size in sizes),
-    )
 
 
 def digest(text: str) -> str:

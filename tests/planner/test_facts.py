@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damon_contract.priorities import Rejected
+from damon_contract.v1alpha1.totals import NOTHING, Sums
 from damon_operator.errors import BadObject
 from damon_operator.facts import (
-    NOTHING,
     UNREADABLE,
     Container,
-    Figures,
     Part,
     Pool,
     Written,
@@ -313,7 +312,7 @@ def test_of_totals_it_is_kept_what_is_known():
         "metadata": {"name": "n", "uid": "u"},
         "status": {"totals": {"pods": 3, "running": 2, "cold": "2Mi", "givenUp": "0"}},
     }
-    assert read_written(raw, None).figures == Figures(
+    assert read_written(raw, None).figures == Sums(
         running=2, cold_bytes=2 << 20, cold_known=1, given_up_known=1
     )
 

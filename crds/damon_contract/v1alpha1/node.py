@@ -7,7 +7,8 @@ from pydantic import ConfigDict, Field
 
 from damon_contract.quantities import Permille, Priority
 from damon_contract.v1alpha1.model import Conditions, Model
-from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings, Totals
+from damon_contract.v1alpha1.totals import Totals
+from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
 
 MAX_STATUS_BYTES: Final = 64 * 1024
 """A status stays below that: thousands of agents write theirs, many times an hour."""

@@ -10,6 +10,7 @@ from damon_contract.quantities import Duration, Permille, Priority, Size
 from damon_contract.v1alpha1.bounds import matching, within
 from damon_contract.v1alpha1.model import Conditions, Model
 from damon_contract.v1alpha1.selectors import Labels, LabelSelector
+from damon_contract.v1alpha1.totals import Totals
 
 Mode = Literal["Observe", "Enforce", "Off"]
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
@@ -363,24 +364,6 @@ class DamonTuningSpec(Settings):
     def settings(self) -> Settings:
         """Return the part that goes to the agents."""
         return Settings(**{name: getattr(self, name) for name in Settings.model_fields})
-
-
-class Totals(Model):
-    """Planned pods in one line, sizes as people write them."""
-
-    pods: Annotated[int, Field(ge=0)] = 0
-    """Planned pods."""
-    running: Annotated[int, Field(ge=0)] = 0
-    """Planned pods with processes that are targets."""
-    spared: Annotated[int, Field(ge=0)] = 0
-    """Pods that the brake keeps from being reclaimed for a while."""
-    cold: Size | None = None
-    """Memory that nothing has touched for `reclaim.minAge`, as far as it is known; absent while it
-    is known of no pod."""
-    given_up: Size | None = None
-    """Anonymous memory that is out in swap now, whoever took it."""
-    refaulted: Size | None = None
-    """Anonymous memory that was out in swap and came back, of the pods that are there now."""
 
 
 class NodeCounts(Model):

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from damon_contract.quantities import shown_size
 from damon_contract.v1alpha1.model import Verdict, settle
+from damon_contract.v1alpha1.totals import Totals
 from damon_contract.v1alpha1.tuning import (
     DamonTuningStatus,
     NodeCounts,
     PodCounts,
     ReasonCount,
-    Totals,
 )
 from damon_operator.facts import Tuning
 from damon_operator.planner.priorities import Source
@@ -63,21 +62,8 @@ def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatu
 
 
 def _totals(tally: Tally) -> Totals:
-    figures = tally.figures
-    sizes = (
-        (figures.cold_bytes, figures.cold_known),
-        (figures.given_up_bytes, figures.given_up_known),
-        (figures.refaulted_bytes, figures.refaulted_known),
-    )
-    cold, given_up, refaulted = (shown_size(size) if known else None for size, known in sizes)
-    return Totals(
-        pods=sum(tally.pods.get(step.value, 0) for step in Source if step is not Source.EXEMPT),
-        running=figures.running,
-        spared=figures.spared,
-        cold=cold,
-        given_up=given_up,
-        refaulted=refaulted,
-    )
+    steps = (step.value for step in Source if step is not Source.EXEMPT)
+    return Totals.of(sum(tally.pods.get(step, 0) for step in steps), tally.figures)
 
 
 def _counted(reasons: Mapping[str, Collection[str]]) -> tuple[ReasonCount, ...]:

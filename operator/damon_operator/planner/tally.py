@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from damon_contract.v1alpha1.node import NodeCondition, NodeReason
-from damon_operator.facts import NOTHING, UNREADABLE, Figures, Written
+from damon_contract.v1alpha1.totals import NOTHING, Sums
+from damon_operator.facts import UNREADABLE, Written
 
 NO_REPORT: Final = "NoReport"
 """Reason of a node whose agent has reported nothing yet."""
@@ -46,7 +47,7 @@ class Row(NamedTuple):
     """How its pods got their priority how: fields of PodCounts."""
     agentless: bool = False
     """It has no plan, for want of an agent."""
-    figures: Figures = NOTHING
+    figures: Sums = NOTHING
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Tally:
     """Governed nodes that are not applied, by the first of their reasons."""
     agentless_reasons: dict[str, dict[str, None]] = field(default_factory=dict)
     """Agentless nodes by reason."""
-    figures: Figures = NOTHING
+    figures: Sums = NOTHING
     """Sums over the governed nodes."""
     winners: Counter[str] = field(default_factory=Counter)
     """How many matched nodes which other tuning governs."""
@@ -81,8 +82,7 @@ class Tally:
         self.unreported += sign * row.unreported
         for step, number in row.pods.items():
             self.pods[step] += sign * number
-        sums = (kept + sign * added for kept, added in zip(self.figures, row.figures, strict=True))
-        self.figures = Figures(*sums)
+        self.figures = self.figures.plus(row.figures, sign)
         _file(self.agentless_reasons if row.agentless else self.reasons, row.reasons, row, sign)
         if not row.applied and not row.agentless:
             _file(self.unready, row.reasons[:1], row, sign)

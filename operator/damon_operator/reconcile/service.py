@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from damon_contract import names
-from damon_contract.v1alpha1.tuning import DamonTuningStatus, Totals
+from damon_contract.v1alpha1.totals import Totals
+from damon_contract.v1alpha1.tuning import DamonTuningStatus
 from damon_contract.watches import Backoff
 from damon_operator import resources
 from damon_operator.errors import NotFound, Unavailable
