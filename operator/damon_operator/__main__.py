@@ -43,6 +43,7 @@ async def operate(settings: Settings) -> int:
             tempo=settings.tempo,
             instance=settings.identity,
             accounts=settings.accounts,
+            policy=settings.policy,
             clock=time.monotonic,
             now=partial(datetime.now, UTC),
             random=random.random,
@@ -50,7 +51,7 @@ async def operate(settings: Settings) -> int:
         doors = handlers.Doors(
             work=_work(settings, cluster, service),
             server=cluster.access.server,
-            new_session=cluster.new_session,
+            new_session=cluster.patient_session,
         )
         async with _liveness(settings, service), _metrics(settings, service):
             await kopf.operator(

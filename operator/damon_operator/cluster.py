@@ -31,6 +31,9 @@ _REQUEST_S: Final = 60.0
 _CONNECT_S: Final = 10.0
 _REFUSAL_BYTES: Final = 65536
 """Of the body of a refusal, which proxies fill as they like."""
+MISSING_CRDS: Final = (
+    "its CRD is missing; `kubectl apply -f crds/`, or upgrade the release, to go on"
+)
 _KIND: Final = re.compile(r'\{\s*"type"\s*:\s*"(ADDED|MODIFIED|DELETED)"')
 
 _Query = Sequence[tuple[str, str]]
@@ -50,7 +53,15 @@ class Cluster:
         if self._session is not None:
             await self._session.close()
 
-    def new_session(self) -> aiohttp.ClientSession:
+    def patient_session(self) -> aiohttp.ClientSession:
+        """Return a session for kopf: as `new_session`, but what is not served is as no answer.
+
+        kopf ends on a 404, and tries again for ever where nobody answers. CRDs that are missing, or
+        are deleted, are somebody's to bring back; until then the operator waits.
+        """
+        return self.new_session(_served)
+
+    def new_session(self, *further: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
         """Return a session of its own for the API server, which the caller closes.
 
         The token is read anew for every request; the authorities are those of this moment.
@@ -59,7 +70,7 @@ class Cluster:
             connector=aiohttp.TCPConnector(ssl=self.access.context()),
             # Compressed, a page of any size may come in one piece.
             headers={"User-Agent": "damon-operator", "Accept-Encoding": "identity"},
-            middlewares=(self._authorized,),
+            middlewares=(*further, self._authorized),
             proxy=self.access.proxy,
         )
 
@@ -270,6 +281,16 @@ def _access(kubeconfig: str | None) -> Access:
     configuration = Configuration(proxy="")  # else the client takes one from the environment
     _load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
     return Access.of_kubeconfig(configuration, os.environ)
+
+
+async def _served(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if response.status == HTTPStatus.NOT_FOUND:
+        response.close()
+        raise aiohttp.ClientConnectionError(f"{request.url.path} is not served: {MISSING_CRDS}")
+    return response
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from damon_contract.watches import (
     after_watch,
     retry_after_s,
 )
-from damon_operator.errors import ApiError, BadObject, Unavailable, Unusable
+from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable, Unusable
 from damon_operator.listing import LeftOut
 from damon_operator.resources import Raw, Resource, Source
 
@@ -74,6 +74,8 @@ class Reflector(Generic[F]):
     """Watches opened so far."""
     failures: int = 0
     """Lists and watches that failed so far."""
+    _missing: bool = False
+    """Whether the API server does not serve the resource at all."""
     _version: str = ""
     """Where to watch from; "": list first."""
     _unheard: set[str] = field(default_factory=set)
@@ -92,7 +94,7 @@ class Reflector(Generic[F]):
                 step = after_watch(await self._watch(), failures)
             except ApiError as error:
                 step = after_list(failures, _asked_s(error))
-                _log.warning("list failed resource=%s error=%s", self.resource.name, error)
+                self._complain(error)
             except Exception:  # noqa: BLE001 - it is logged with its trace
                 # Nothing that a server sends may end the operator, whatever we did not think of.
                 _log.exception("stream failed unexpectedly resource=%s", self.resource.name)
@@ -104,6 +106,19 @@ class Reflector(Generic[F]):
             if failures:
                 self.failures += 1
                 await self.sleep(self.backoff.delay_s(failures, step.asked_s))
+
+    def _complain(self, error: ApiError) -> None:
+        """Log a failed list; of a resource that is not served, once until it is again."""
+        missing = isinstance(error, NotFound)
+        if missing and not self._missing:
+            _log.error(
+                "not served resource=%s: its CRD is missing. What was known of it is kept until it "
+                "is back: `kubectl apply -f crds/`, or upgrade the release",
+                self.resource.name,
+            )
+        elif not missing:
+            _log.warning("list failed resource=%s error=%s", self.resource.name, error)
+        self._missing = missing
 
     async def write(self, name: str, request: Awaitable[Raw | None]) -> Raw | None:
         """Wait for the answer to a write of ours, and take it for a report of the object.
@@ -154,6 +169,7 @@ class Reflector(Generic[F]):
         self._unheard.clear()  # a list tells of what it does not mention, too
         self._version = page.resource_version
         self.relists += 1
+        self._missing = False
         self.synced.set()
         _log.info(
             "listed resource=%s objects=%d left_out=%d version=%s",

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from damon_contract.v1alpha1.tuning import AnnotationBounds
 from damon_operator.facts import Accounts, Part
 from damon_operator.reflector import Pace
 
@@ -44,6 +45,8 @@ class Settings:
     log_level: str
     accounts: Accounts = field(default_factory=dict)
     """ServiceAccounts of the operator itself and of its agents."""
+    policy: AnnotationBounds | None = None
+    """What the admission policy of the chart lets owners ask for; None: there is none."""
     metrics_port: int = 0
     """0: no metrics."""
     metrics_address: str = ""
@@ -109,6 +112,13 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         "plan; may be repeated",
     )
     parser.add_argument(
+        "--annotation-policy",
+        type=_bounds,
+        metavar="MIN:MAX:EXEMPT",
+        help="what an admission policy lets owners ask for by annotation, such as 1:75:false; a "
+        "DamonTuning with other bounds says so in its condition Valid",
+    )
+    parser.add_argument(
         "--debounce-ms",
         type=_positive,
         metavar="MS",
@@ -158,6 +168,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
             **dict.fromkeys(read.own_service_account, Part.OTHER),
             **dict.fromkeys(read.agent_service_account, Part.AGENT),
         },
+        policy=read.annotation_policy,
         metrics_port=read.metrics_port,
         metrics_address=read.metrics_address,
         tempo=Tempo(debounce_s=read.debounce_ms / 1000),
@@ -169,6 +180,16 @@ def _account(text: str) -> tuple[str, str]:
     if not namespace or not name or "/" in name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME")
     return namespace, name
+
+
+def _bounds(text: str) -> AnnotationBounds:
+    try:
+        low, high, exempt = text.split(":")
+        return AnnotationBounds(
+            min=int(low), max=int(high), exempt={"true": True, "false": False}[exempt]
+        )
+    except (ValueError, KeyError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not MIN:MAX:true|false") from error
 
 
 def _positive(text: str) -> int:

@@ -1,8 +1,9 @@
 """Before an uninstall: the operator goes, every node is switched off, and its agent has said so.
 
-The chart's pre-delete hook runs it as `python -m damon_operator.uninstall`. DamonTunings stay as
-they are, so that a new installation resumes them; therefore the operator has to go first, or it
-would plan anew. Level-based: each pass looks at everything and does what is next.
+The chart's pre-delete hook runs it as `python -m damon_operator.uninstall`. The specs of
+DamonTunings stay as they are, so that a new installation resumes them; therefore the operator has
+to go first, or it would plan anew. Their status says that nothing carries them out. Level-based:
+each pass looks at everything and does what is next.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from damon_contract import names
@@ -20,11 +22,16 @@ from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_contract.v1alpha1.tuning import Settings
 from damon_operator import errors
 from damon_operator.cluster import Cluster, connect
-from damon_operator.facts import spec_digest
+from damon_operator.facts import read_tuning, spec_digest
 from damon_operator.planner.plan import wire
+from damon_operator.planner.status import uninstalled_status
 from damon_operator.resources import DAMON_NODES, DAMON_TUNINGS, NODES, Raw, Resource
 
 _log = logging.getLogger(__name__)
+
+_PLAN_POLICY = "'damonnodes-plan.damon-operator.io'"
+"""How a refusal names the policy by which one installation alone may write plans. It is made with
+the release, and lets this hook of its own release write."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,14 @@ async def uninstall(
     while True:
         try:
             waiting = await _pass(cluster, release)
+        except errors.Refused as error:
+            if _PLAN_POLICY in error.message:
+                _log.warning(
+                    "the plans of this cluster belong to another installation of damon-operator, "
+                    "whose policy is in force: its agents go on, nothing is switched off: %s", error
+                )  # fmt: skip
+                return 0
+            waiting = [f"the API server: {error}"]
         except errors.ApiError as error:
             # A refusal as well: roles made a moment ago may not have come into force.
             waiting = [f"the API server: {error}"]
@@ -200,16 +215,34 @@ def _conditions(of: Raw, key: str) -> set[tuple[str, str]]:
 
 
 async def _remove(cluster: Cluster, release: Release, plans: Sequence[Raw]) -> None:
+    with suppress(errors.NotFound):  # the CRDs went before
+        await _release_tunings(cluster, release)
     for plan in plans:
         with suppress(errors.NotFound, errors.Conflict):
             await cluster.delete_node(plan["metadata"]["name"], plan["metadata"]["uid"])
     with suppress(errors.NotFound):
         await cluster.delete_lease(release.namespace, release.lease)
-    if release.delete_tunings:
-        for tuning in await _all(cluster, DAMON_TUNINGS):
-            with suppress(errors.NotFound):
-                await cluster.delete_tuning(tuning["metadata"]["name"])
     _log.info("every node is off; removed nodes=%d", len(plans))
+
+
+async def _release_tunings(cluster: Cluster, release: Release) -> None:
+    """Delete the tunings, or let those that stay say that nothing carries them out any more."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for raw in await _all(cluster, DAMON_TUNINGS):
+        name = raw["metadata"]["name"]
+        if release.delete_tunings:
+            with suppress(errors.NotFound):
+                await cluster.delete_tuning(name)
+            continue
+        try:
+            tuning = read_tuning(raw)
+        except errors.BadObject as error:
+            _log.warning("status not written: %s", error)
+            continue
+        status = uninstalled_status(tuning, now=now)
+        if status != tuning.status:
+            body = status.model_dump(mode="json", by_alias=True)
+            await cluster.write_tuning_status(name, tuning.version, body)
 
 
 @dataclass(frozen=True)

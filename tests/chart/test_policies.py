@@ -27,14 +27,25 @@ def evaluate(expression: str, activation: dict[str, Any]) -> Any:
     return program(expression).evaluate(activation)
 
 
-def refusals(policy: dict[str, Any], user: str, body: dict[str, Any], **extra: list[str]):
-    """Return the messages of the validations that fail, as admission would."""
+def refusals(
+    policy: dict[str, Any],
+    user: str,
+    body: dict[str, Any],
+    before: dict[str, Any] | None = None,
+    **extra: list[str],
+):
+    """Return the messages of the validations that fail, as admission would.
+
+    `before` is the object as it was; None: it is created.
+    """
     spec = policy["spec"]
-    request = {"userInfo": {"username": user, "extra": extra}}
+    operation = "CREATE" if before is None else "UPDATE"
+    request = {"operation": operation, "userInfo": {"username": user, "extra": extra}}
     variables = celtypes.MapType({})
     activation = {
         "request": celpy.json_to_cel(request),
         "object": celpy.json_to_cel(body),
+        "oldObject": celpy.json_to_cel(before),
         "variables": variables,
     }
     for variable in spec.get("variables", ()):
@@ -60,12 +71,12 @@ def bound(name: str) -> dict[str, list[str]]:
 
 @pytest.fixture(name="status")
 def status_fixture(render):
-    return render().get("ValidatingAdmissionPolicy", "damon-operator-damonnodes-status")
+    return render().get("ValidatingAdmissionPolicy", "damonnodes-status.damon-operator.io")
 
 
 @pytest.fixture(name="plan")
 def plan_fixture(render):
-    return render().get("ValidatingAdmissionPolicy", "damon-operator-damonnodes-plan")
+    return render().get("ValidatingAdmissionPolicy", "damonnodes-plan.damon-operator.io")
 
 
 def test_an_agent_may_write_the_status_of_its_own_node(status):
@@ -122,7 +133,7 @@ def test_plans_are_written_by_no_agent_and_no_other_workload(plan, user):
 def test_further_writers_of_plans_can_be_named(render):
     velero = "system:serviceaccount:velero:velero"
     policy = render(f'policies.damonNodes.planWriters=["{velero}"]').get(
-        "ValidatingAdmissionPolicy", "damon-operator-damonnodes-plan"
+        "ValidatingAdmissionPolicy", "damonnodes-plan.damon-operator.io"
     )
     assert refusals(policy, velero, node("a")) == []
     assert refusals(policy, OPERATOR, node("a")) == []
@@ -132,7 +143,7 @@ def test_further_writers_of_plans_can_be_named(render):
 @pytest.mark.parametrize("part", ["status", "plan"])
 def test_an_unreadable_policy_refuses_and_every_way_to_write_is_covered(render, part):
     objects = render()
-    name = f"damon-operator-damonnodes-{part}"
+    name = f"damonnodes-{part}.damon-operator.io"
     spec = objects.get("ValidatingAdmissionPolicy", name)["spec"]
     assert spec["failurePolicy"] == "Fail"
     assert "matchConditions" not in spec, "a condition would be a way around"
@@ -151,17 +162,22 @@ def test_an_unreadable_policy_refuses_and_every_way_to_write_is_covered(render, 
 
 def workload(kind: str, **annotations: str) -> dict[str, Any]:
     metadata = {"annotations": annotations} if annotations else {}
-    if kind == "Pod":
+    if kind in {"Pod", "Namespace"}:
         return {"kind": kind, "metadata": metadata}
     spec: dict[str, Any] = {"template": {"metadata": metadata}}
-    return {"kind": kind, "spec": {"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec}
+    spec = {"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec
+    return {"kind": kind, "metadata": {}, "spec": spec}
+
+
+KINDS = ["Pod", "Deployment", "ReplicaSet", "Job", "CronJob"]
+PRIORITY, EXEMPT = "damon-operator.io/priority", "damon-operator.io/exempt"
 
 
 def annotations_policy(render, *values: str):
     return render(*values).get("ValidatingAdmissionPolicy", "damon-operator-annotations")
 
 
-@pytest.mark.parametrize("kind", ["Pod", "Deployment", "Job", "CronJob"])
+@pytest.mark.parametrize("kind", [*KINDS, "Namespace"])
 @pytest.mark.parametrize(
     "value", ["", "abc", "0", "101", "-5", "50.5", "1e3", "\u0665\u0660", "050", "9" * 99]
 )
@@ -173,7 +189,7 @@ def test_an_annotation_that_is_no_priority_is_pointed_out_wherever_pods_come_fro
     assert "no whole number from 1 to 100" in said
 
 
-@pytest.mark.parametrize("kind", ["Pod", "Deployment", "Job", "CronJob"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "annotations",
     [{}, {"other": "x"}, {"damon-operator.io/priority": "75", "damon-operator.io/exempt": "true"}],
@@ -188,8 +204,9 @@ def test_an_annotation_outside_the_bounds_is_pointed_out(render, value):
     policy = annotations_policy(render, 'policies.annotations={"min":10,"max":75}')
     body = workload("Pod", **{"damon-operator.io/priority": value})
     (said,) = refusals(policy, "someone", body)
-    assert (
-        said == "the annotation damon-operator.io/priority is outside 10 to 75 and will be clamped"
+    assert said == (
+        "the annotation damon-operator.io/priority is outside 10 to 75, what owners may ask for "
+        "here, and will be clamped"
     )
 
 
@@ -220,6 +237,64 @@ def test_annotations_are_warned_about_refused_or_left_alone(render):
         return binding["spec"]["validationActions"], policy
 
     assert action("Warn") == (["Warn"], "Ignore")
-    assert action("Deny") == (["Deny"], "Fail")
+    assert action("Deny") == (["Deny"], "Ignore"), "the operator takes care of itself"
     names = {o["metadata"]["name"] for o in render('policies.annotations.action="Off"').all}
     assert "damon-operator-annotations" not in names
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "Namespace"])
+@pytest.mark.parametrize("values", [{PRIORITY: "abc"}, {PRIORITY: "100"}, {EXEMPT: "yes"}])
+def test_only_what_a_request_changes_is_judged(render, kind, values):
+    """A finalizer can be removed and a label set, whatever stands there since before the policy."""
+    policy = annotations_policy(render, 'policies.annotations={"action":"Deny","max":75}')
+    stands = workload(kind, **values)
+    changed = {**stands, "metadata": {**stands["metadata"], "labels": {"a": "b"}}}
+    assert refusals(policy, "someone", changed, stands) == []
+    assert refusals(policy, "someone", workload(kind), stands) == []
+    judged = kind != "Namespace" or PRIORITY in values
+    assert len(refusals(policy, "someone", stands, workload(kind))) == judged
+    other = workload(kind, **{name: f"{value}x" for name, value in values.items()})
+    assert len(refusals(policy, "someone", other, stands)) == judged
+
+
+@pytest.mark.parametrize("kind", ["Pod", "ReplicaSet", "Job"])
+def test_what_a_controller_makes_of_a_template_is_not_judged_again(render, kind):
+    policy = annotations_policy(render, 'policies.annotations.action="Deny"')
+    body = workload(kind, **{PRIORITY: "abc"})
+    owner = {"kind": "Any", "name": "owner", "controller": True}
+    made = {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}}
+    assert refusals(policy, "a controller", made) == []
+    owner["controller"] = False
+    assert len(refusals(policy, "someone", made)) == 1
+
+
+def test_what_is_refused_is_not_said_to_be_ignored(render):
+    policy = annotations_policy(render, 'policies.annotations={"action":"Deny","exempt":false}')
+    for validation in policy["spec"]["validations"]:
+        assert "will be" not in validation["message"]
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("name", [PRIORITY, EXEMPT])
+def test_an_annotation_of_the_workload_itself_is_pointed_out(render, kind, name):
+    objects = render('policies.annotations.action="Deny"')
+    policy = objects.get("ValidatingAdmissionPolicy", "damon-operator-annotations-place")
+    binding = objects.get("ValidatingAdmissionPolicyBinding", "damon-operator-annotations-place")
+    assert binding["spec"]["validationActions"] == ["Warn"], "it does no harm"
+    body = workload(kind)
+    body["metadata"] = {"annotations": {name: "30"}}
+    (said,) = refusals(policy, "someone", body)
+    assert said.startswith(f"annotations of a {kind} do not reach its pods")
+    assert said.endswith(name)
+    assert refusals(policy, "someone", body, body) == []
+    both = {**workload(kind, **{name: "30"}), "metadata": body["metadata"]}
+    assert refusals(policy, "someone", both) == []
+    assert refusals(policy, "someone", workload(kind, **{name: "30"})) == []
+
+
+def test_on_a_namespace_only_the_priority_counts(render):
+    policy = render().get("ValidatingAdmissionPolicy", "damon-operator-annotations-place")
+    assert refusals(policy, "someone", workload("Namespace", **{PRIORITY: "30"})) == []
+    (said,) = refusals(policy, "someone", workload("Namespace", **{EXEMPT: "true"}))
+    assert said == f"on a Namespace only damon-operator.io/priority counts, not {EXEMPT}"
+    assert refusals(policy, "someone", workload("Pod", **{EXEMPT: "true"})) == []

@@ -203,6 +203,60 @@ async def test_everything_of_ours_is_gone_and_the_tunings_are_as_they_were(clust
     assert cluster.objects.get("damontunings", "default")["spec"] == before
 
 
+async def test_a_tuning_that_stays_does_not_go_on_saying_true(cluster, tmp_path):
+    condition = {"message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    status = {
+        "observedGeneration": 1,
+        "conditions": [
+            {"type": "Ready", "status": "True", "reason": "Applied", **condition},
+            {"type": "Degraded", "status": "False", "reason": "AsExpected", **condition},
+        ],
+        "nodes": {"matched": 2, "governed": 2, "applied": 2},
+    }
+    cluster.objects.patch("damontunings", "default", {"status": status}, subresource="status")
+    assert await run(cluster, tmp_path) == 0
+    said = cluster.objects.get("damontunings", "default")["status"]
+    assert {c["type"]: (c["status"], c["reason"]) for c in said["conditions"]} == {
+        "Ready": ("False", "Uninstalled"),
+        "Valid": ("True", "Valid"),
+    }
+    assert (said["nodes"]["governed"], said["nodes"]["applied"]) == (0, 0)
+
+
+async def test_a_tuning_says_nothing_of_it_while_an_agent_has_not_answered(cluster, tmp_path):
+    cluster.answers = {"a": {}}
+    assert await run(cluster, tmp_path) == 1
+    assert "status" not in cluster.objects.get("damontunings", "default")
+
+
+async def test_where_another_installation_has_the_nodes_they_are_left_to_it(
+    cluster, tmp_path, caplog
+):
+    cluster.api.faults.fail_next(
+        1000, 403, method="PATCH", path="/damonnodes/",
+        message="damonnodes.damon-operator.io \"a\" is forbidden: ValidatingAdmissionPolicy "
+        "'damonnodes-plan.damon-operator.io' with binding 'damonnodes-plan.damon-operator.io' "
+        "denied request: someone may not write the plan of a node: only the operator may",
+    )  # fmt: skip
+    assert await run(cluster, tmp_path) == 0
+    assert cluster.plans() == {"a": "Enforce", "b": "Enforce"}
+    assert "another installation" in caplog.text
+
+
+async def test_a_refusal_for_any_other_reason_is_waited_out(cluster, tmp_path):
+    cluster.api.faults.fail_next(1000, 403, method="PATCH", path="/damonnodes/")
+    assert await run(cluster, tmp_path) == 1
+
+
+async def test_without_crds_there_is_nothing_to_wait_for(cluster, tmp_path):
+    for name in ("damontunings", "damonnodes"):
+        cluster.objects.delete("crds", f"{name}.damon-operator.io")
+    for name in ("a", "b"):
+        cluster.objects.delete("pods", f"agent-{name}", "damon")
+    cluster.answers = {}
+    assert await run(cluster, tmp_path) == 0
+
+
 async def test_no_plan_is_touched_before_the_last_operator_pod_has_gone(cluster, tmp_path):
     cluster.objects.delete("deployments", "damon-operator", "damon")
     cluster.objects.create(deployment("foregroundDeletion"))

@@ -95,7 +95,8 @@ def test_kubectl_applies_shows_and_deletes(kubectl):
     changed = TUNING.replace("Enforce", "Observe")
     assert "configured" in kubectl("apply", "-f", "-", text=changed)
     head, row = kubectl("get", TUNINGS).splitlines()
-    assert head.split() == ["NAME", "MODE", "READY", "NODES", "APPLIED", "AGE"]
+    columns = "NAME MODE READY NODES APPLIED PODS SPARED COLD GIVEN UP AGE"
+    assert head.split() == columns.split()
     assert row.split()[:2] == ["one", "Observe"]
     assert "REASON" in kubectl("get", TUNINGS, "-o", "wide")
     assert "Protect From:" in kubectl("describe", TUNINGS, "one")

@@ -1,6 +1,8 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from damon_contract.v1alpha1.tuning import AnnotationBounds
 from damon_operator.facts import NodeCondition, Written
 from damon_operator.planner.status import tuning_status
 from damon_operator.planner.tally import Tallies, Tally, agentless_row, row
@@ -150,6 +152,25 @@ def test_an_invalid_tuning_says_what_is_wrong_and_what_that_means(tuning):
     found = status(kept, of("a", FINE))
     assert "last valid spec stays in force" in condition(found, "Valid").message
     assert condition(found, "Ready").reason == "Invalid"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "policy", "differs"),
+    [
+        ({}, {}, False),
+        ({}, None, False),
+        ({"max": 75}, {}, True),
+        ({"max": 75}, {"max": 75, "exempt": False}, False),
+        ({"max": 75}, {"max": 75, "exempt": True}, True),
+        ({"min": 5}, {"min": 10}, True),
+    ],
+)
+def test_bounds_other_than_those_of_the_admission_policy_are_told(tuning, bounds, policy, differs):
+    held = tuning(priorities={"annotation": bounds})
+    judged = None if policy is None else AnnotationBounds.model_validate(policy)
+    found = condition(tuning_status(held, Tally(), now=NOW, policy=judged), "Valid")
+    assert (found.status, found.reason) == ("True", "PolicyDiffers" if differs else "Valid")
+    assert ("policies.annotations of the chart" in found.message) == differs
 
 
 def test_pods_are_summed_over_nodes(tuning):

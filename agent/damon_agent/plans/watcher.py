@@ -22,6 +22,11 @@ from damon_contract.watches import WATCH_S, Backoff, Ended, after_list, after_wa
 _LOGGER: Final = logging.getLogger(__name__)
 _ABSENT_AFTER_US: Final = 60_000_000
 """A starting API server answers 404 for custom resources for a while."""
+_NOT_SERVED: Final = (
+    "the API server does not serve DamonNodes: their CRD is missing, and with it every plan. If "
+    "that lasts a minute everything is given back; to go on, `kubectl apply -f crds/`, or upgrade "
+    "the release"
+)
 _SHORTEST_WATCH_S: Final = 10
 _JOIN_S: Final = 10.0
 
@@ -176,8 +181,11 @@ class Watcher:
         age_us = quantities.microseconds(plan.spec.settings.safety.max_plan_age)
         return max(_SHORTEST_WATCH_S, min(WATCH_S, age_us // 3_000_000))
 
-    def _seen(self, item: object) -> None:
-        """Take the object as the API server has it; None: it does not exist."""
+    def _seen(self, item: object, *, heard: bool = True) -> None:
+        """Take the object as the API server has it; None: it does not exist.
+
+        `heard`: the API server has told so, and is within reach.
+        """
         before = self.latest()
         seen = None if item is None else identity(item)
         if seen is not None and seen == self._identity:
@@ -204,25 +212,33 @@ class Watcher:
         with self._lock:
             self._latest = after
         self._identity = seen
-        self._contact()
+        if heard:
+            self._contact()
         if changed:
             self._on_change()
 
     def _contact(self) -> None:
         self._store.confirm(self._clock.wall_s())
         with self._lock:
-            returned = bool(self._latest.trouble)
+            returned = self._latest.trouble
             self._latest = replace(self._latest, contact_us=self._clock.now_us(), trouble="")
         if returned:
-            _LOGGER.info("the API server is back")
+            _LOGGER.info(
+                "DamonNodes are served again"
+                if returned == _NOT_SERVED
+                else "the API server is back"
+            )
             self._on_change()
 
     def _failed(self, error: Exception) -> None:
-        trouble = str(error)
+        missing = isinstance(error, RefusedError) and error.status == HTTPStatus.NOT_FOUND
+        trouble = _NOT_SERVED if missing else str(error)
         with self._lock:
-            first = not self._latest.trouble
+            before = self._latest.trouble
             self._latest = replace(self._latest, trouble=trouble)
-        if first:
+        if missing and before != trouble:
+            _LOGGER.warning("%s", trouble)
+        elif not before:
             _LOGGER.warning("the API server is out of reach, the last plan stays: %s", trouble)
 
     def _resource_missing(self) -> None:
@@ -231,7 +247,7 @@ class Watcher:
         if self._missing_since_us is None:
             self._missing_since_us = now_us
         elif now_us - self._missing_since_us >= _ABSENT_AFTER_US:
-            self._seen(None)
+            self._seen(None, heard=False)
 
 
 def _version(item: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ class Refusal:
     path: str = ""
     """Part of the path; any path when empty."""
     retry_after_seconds: int = 0
+    message: str = ""
 
     def matches(self, request: Request) -> bool:
         """Whether it is for this request."""
@@ -35,10 +36,17 @@ class Faults:
     refusals: list[Refusal] = field(default_factory=list)
 
     def fail_next(
-        self, count: int, status: int, *, method: str = "", path: str = "", retry_after_s: int = 0
+        self,
+        count: int,
+        status: int,
+        *,
+        method: str = "",
+        path: str = "",
+        retry_after_s: int = 0,
+        message: str = "ordered by the mock",
     ) -> None:
         """Answer the next `count` requests that match with an HTTP status."""
-        self.refusals.append(Refusal(count, status, method, path, retry_after_s))
+        self.refusals.append(Refusal(count, status, method, path, retry_after_s, message))
 
     def rotate_token(self, token: str) -> None:
         """Accept this bearer token from now on, and no other."""
@@ -74,4 +82,4 @@ def _ordered(refusal: Refusal) -> ApiFailure:
     if refusal.retry_after_seconds:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
     reason = reasons.get(refusal.status, "")
-    return ApiFailure(refusal.status, reason, "ordered by the mock", headers=headers)
+    return ApiFailure(refusal.status, reason, refusal.message, headers=headers)

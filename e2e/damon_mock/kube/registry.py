@@ -324,6 +324,7 @@ class Registry:
             name = f"{spec['names']['plural']}.{spec['group']}"
             self._empty(lambda r, _: r.custom and r.collection == name)
             self.catalogue.remove(body)
+            self.store.end_subscriptions(name)
         revision = self.store.remove(resource.collection, key, body)
         place = (resource.collection, key)
         for collection, dependant in self._dependants.removed(place, body["metadata"]["uid"]):

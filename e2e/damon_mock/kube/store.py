@@ -58,6 +58,8 @@ class Subscription:
         self.changes: deque[Change] = deque()
         self.wake = asyncio.Event()
         self.dropped = False
+        self.ended = False
+        """Whether the watch closes in order, once all changes have been read."""
         self.failure: ApiFailure | None = None
         """What the watcher is told when it was dropped; None: the connection just breaks."""
         self._leave = leave
@@ -75,6 +77,11 @@ class Subscription:
         self.changes.clear()
         self.wake.set()
         self.close()
+
+    def end(self) -> None:
+        """Let it close in order after what has not been read yet."""
+        self.ended = True
+        self.wake.set()
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -185,6 +192,11 @@ class Store:
         subscription = Subscription(collection.subscriptions.discard)
         collection.subscriptions.add(subscription)
         return subscription
+
+    def end_subscriptions(self, name: str) -> None:
+        """End the watches of a collection that is served no more, after what they have to tell."""
+        for subscription in list(self.collection(name).subscriptions):
+            subscription.end()
 
     def drop_subscriptions(self, *, expire: bool = False) -> None:
         """Cut all watchers off; `expire`: with an ERROR event of 410."""

@@ -71,6 +71,8 @@ class Watch:
                 if changes and (chunk := b"".join(self._lines(changes))):
                     yield chunk
                     continue
+                if subscription.ended:
+                    return
                 if loop.time() >= end:
                     if self._options.bookmarks:
                         yield self._bookmark()

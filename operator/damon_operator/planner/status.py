@@ -6,6 +6,7 @@ from enum import StrEnum
 from damon_contract.v1alpha1.model import Verdict, settle
 from damon_contract.v1alpha1.totals import Totals
 from damon_contract.v1alpha1.tuning import (
+    AnnotationBounds,
     DamonTuningStatus,
     NodeCounts,
     PodCounts,
@@ -28,19 +29,23 @@ class Reason(StrEnum):
     PARTLY_OVERRIDDEN = "PartlyOverridden"
     NOT_OVERRIDDEN = "NotOverridden"
     AS_EXPECTED = "AsExpected"
+    POLICY_DIFFERS = "PolicyDiffers"
+    UNINSTALLED = "Uninstalled"
 
 
-def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatus:
+def tuning_status(
+    tuning: Tuning, tally: Tally, *, now: str, policy: AnnotationBounds | None = None
+) -> DamonTuningStatus:
     """Return the status a tuning should have; `now` is RFC 3339 in UTC.
 
-    Transition times are kept from `tuning.status` while a condition's status stays.
+    `policy`: what the chart's admission policy lets owners ask for. Transition times are kept from `tuning.status` while a condition's status stays.
     """
     counts = _counted(tally.reasons)
     verdicts = (
         _ready(tuning, tally, counts),
         _degraded(tally, counts),
         _overridden(tally),
-        _valid(tuning),
+        _valid(tuning, policy),
     )
     previous = tuning.status.conditions if tuning.status else ()
     return DamonTuningStatus(
@@ -61,6 +66,28 @@ def tuning_status(tuning: Tuning, tally: Tally, *, now: str) -> DamonTuningStatu
     )
 
 
+def uninstalled_status(tuning: Tuning, *, now: str) -> DamonTuningStatus:
+    """Return the status of a tuning that stays when the operator goes; nothing of it is in force.
+
+    The next operator writes it anew.
+    """
+    gone = Verdict(
+        type="Ready",
+        status="False",
+        reason=Reason.UNINSTALLED,
+        message="damon-operator was uninstalled and every node is off; it resumes this tuning when "
+        "it is installed again",
+    )
+    previous = tuning.status.conditions if tuning.status else ()
+    return DamonTuningStatus(
+        observed_generation=tuning.generation,
+        conditions=settle((gone, _valid(tuning)), previous, now=now, generation=tuning.generation),
+        nodes=NodeCounts(),
+        pods=PodCounts(),
+        totals=Totals(),
+    )
+
+
 def _totals(tally: Tally) -> Totals:
     steps = (step.value for step in Source if step is not Source.EXEMPT)
     return Totals.of(sum(tally.pods.get(step, 0) for step in steps), tally.figures)
@@ -75,9 +102,11 @@ def _counted(reasons: Mapping[str, Collection[str]]) -> tuple[ReasonCount, ...]:
     )
 
 
-def _valid(tuning: Tuning) -> Verdict:
+def _valid(tuning: Tuning, policy: AnnotationBounds | None = None) -> Verdict:
     if not tuning.problem:
-        return Verdict(type="Valid", status="True", reason=Reason.VALID, message="")
+        differs = _differs(tuning.spec.priorities.annotation, policy) if tuning.spec else ""
+        reason = Reason.POLICY_DIFFERS if differs else Reason.VALID
+        return Verdict(type="Valid", status="True", reason=reason, message=differs)
     effect = (
         "the tuning takes no part until this is mended"
         if tuning.spec is None
@@ -85,6 +114,24 @@ def _valid(tuning: Tuning) -> Verdict:
     )
     message = f"{tuning.problem}; {effect}"
     return Verdict(type="Valid", status="False", reason=Reason.INVALID, message=message)
+
+
+def _differs(bounds: AnnotationBounds, policy: AnnotationBounds | None) -> str:
+    """Say how the bounds of a tuning differ from those that the admission policy judges by."""
+    if policy is None:
+        return ""
+    ours = (bounds.min, bounds.max, bounds.may_exempt())
+    theirs = (policy.min, policy.max, policy.may_exempt())
+    if ours == theirs:
+        return ""
+    shown = [
+        f"{low}..{high}{', and exempt pods' if exempt else ''}"
+        for low, high, exempt in (ours, theirs)
+    ]
+    return (
+        f"owners may ask for {shown[0]} here (priorities.annotation); the admission policy judges "
+        f"by {shown[1]} (policies.annotations of the chart): state the same in both"
+    )
 
 
 def _overridden(tally: Tally) -> Verdict:

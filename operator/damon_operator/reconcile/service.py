@@ -8,12 +8,14 @@ from typing import Any, Literal, TypeVar
 
 from damon_contract import names
 from damon_contract.v1alpha1.totals import Totals
-from damon_contract.v1alpha1.tuning import DamonTuningStatus
+from damon_contract.v1alpha1.tuning import AnnotationBounds, DamonTuningStatus
 from damon_contract.watches import Backoff
 from damon_operator import resources
 from damon_operator.errors import NotFound, Unavailable
 from damon_operator.facts import (
     Accounts,
+    Part,
+    Pod,
     Pool,
     Tuning,
     Written,
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 F = TypeVar("F")
 
+_OPERATOR = {(names.PART_OF_LABEL, names.PART_OF), ("app.kubernetes.io/component", "operator")}
 _TURN = 16
 """Plans after which other tasks get their turn."""
 
@@ -69,6 +72,8 @@ class Service:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     accounts: Accounts = field(default_factory=dict)
     """ServiceAccounts of the operator itself and of its agents."""
+    policy: AnnotationBounds | None = None
+    """What the admission policy of the chart lets owners ask for."""
     world: World = field(init=False)
     streams: tuple[Reflector[Any], ...] = field(init=False)
     writer: Writer = field(init=False)
@@ -79,6 +84,8 @@ class Service:
     _report: asyncio.Event = field(default_factory=asyncio.Event)
     _causes: dict[str, str | None] = field(default_factory=dict)
     """By uid, of DamonTunings and DamonNodes: what holds each back, as it was last told."""
+    _others: set[str] = field(default_factory=set)
+    """Namespaces in which another operator was seen."""
     _figures: set[str] = field(default_factory=set)
     """Tunings whose status differs in figures alone; they wait for their minute."""
 
@@ -92,7 +99,7 @@ class Service:
         )
         written = self._stream(resources.DAMON_NODES, read_written, "name", self._written_changed)
         pods = self._stream(
-            resources.PODS, pod_reader(Pool(), self.accounts), "uid", world.pod_changed
+            resources.PODS, pod_reader(Pool(), self.accounts), "uid", self._pod_changed
         )
         pods.unreadable = self._announce_unreadable
         self.streams = (
@@ -221,6 +228,21 @@ class Service:
                 self.world.stale |= self._figures
                 self._report.set()
 
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        self.world.pod_changed(old, new)
+        if new is not None and new.part is Part.NONE and _OPERATOR <= set(new.labels):
+            self._foreign(new)
+
+    def _foreign(self, pod: Pod) -> None:
+        """Tell of another installation, once: two fight over every node. A label proves nothing."""
+        if self.accounts and pod.namespace not in self._others:
+            self._others.add(pod.namespace)
+            _log.error(
+                "another operator of damon-operator seems to run namespace=%s pod=%s: two "
+                "installations fight over every node, uninstall one of them",
+                pod.namespace, pod.name,
+            )  # fmt: skip
+
     def _tuning_changed(self, old: Tuning | None, new: Tuning | None) -> None:
         self.world.tuning_changed(old, new)
         if old is not None and (new is None or new.uid != old.uid):
@@ -255,7 +277,8 @@ class Service:
         tuning = self.world.tunings.get(name)
         if tuning is None:
             return
-        status = tuning_status(tuning, self.world.tally(name), now=rfc3339(self.now()))
+        now, tally = rfc3339(self.now()), self.world.tally(name)
+        status = tuning_status(tuning, tally, now=now, policy=self.policy)
         if status == tuning.status:
             return
         if _but_figures(status) == _but_figures(tuning.status) and name not in self._figures:

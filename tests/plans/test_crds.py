@@ -1,0 +1,79 @@
+"""The CRD is deleted, with and without word of each object, and comes back."""
+
+from pathlib import Path
+
+import pytest
+
+from damon_agent.clock import SystemClock
+from damon_agent.plans.store import PlanStore
+from damon_agent.plans.watcher import Watcher
+from damon_contract.watches import Backoff
+
+NODE = "worker-1"
+CRDS = Path(__file__).parents[2] / "crds"
+CRD = "damonnodes.damon-operator.io"
+
+
+class Clock(SystemClock):
+    """The machine's clock, and a way to be in a later minute."""
+
+    ahead_us = 0
+
+    def now_us(self):
+        return super().now_us() + self.ahead_us
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def watcher(client, state_dir, woken, clock):
+    backoff = Backoff(lambda: 0.0, first_s=0.02, most_s=0.1)
+    watcher = Watcher(client, PlanStore(state_dir), clock, on_change=woken, backoff=backoff)
+    yield watcher
+    watcher.stop()
+
+
+def said(caplog):
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_deleted_crd_takes_the_plan_away_and_is_called_by_its_name(
+    api, watcher, clock, damon_node, eventually, caplog
+):
+    caplog.set_level("INFO")
+    api.call(api.server.cluster.create, damon_node())
+    watcher.start()
+    eventually(lambda: watcher.latest().plan)
+    eventually(lambda: api.server.journal.watches("damonnodes"))
+    api.call(api.server.cluster.delete, "crds", CRD)
+    eventually(lambda: "does not serve DamonNodes" in watcher.latest().trouble)
+    assert watcher.latest().plan is None
+    clock.ahead_us += 120_000_000
+    api.call(api.server.journal.clear)
+    eventually(lambda: len(list(api.server.journal)) > 3)
+    api.call(api.server.cluster.install, CRDS / "damonnodes.yaml")
+    api.call(api.server.cluster.create, damon_node(hash="back"))
+    eventually(lambda: watcher.latest().plan and watcher.latest().plan.spec.hash == "back")
+    assert watcher.latest().trouble == ""
+    told = said(caplog)
+    assert sum("does not serve DamonNodes" in line for line in told) == 1
+    assert told[-1] == "DamonNodes are served again"
+    assert not any("out of reach" in line for line in told)
+
+
+def test_a_crd_that_went_while_nobody_watched_is_believed_to_be_gone_after_a_minute(
+    api, watcher, clock, damon_node, eventually
+):
+    """A starting API server answers like that as well, for some seconds."""
+    api.call(api.server.cluster.create, damon_node())
+    watcher.start()
+    eventually(lambda: watcher.latest().plan)
+    api.call(api.server.faults.fail_next, 10_000, 404)
+    api.call(api.server.drop_watches)
+    eventually(lambda: "does not serve DamonNodes" in watcher.latest().trouble)
+    assert watcher.latest().plan is not None
+    clock.ahead_us += 61_000_000
+    eventually(lambda: watcher.latest().plan is None)
