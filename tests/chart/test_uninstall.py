@@ -234,7 +234,7 @@ async def test_where_another_installation_has_the_nodes_they_are_left_to_it(
 ):
     cluster.api.faults.fail_next(
         1000, 403, method="PATCH", path="/damonnodes/",
-        message="damonnodes.damon-operator.io \"a\" is forbidden: ValidatingAdmissionPolicy "
+        message="damonnodes.damon-operator.io a is forbidden: ValidatingAdmissionPolicy "
         "'damonnodes-plan.damon-operator.io' with binding 'damonnodes-plan.damon-operator.io' "
         "denied request: someone may not write the plan of a node: only the operator may",
     )  # fmt: skip

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from damon_operator.facts import Part
+
 WELL = [
     {"type": "Ready", "status": "True", "reason": "Applied", "message": "all is well"},
     {"type": "Applied", "status": "True", "reason": "Applied", "message": ""},
@@ -161,3 +163,22 @@ async def test_figures_alone_are_written_when_their_time_has_come(lab):
     assert cold() == "5Mi"
     minutes.put_nowait(None)
     await lab.eventually(lambda: cold() == "6Mi")
+
+
+async def test_another_operator_is_told_of_once_and_only_by_who_knows_its_own(idle, caplog):
+    labels = {
+        "app.kubernetes.io/part-of": "damon-operator",
+        "app.kubernetes.io/component": "operator",
+    }
+    idle.service.accounts["damon", "damon-operator"] = Part.OTHER
+    idle.create(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "damon"}},
+        idle.node("n1"),
+        idle.pod("own", labels=labels, serviceAccountName="damon-operator", namespace="damon"),
+        idle.pod("one", labels=labels),
+        idle.pod("two", labels=labels),
+    )
+    idle.start()
+    await idle.eventually(lambda: len(idle.service.world.pods.get("n1", {})) == 3)
+    (told,) = [r.getMessage() for r in caplog.records if "another operator" in r.getMessage()]
+    assert "namespace=default" in told

@@ -38,7 +38,8 @@ def tuning_status(
 ) -> DamonTuningStatus:
     """Return the status a tuning should have; `now` is RFC 3339 in UTC.
 
-    `policy`: what the chart's admission policy lets owners ask for. Transition times are kept from `tuning.status` while a condition's status stays.
+    `policy`: what the chart's admission policy lets owners ask for. Transition times are kept from
+    `tuning.status` while a condition's status stays.
     """
     counts = _counted(tally.reasons)
     verdicts = (

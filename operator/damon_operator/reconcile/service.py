@@ -41,7 +41,8 @@ _log = logging.getLogger(__name__)
 
 F = TypeVar("F")
 
-_OPERATOR = {(names.PART_OF_LABEL, names.PART_OF), ("app.kubernetes.io/component", "operator")}
+_OPERATOR = ((names.PART_OF_LABEL, names.PART_OF), ("app.kubernetes.io/component", "operator"))
+"""Labels of an operator's pods."""
 _TURN = 16
 """Plans after which other tasks get their turn."""
 
@@ -230,7 +231,7 @@ class Service:
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         self.world.pod_changed(old, new)
-        if new is not None and new.part is Part.NONE and _OPERATOR <= set(new.labels):
+        if new is not None and new.part is Part.NONE and _is_operator(new):
             self._foreign(new)
 
     def _foreign(self, pod: Pod) -> None:
@@ -328,6 +329,10 @@ class Service:
         namespace, name, uid = (str(metadata.get(k) or "") for k in ("namespace", "name", "uid"))
         told = ObjectNote(namespace, name, uid, note)
         self._announcer.tell(f"unreadable/{told.uid}", [told])
+
+
+def _is_operator(pod: Pod) -> bool:
+    return all(label in pod.labels for label in _OPERATOR)
 
 
 def _but_figures(status: DamonTuningStatus | None) -> DamonTuningStatus | None:
