@@ -60,6 +60,32 @@ def status(
         raise typer.Exit(command.run(client, output, wait_s))
 
 
+@app.command(
+    epilog="Examples: kubectl damon explain pod web-0 -n shop; kubectl damon explain deploy/web"
+)
+def explain(
+    *,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[KIND] NAME",
+            help="A pod, or a workload as deploy/NAME (also sts, ds, rs, job): each of its pods.",
+        ),
+    ],
+    output: options.Output = options.Format.TABLE,
+    namespace: options.Namespace = "",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show why a pod has its priority, where it stands, and what is reclaimed from it."""
+    from damon_cli.explain import command
+
+    if len(names) > 2:
+        raise typer.BadParameter("name one pod or workload: KIND NAME, KIND/NAME or NAME")
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, names, output))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments
