@@ -86,6 +86,35 @@ def explain(
         raise typer.Exit(command.run(client, names, output))
 
 
+@app.command(
+    epilog="Examples: kubectl damon plan -f tuning.yaml; kubectl damon plan --node worker-1"
+)
+def plan(
+    *,
+    file: Annotated[
+        str,
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="DamonTunings, - for standard input."
+        ),
+    ] = "",
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this node, with its ladder; may be repeated."),
+    ] = None,
+    output: options.Output = options.Format.TABLE,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show what a DamonTuning would change before it is applied; without one, what stands.
+
+    Computed by the operator's own planner. Ends with 1 if the tuning would be refused.
+    """
+    from damon_cli.plan import command
+
+    with options.client(kubeconfig, context) as client:
+        raise typer.Exit(command.run(client, file, node or [], output))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments

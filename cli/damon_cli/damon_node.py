@@ -100,6 +100,8 @@ class DamonNode:
     available_bytes: int
     swap_total_bytes: int | None
     """None: not known."""
+    automatic_floor_permille: int | None
+    """The ladder's floor where the agent has chosen it; None: the tuning has, or it is unknown."""
     lanes: tuple[Lane, ...]
     figures: Mapping[str, Figures]
     """By uid."""
@@ -129,6 +131,11 @@ class DamonNode:
             capacity_bytes=_number(memory, "capacityBytes"),
             available_bytes=_number(memory, "availableBytes"),
             swap_total_bytes=_known(memory, "swapTotalBytes"),
+            automatic_floor_permille=(
+                _known(memory, "floorPermille")
+                if _part(settings, "watermarks").get("floorPermille") is None
+                else None
+            ),
             lanes=tuple(_lane(each) for each in status.get("lanes") or ()),
             figures={
                 str(each.get("uid")): _figures(each)
