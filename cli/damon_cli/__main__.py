@@ -4,7 +4,8 @@ import os
 import re
 import sys
 import traceback
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 _WAIT = "2m"
 """What --wait without a time means."""
@@ -115,6 +118,61 @@ def plan(
         raise typer.Exit(command.run(client, file, node or [], output))
 
 
+@app.command(
+    epilog="Examples: kubectl damon top -g workload -n shop; kubectl damon top --sort given-up"
+)
+def top(
+    *,
+    group: Annotated[
+        str,
+        typer.Option(
+            "--group",
+            "-g",
+            metavar="WHAT",
+            help="A row per namespace, workload, node or priority, instead of per pod.",
+        ),
+    ] = "pod",
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="BY",
+            help="cold, given-up, came-back, working-set, priority or name.",
+        ),
+    ] = "cold",
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it again as it changes.")
+    ] = False,
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", metavar="LABELS", help="Only pods with these labels.")
+    ] = "",
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this node; may be repeated."),
+    ] = None,
+    output: options.Output = options.Format.TABLE,
+    namespace: options.Namespace = "",
+    all_namespaces: options.AllNamespaces = False,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show how much memory of which pods is cold, is out in swap, and came back from there.
+
+    Of all namespaces, unless -n names one.
+    """
+    from damon_cli.top import command
+    from damon_cli.top.usage import Grouping, Order
+
+    asked = command.Asked(
+        grouping=_one_of(Grouping, group, "-g"),
+        order=_one_of(Order, sort, "--sort"),
+        namespace="" if all_namespaces else namespace,
+        labels=selector,
+        nodes=tuple(node or ()),
+    )
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, asked, output, watch=watch))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -164,6 +222,14 @@ def _seconds(text: str) -> float:
         return microseconds(text) / 1e6
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _one_of(words: type[_Word], text: str, option: str) -> _Word:
+    try:
+        return words(text)
+    except ValueError:
+        known = ", ".join(words)
+        raise typer.BadParameter(f"{text!r} is none of {known}", param_hint=option) from None
 
 
 def _say(line: str) -> None:

@@ -93,8 +93,8 @@ CASES = {
             "damon_node": made.damon_node("n1", ("web", 60), mode="Observe"),
         },
         (
-            "in mode Observe nothing is reclaimed; in mode Enforce its cold memory would be paged out "
-            "once less than 40.0 %"
+            "in mode Observe nothing is reclaimed; in mode Enforce its cold memory would be "
+            "paged out once less than 40.0 %"
         ),
     ),
     Standing.SPARED: (
@@ -122,8 +122,8 @@ CASES = {
     Standing.WAITING: (
         {"pod": WEB, "damon_node": PLANNED},
         (
-            "once less than 40.0 % of n1's memory is available; 50.0 % is available now, so nothing "
-            "is taken; shop/report (40) goes before it."
+            "once less than 40.0 % of n1's memory is available; 50.0 % is available now, so "
+            "nothing is taken; shop/report (40) goes before it."
         ),
     ),
     Standing.RECLAIMED: (
@@ -199,10 +199,10 @@ def test_a_label_makes_no_pod_ours_that_the_operator_has_planned():
 
 def test_neighbours_are_the_pods_before_and_after_it():
     told = explained(WEB, damon_node=PLANNED)
-    assert told.placement.after.pods == ("shop/report",)
-    assert not told.placement.after.protected
-    assert told.placement.before.pods == ("shop/database",)
-    assert told.placement.before.protected
+    assert told.placement.reclaimed_after.pods == ("shop/report",)
+    assert not told.placement.reclaimed_after.protected
+    assert told.placement.reclaimed_before.pods == ("shop/database",)
+    assert told.placement.reclaimed_before.protected
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def _placement(facts: Facts) -> Placement:
         lane=None
         if lane is None
         else LaneView(lane.kdamond, lane.priorities, lane.role, lane.active, lane.mark_permille),
-        after=after,
-        before=before,
+        reclaimed_after=after,
+        reclaimed_before=before,
     )
 
 

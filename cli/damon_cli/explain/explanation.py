@@ -99,9 +99,9 @@ class Placement:
     available_permille: int | None = None
     """Memory available on the node, as its agent last reported it."""
     lane: LaneView | None = None
-    after: Neighbours | None = None
+    reclaimed_after: Neighbours | None = None
     """Those reclaimed right before it: the next lower priority."""
-    before: Neighbours | None = None
+    reclaimed_before: Neighbours | None = None
     """Those reclaimed right after it: the next higher priority."""
 
 

@@ -91,11 +91,11 @@ def _order(placement: Placement | None) -> list[str]:
     if placement.lane is not None and placement.lane.role == "Protected":
         return ["not reclaimed"]
     lines = []
-    if placement.after is not None:
-        lines.append(f"reclaimed after  {_those(placement.after)}")
-    if placement.before is not None:
-        never = ", which is protected" if placement.before.protected else ""
-        lines.append(f"reclaimed before {_those(placement.before)}{never}")
+    if placement.reclaimed_after is not None:
+        lines.append(f"reclaimed after  {_those(placement.reclaimed_after)}")
+    if placement.reclaimed_before is not None:
+        never = ", which is protected" if placement.reclaimed_before.protected else ""
+        lines.append(f"reclaimed before {_those(placement.reclaimed_before)}{never}")
     return lines
 
 

@@ -191,7 +191,7 @@ def _would(role: str, limit: str, takes: str) -> str:
 
 def _order(placement: Placement | None) -> str:
     """Say who comes first: what a person wants to hear when nothing happens to their pod."""
-    first = placement.after if placement is not None else None
+    first = placement.reclaimed_after if placement is not None else None
     return f"; {_those(first)} goes before it" if first is not None else ""
 
 
