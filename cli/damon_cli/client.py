@@ -157,7 +157,8 @@ class Client:
         read_s: float = _READ_S,
     ) -> urllib3.BaseHTTPResponse:
         access = self.connection.access
-        headers = {"Accept": accept, "User-Agent": "kubectl-damon", **self.connection.headers}
+        headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "kubectl-damon"})
+        headers.extend(self.connection.headers)
         if body is not None:
             headers["Content-Type"] = content_type
         try:
