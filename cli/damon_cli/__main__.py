@@ -149,6 +149,9 @@ def top(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this node; may be repeated."),
     ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="ROWS", help="Rows of the table; 0: all.")
+    ] = 50,
     output: options.Output = options.Format.TABLE,
     namespace: options.Namespace = "",
     all_namespaces: options.AllNamespaces = False,
@@ -168,6 +171,7 @@ def top(
         namespace="" if all_namespaces else namespace,
         labels=selector,
         nodes=tuple(node or ()),
+        limit=limit,
     )
     with options.client(kubeconfig, context, namespace) as client:
         raise typer.Exit(command.run(client, asked, output, watch=watch))

@@ -1,7 +1,7 @@
 """Which API server to ask, and as whom: kubeconfig files by kubectl's rules.
 
 Own code, and not the `kubernetes` client's: that takes a third of a second to import, and compiled
-dependencies with it (docs/adr/0018-kubectl-damon.md).
+dependencies with it (docs/adr/0021-kubectl-damon.md).
 """
 
 import base64

@@ -15,7 +15,7 @@ class _Kind(NamedTuple):
 
 
 _POD: Final = _Kind("/api/v1", "pods", ("pod", "pods", "po"))
-_KINDS: Final = (
+KINDS: Final = (
     _POD,
     _Kind(_APPS, "deployments", ("deploy", "deployment", "deployments")),
     _Kind(_APPS, "statefulsets", ("sts", "statefulset", "statefulsets")),
@@ -40,12 +40,12 @@ def wanted(words: list[str]) -> Wanted:
         kind, name = words
     elif "/" in name:
         kind, _, name = name.partition("/")
-    elif any(name in each.words for each in _KINDS):
+    elif any(name in each.words for each in KINDS):
         raise UsageError(f"which {name}?", f"kubectl damon explain {name} NAME")
-    for each in _KINDS:
+    for each in KINDS:
         if kind.lower() in each.words and name and "/" not in name:
             return Wanted(each.group, each.plural, name)
-    known = ", ".join(each.words[0] for each in _KINDS)
+    known = ", ".join(each.words[0] for each in KINDS)
     raise UsageError(f"{'/'.join(words)} names no pod or workload", f"known kinds: {known}")
 
 

@@ -36,6 +36,8 @@ class Asked:
     """Empty: all."""
     labels: str
     nodes: tuple[str, ...]
+    limit: int
+    """Rows that a person is shown; 0: all."""
 
 
 @dataclass
@@ -94,7 +96,7 @@ def run(client: Client, asked: Asked, form: Format, *, watch: bool) -> Exit:
 
     rows, console = picture.rows(asked), output.console()
     if rows:
-        console.print(screen.table(rows, asked.grouping))
+        console.print(screen.table(rows, asked.grouping, limit=asked.limit))
     else:
         console.print("No pod is in a plan here: `kubectl damon status` says why.")
     return Exit.FINE

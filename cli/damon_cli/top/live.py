@@ -94,5 +94,5 @@ def follow(client: Client, asked: Asked, picture: Picture) -> None:
 
 
 def _drawn(console: Console, asked: Asked, picture: Picture) -> Table:
-    limit = max(5, console.height - 3) if console.is_terminal else 0
+    limit = max(5, console.height - 3) if console.is_terminal else asked.limit
     return screen.table(picture.rows(asked), asked.grouping, limit=limit)

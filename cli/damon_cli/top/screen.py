@@ -47,7 +47,7 @@ def table(rows: Sequence[Usage], grouping: Grouping, *, limit: int = 0) -> Table
             *([shown_bytes(row.came_back_per_minute_bytes)] if watched else []),
         )
     if limit and len(rows) > limit:
-        made.add_row(f"and {len(rows) - limit} more", *[""] * (len(headings) - 1))
+        made.add_row(f"and {len(rows) - limit} more (--limit)", *[""] * (len(headings) - 1))
     return made
 
 
