@@ -76,9 +76,10 @@ bench-operator: setup ## CPU and memory of the operator with 10,000 pods (ARGS="
 lock: ## Resolve all dependencies anew: for the checkout, and for each image
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	@$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
-	@for extra in operator agent; do $(COMPILE) --constraints requirements.lock --extra $$extra --output-file requirements-$$extra.lock pyproject.toml; done
+	@for extra in operator agent cli; do $(COMPILE) --constraints requirements.lock --extra $$extra --output-file requirements-$$extra.lock pyproject.toml; done
 	@echo hatchling | $(COMPILE) --constraints requirements.lock --output-file requirements-build.lock -
 
+include cli/packaging/cli.mk
 include e2e/kind/kind.mk
 include e2e/vm/vm.mk
 include e2e/vmnode/node.mk

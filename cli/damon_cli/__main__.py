@@ -4,7 +4,8 @@ import os
 import re
 import sys
 import traceback
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 _WAIT = "2m"
 """What --wait without a time means."""
@@ -58,6 +61,120 @@ def status(
     wait_s = _seconds(wait) if wait else 0.0
     with options.client(kubeconfig, context) as client:
         raise typer.Exit(command.run(client, output, wait_s))
+
+
+@app.command(
+    epilog="Examples: kubectl damon explain pod web-0 -n shop; kubectl damon explain deploy/web"
+)
+def explain(
+    *,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[KIND] NAME",
+            help="A pod, or a workload as deploy/NAME (also sts, ds, rs, job): each of its pods.",
+        ),
+    ],
+    output: options.Output = options.Format.TABLE,
+    namespace: options.Namespace = "",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show why a pod has its priority, where it stands, and what is reclaimed from it."""
+    from damon_cli.explain import command
+
+    if len(names) > 2:
+        raise typer.BadParameter("name one pod or workload: KIND NAME, KIND/NAME or NAME")
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, names, output))
+
+
+@app.command(
+    epilog="Examples: kubectl damon plan -f tuning.yaml; kubectl damon plan --node worker-1"
+)
+def plan(
+    *,
+    file: Annotated[
+        str,
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="DamonTunings, - for standard input."
+        ),
+    ] = "",
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this node, with its ladder; may be repeated."),
+    ] = None,
+    output: options.Output = options.Format.TABLE,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show what a DamonTuning would change before it is applied; without one, what stands.
+
+    Computed by the operator's own planner. Ends with 1 if the tuning would be refused.
+    """
+    from damon_cli.plan import command
+
+    with options.client(kubeconfig, context) as client:
+        raise typer.Exit(command.run(client, file, node or [], output))
+
+
+@app.command(
+    epilog="Examples: kubectl damon top -g workload -n shop; kubectl damon top --sort given-up"
+)
+def top(
+    *,
+    group: Annotated[
+        str,
+        typer.Option(
+            "--group",
+            "-g",
+            metavar="WHAT",
+            help="A row per namespace, workload, node or priority, instead of per pod.",
+        ),
+    ] = "pod",
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="BY",
+            help="cold, given-up, came-back, working-set, priority or name.",
+        ),
+    ] = "cold",
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it again as it changes.")
+    ] = False,
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", metavar="LABELS", help="Only pods with these labels.")
+    ] = "",
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this node; may be repeated."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="ROWS", help="Rows of the table; 0: all.")
+    ] = 50,
+    output: options.Output = options.Format.TABLE,
+    namespace: options.Namespace = "",
+    all_namespaces: options.AllNamespaces = False,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show how much memory of which pods is cold, is out in swap, and came back from there.
+
+    Of all namespaces, unless -n names one.
+    """
+    from damon_cli.top import command
+    from damon_cli.top.usage import Grouping, Order
+
+    asked = command.Asked(
+        grouping=_one_of(Grouping, group, "-g"),
+        order=_one_of(Order, sort, "--sort"),
+        namespace="" if all_namespaces else namespace,
+        labels=selector,
+        nodes=tuple(node or ()),
+        limit=limit,
+    )
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, asked, output, watch=watch))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,6 +226,14 @@ def _seconds(text: str) -> float:
         return microseconds(text) / 1e6
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _one_of(words: type[_Word], text: str, option: str) -> _Word:
+    try:
+        return words(text)
+    except ValueError:
+        known = ", ".join(words)
+        raise typer.BadParameter(f"{text!r} is none of {known}", param_hint=option) from None
 
 
 def _say(line: str) -> None:

@@ -157,7 +157,8 @@ class Client:
         read_s: float = _READ_S,
     ) -> urllib3.BaseHTTPResponse:
         access = self.connection.access
-        headers = {"Accept": accept, "User-Agent": "kubectl-damon", **self.connection.headers}
+        headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "kubectl-damon"})
+        headers.extend(self.connection.headers)
         if body is not None:
             headers["Content-Type"] = content_type
         try:
@@ -200,7 +201,7 @@ def object_path(collection: str, name: str) -> str:
 
 def _pool(connection: Connection) -> urllib3.PoolManager:
     access = connection.access
-    options: dict[str, Any] = {"maxsize": 2}
+    options: dict[str, Any] = {"maxsize": 4}
     if access.server.startswith("https:"):
         options["ssl_context"] = access.context()
     if access.server_name is not None:
@@ -237,12 +238,20 @@ def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
     if status == HTTPStatus.NOT_FOUND:
         # Only a Status about an object has its name: else the whole resource is unknown.
         named = (said.get("details") or {}).get("name")
-        return NotFoundError(message) if named else _unknown(path)
+        return _absent(message, path) if named else _unknown(path)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         return UnreachableError(f"the API server cannot answer now: {status} {message}")
     if status == HTTPStatus.GONE:
         return WatchEndedError(message)
     return RefusedError(message, status)
+
+
+def _absent(message: str, path: str) -> NotFoundError:
+    _, inside, rest = path.partition("/namespaces/")
+    if not inside or "/" not in rest:
+        return NotFoundError(message)
+    namespace = rest.partition("/")[0]
+    return NotFoundError(f"{message} in namespace {namespace}", "-n chooses another namespace")
 
 
 def _unknown(path: str) -> NotInstalledError:

@@ -1,7 +1,7 @@
 """Which API server to ask, and as whom: kubeconfig files by kubectl's rules.
 
 Own code, and not the `kubernetes` client's: that takes a third of a second to import, and compiled
-dependencies with it (docs/adr/0018-kubectl-damon.md).
+dependencies with it (docs/adr/0021-kubectl-damon.md).
 """
 
 import base64
@@ -31,7 +31,7 @@ class Connection:
     """Name of the context, for people."""
     namespace: str
     """Where namespaced objects are looked for unless the command says otherwise."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
     """Basic authorization and impersonation."""
 
 
@@ -212,15 +212,14 @@ def _written(file: Path, content: bytes) -> Path:
     return file
 
 
-def _headers(user: Mapping[str, Any]) -> dict[str, str]:
-    headers = {}
+def _headers(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    headers = []
     if user.get("username") and not user.get("token"):
         plain = f"{user['username']}:{user.get('password') or ''}"
-        headers["Authorization"] = f"Basic {base64.b64encode(plain.encode()).decode()}"
+        headers.append(("Authorization", f"Basic {base64.b64encode(plain.encode()).decode()}"))
     if user.get("as"):
-        headers["Impersonate-User"] = str(user["as"])
+        headers.append(("Impersonate-User", str(user["as"])))
     if user.get("as-uid"):
-        headers["Impersonate-Uid"] = str(user["as-uid"])
-    if user.get("as-groups"):
-        headers["Impersonate-Group"] = ",".join(map(str, user["as-groups"]))
-    return headers
+        headers.append(("Impersonate-Uid", str(user["as-uid"])))
+    headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()]
+    return tuple(headers)

@@ -11,6 +11,7 @@ from damon_contract import names
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 API_VERSION: Final = f"cli.{names.GROUP}/v1alpha1"
 """The schema of -o json and -o yaml: fields are added, and neither renamed nor given another
@@ -56,6 +57,16 @@ def console() -> "Console":
 
     here = Console(highlight=False, soft_wrap=False)
     return here if here.is_terminal else Console(highlight=False, width=_PIPE_COLUMNS)
+
+
+def table(*headings: str) -> "Table":
+    """Return a table like kubectl's: headings, columns, no lines."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    return made
 
 
 def _camel(name: str) -> str:

@@ -1,6 +1,5 @@
 """The embedded API server with our CRDs, and `kubectl-damon` as a process that asks it."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -10,35 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_objects import condition, damon_node, namespace, node, pod, prioritised, tuning
 
 from damon_mock.kube.threads import ApiThread
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("kubectl-damon")
-TIME = "2026-01-01T00:00:00Z"
-
-
-def container_id(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": TIME,
-    }
-
-
-def tuning(name: str = "default", **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "damon-operator.io/v1alpha1",
-        "kind": "DamonTuning",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
 
 
 @dataclass
@@ -61,6 +37,7 @@ class Lab:
 
     api: ApiThread
     kubeconfig: Path
+    program: Path = PROGRAM
 
     @property
     def cluster(self) -> Any:
@@ -81,6 +58,10 @@ class Lab:
         counts = {"matched": 1, "governed": 1, "applied": int(reason == "Applied")}
         status = {"observedGeneration": 1, "conditions": [ready], "nodes": counts}
         self.set_status("dt", name, status)
+
+    def uid(self, kind: str, name: str, where: str = "shop") -> str:
+        found: str = self.api.call(self.cluster.get, kind, name, where)["metadata"]["uid"]
+        return found
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR"}}
@@ -123,19 +104,18 @@ def lab_fixture(empty):
     return empty
 
 
-@pytest.fixture(name="damon_node")
-def damon_node_fixture():
-    """Return a function that makes a DamonNode with the status its agent would give it."""
-
-    def make(name: str, reason: str = "Applied", ready: str = "", **status: Any) -> dict[str, Any]:
-        ready = ready or ("True" if reason == "Applied" else "False")
-        conditions = [condition("Ready", ready, reason, "so it is")] if reason else []
-        return {
-            "apiVersion": "damon-operator.io/v1alpha1",
-            "kind": "DamonNode",
-            "metadata": {"name": name},
-            "spec": {"tuning": "default", "mode": "Enforce", "settings": {}, "hash": "0"},
-            "status": {"observedHash": "0", "conditions": conditions, "targets": 2, **status},
-        }
-
-    return make
+@pytest.fixture(name="shop")
+def shop_fixture(lab):
+    """One node with three pods in lanes, and the plan and the report that belong to them."""
+    lab.create(node(), namespace())
+    names = (("report", 40), ("web", 60), ("database", 90))
+    for name, priority in names:
+        lab.create(prioritised(name, priority))
+    lab.create(pod("tool", annotations={"damon-operator.io/exempt": "true"}))
+    lab.tuned(mode="Enforce")
+    seen = damon_node("n1", *names, figures={"web": {"coldBytes": 2**26, "givenUpBytes": 2**20}})
+    uids = {name: lab.uid("pods", name) for name, _ in names}
+    for planned in (*seen["spec"]["pods"], *seen["status"]["pods"]):
+        planned["uid"] = uids[planned["name"]]
+    lab.create(seen)
+    return lab

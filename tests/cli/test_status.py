@@ -1,9 +1,15 @@
 """`kubectl damon status`, as a process against the embedded API."""
 
 import pytest
+from cluster_objects import damon_node as node_with
 
 
-def test_all_is_well(lab, damon_node):
+def damon_node(name, reason="Applied"):
+    status = "True" if reason == "Applied" else "False"
+    return node_with(name, ("a", 40), ("b", 50), ready=(status, reason), reported=bool(reason))
+
+
+def test_all_is_well(lab):
     lab.tuned()
     lab.create(damon_node("n1"), damon_node("n2"))
     asked = lab.ask("status")
@@ -12,7 +18,7 @@ def test_all_is_well(lab, damon_node):
     assert "\x1b" not in asked.out
 
 
-def test_a_document_has_a_head_and_the_documented_fields(lab, damon_node):
+def test_a_document_has_a_head_and_the_documented_fields(lab):
     lab.tuned()
     lab.create(damon_node("n1"))
     told = lab.ask("status", "-o", "json").data
@@ -22,7 +28,7 @@ def test_a_document_has_a_head_and_the_documented_fields(lab, damon_node):
     assert told["nodes"] == [{"reason": "Applied", "ready": "True", "nodes": 1, "examples": ["n1"]}]
 
 
-def test_what_is_unmet_is_told_with_what_to_do(lab, damon_node):
+def test_what_is_unmet_is_told_with_what_to_do(lab):
     lab.tuned(reason="Applying")
     lab.create(damon_node("n1"), damon_node("n2", "NoSwap"), damon_node("n3", "NoSwap"))
     asked = lab.ask("status")
@@ -31,7 +37,7 @@ def test_what_is_unmet_is_told_with_what_to_do(lab, damon_node):
     assert "-> add swap or zram" in asked.out
 
 
-def test_a_node_whose_agent_says_nothing_is_silent(lab, damon_node):
+def test_a_node_whose_agent_says_nothing_is_silent(lab):
     lab.tuned()
     lab.create(damon_node("n1"), damon_node("n2", ""))
     told = lab.ask("status", "-o", "json").data
@@ -51,7 +57,7 @@ def test_without_the_crds_it_says_so(empty):
     assert "its CRDs are not installed" in asked.err
 
 
-def test_waiting_prints_each_reason_and_ends_when_all_is_ready(lab, damon_node):
+def test_waiting_prints_each_reason_and_ends_when_all_is_ready(lab):
     lab.tuned(reason="Applying")
     lab.create(damon_node("n1"))
     with lab.start("status", "--wait=60s") as waiting:
@@ -70,7 +76,7 @@ def test_waiting_in_vain_ends_with_1(lab):
     assert "waiting: tunings: NoTuning" in asked.err
 
 
-def test_thousands_of_nodes_are_asked_for_as_a_table(lab, damon_node):
+def test_thousands_of_nodes_are_asked_for_as_a_table(lab):
     lab.tuned()
     lab.create(*(damon_node(f"n{number}") for number in range(3)))
     lab.ask("status")

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from damon_contract.priorities import Rejected, from_annotation
 from damon_contract.v1alpha1.selectors import LabelSelector
 from damon_contract.v1alpha1.tuning import Priorities
-from damon_operator.facts import Part
-from damon_operator.planner.priorities import NoteReason, Source, resolve, selects
+from damon_operator.facts import Namespace, Part
+from damon_operator.planner import priorities as planner
+from damon_operator.planner.priorities import NoteReason, Source, Verdict, selects
 
 from_class = {"priority": 1000, "priority_class": "web"}
 a_rule = {"rules": [{"name": "r", "priority": 33}]}
@@ -14,6 +15,10 @@ a_rule = {"rules": [{"name": "r", "priority": 33}]}
 
 def how(**fields) -> Priorities:
     return Priorities.model_validate(fields)
+
+
+def resolve(pod, labels, config, asked=None) -> Verdict:
+    return planner.resolve(pod, Namespace("default", labels, asked), config)
 
 
 @pytest.mark.parametrize(
@@ -49,14 +54,14 @@ def test_the_first_step_that_knows_decides(pod, facts, config, priority, source)
 def test_a_namespaces_default_comes_after_rules_and_keeps_the_bounds_for_owners(
     pod, facts, config, priority, source
 ):
-    verdict = resolve(pod(**facts), (), how(**config), 25)
+    verdict = resolve(pod(**facts), (), how(**config), asked=25)
     assert (verdict.priority, verdict.source) == (priority, source)
 
 
 def test_what_is_wrong_with_a_namespaces_annotation_is_told_of_the_namespace(pod):
-    clamped = resolve(pod(), (), how(annotation={"max": 20}), 25)
+    clamped = resolve(pod(), (), how(annotation={"max": 20}), asked=25)
     assert [(n.reason, n.kind) for n in clamped.notes] == [(NoteReason.CLAMPED, "Namespace")]
-    rejected = resolve(pod(), (), how(), Rejected("no number"))
+    rejected = resolve(pod(), (), how(), asked=Rejected("no number"))
     assert [(n.reason, n.kind) for n in rejected.notes] == [(NoteReason.REJECTED, "Namespace")]
     assert rejected.source == "default"
 

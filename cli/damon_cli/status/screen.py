@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from damon_cli import output
 from damon_cli.status.condition import Status
 
 _COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
@@ -15,7 +14,7 @@ _COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 def show(console: Console, told: Status) -> None:
     """Print a status."""
     if told.tunings:
-        table = _table("TUNING", "MODE", "READY", "REASON", "NODES", "PODS")
+        table = output.table("TUNING", "MODE", "READY", "REASON", "NODES", "PODS")
         for each in told.tunings:
             table.add_row(
                 escape(each.name),
@@ -26,8 +25,9 @@ def show(console: Console, told: Status) -> None:
                 _pods(each.pods),
             )
         console.print(table)
+        console.print()
     if told.nodes:
-        table = _table("NODES", "READY", "REASON", "SUCH AS")
+        table = output.table("NODES", "READY", "REASON", "SUCH AS")
         for group in told.nodes:
             table.add_row(
                 str(group.nodes),
@@ -36,6 +36,7 @@ def show(console: Console, told: Status) -> None:
                 escape(", ".join(group.examples)),
             )
         console.print(table)
+        console.print()
     for unmet in told.unmet:
         said = f"[yellow]{escape(unmet.about)}[/]: {escape(unmet.reason)}: {escape(unmet.message)}"
         console.print(said, soft_wrap=True)
@@ -47,13 +48,6 @@ def show(console: Console, told: Status) -> None:
     if told.ready:
         nodes = sum(group.nodes for group in told.nodes)
         console.print(f"[green]ready[/]: {nodes} nodes, {told.targets} processes in lanes")
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 3, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
 
 
 def _coloured(state: str) -> str:

@@ -116,6 +116,7 @@ async def _play(stage: Stage, console: Console, *, keep: bool) -> list[Outcome]:
                 "\nthe tuning is in force again; look around with\n"
                 f"  export KUBECONFIG={stage.kubeconfig}\n"
                 "  kubectl get dt,dn,pods -A\n"
+                "  kubectl damon explain pod web -n shop    # needs .venv/bin on PATH\n"
                 "Ctrl-C ends everything"
             )
             await _until_told()

@@ -75,7 +75,7 @@ def plan(
             if pod.phase != "Running" or not (pod.containers or pod.unknown):
                 continue
             space = namespaces.get(pod.namespace, Namespace(pod.namespace, ()))
-            verdict = resolve(pod, space.labels, spec.priorities, space.asked)
+            verdict = resolve(pod, space, spec.priorities)
             _count(verdict, counts)
             told = list(verdict.notes)
             if verdict.priority is not None:

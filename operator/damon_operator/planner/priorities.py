@@ -1,6 +1,6 @@
 """How a pod gets its priority, or why it is in no plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
@@ -8,11 +8,24 @@ from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.selectors import LabelSelector
 from damon_contract.v1alpha1.tuning import Priorities, Rule
-from damon_operator.facts import Labels, Part, Pod
+from damon_operator.facts import Namespace, Part, Pod
 
 SANDBOXES: Final = ("kata", "gvisor", "runsc", "firecracker", "kuasar")
 """Parts of RuntimeClass names whose containers live in a guest or under a kernel of their own: the
 processes on the host are the sandbox's, and their memory is not the containers' to give."""
+
+
+# The steps of the chain, by name, in their order; rules are named rule/NAME. What an exempt pod's
+# source says begins with them.
+SYSTEM_CRITICAL: Final = "system-critical"
+OWN: Final = "part of damon-operator"
+EXEMPT_ANNOTATION: Final = "exempt annotation"
+EXEMPT_NAMESPACES: Final = "namespace"
+SANDBOX: Final = "runtimeClass"
+ANNOTATION: Final = "annotation"
+NAMESPACE: Final = "namespace annotation"
+PRIORITY_CLASS: Final = "priorityClass"
+DEFAULT: Final = "default"
 
 
 class Source(StrEnum):
@@ -60,40 +73,47 @@ class Verdict(NamedTuple):
     source: str
     """What decided, as the plan shows it: annotation, rule/NAME, namespace/NAME,
     priorityClass/NAME, default, or for an exempt pod the reason."""
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = ()
 
 
-def resolve(
-    pod: Pod,
-    namespace_labels: Labels,
-    how: Priorities,
-    namespace_asked: int | Rejected | None = None,
-) -> Verdict:
-    """Return the priority of a pod.
+class Step(NamedTuple):
+    """What one step of the chain says about a pod."""
 
-    After exemptions the first that knows decides: the pod's annotation, rules, the annotation of
-    its namespace (`namespace_asked`), PriorityClass, default.
-    """
+    name: str
+    verdict: Verdict | None = None
+    """None: nothing, so the next step is asked."""
+    notes: tuple[Note, ...] = ()
+    mismatch: str = ""
+    """Of a rule that does not match: the first criterion that does not hold."""
+
+
+def resolve(pod: Pod, namespace: Namespace, how: Priorities) -> Verdict:
+    """Return the priority of a pod: the first step of the chain that says something decides."""
     notes: list[Note] = []
-    exempt = _exemption(pod, how, notes)
-    if exempt is not None:
-        return Verdict(None, Source.EXEMPT, exempt, tuple(notes))
-    asked = _annotation(pod.asked, how, notes)
-    if asked is not None:
-        return Verdict(asked, Source.ANNOTATION, "annotation", tuple(notes))
-    rule = _first_rule(pod, namespace_labels, how.rules)
-    if rule is not None:
-        name, priority = rule
-        step = Source.EXEMPT if priority is None else Source.RULE
-        return Verdict(priority, step, f"rule/{name}", tuple(notes))
-    asked = _annotation(namespace_asked, how, notes, kind="Namespace")
-    if asked is not None:
-        return Verdict(asked, Source.NAMESPACE, f"namespace/{pod.namespace}", tuple(notes))
-    if pod.priority is not None and (pod.priority_class or pod.priority != 0):
-        priority = priorities.from_priority_class(pod.priority)
-        source = f"priorityClass/{pod.priority_class}".rstrip("/")
-        return Verdict(priority, Source.PRIORITY_CLASS, source, tuple(notes))
-    return Verdict(how.default, Source.DEFAULT, "default", tuple(notes))
+    for step in steps(pod, namespace, how):
+        notes += step.notes
+        if step.verdict is not None:
+            return step.verdict._replace(notes=tuple(notes))
+    raise AssertionError("the last step of the chain always decides")
+
+
+def steps(pod: Pod, namespace: Namespace, how: Priorities) -> Iterator[Step]:
+    """Yield every step of the chain, in order.
+
+    Exemptions, the pod's annotation, rules, the annotation of its namespace, PriorityClass, default.
+
+    Whoever wants to know what would come next goes on after the step that decides.
+    """
+    yield from _exemptions(pod, how)
+    yield _asked(ANNOTATION, pod.asked, how, Source.ANNOTATION, ANNOTATION)
+    if how.rules:
+        labels, of_namespace = dict(pod.labels), dict(namespace.labels)
+        for position, rule in enumerate(how.rules):
+            yield _rule(rule, str(position), pod, labels, of_namespace)
+    source = f"namespace/{pod.namespace}"
+    yield _asked(NAMESPACE, namespace.asked, how, Source.NAMESPACE, source, kind="Namespace")
+    yield _priority_class(pod)
+    yield Step(DEFAULT, Verdict(how.default, Source.DEFAULT, DEFAULT))
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
@@ -120,66 +140,97 @@ def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def _exemption(pod: Pod, how: Priorities, notes: list[Note]) -> str | None:
+def _exemptions(pod: Pod, how: Priorities) -> Iterator[Step]:
+    critical = pod.priority is not None and pod.priority >= priorities.SYSTEM_CRITICAL_VALUE
+    yield _exempt(SYSTEM_CRITICAL, critical)
+    yield _exempt(OWN, pod.part is not Part.NONE)
+    yield _exempt_annotation(pod, how)
+    yield _exempt(EXEMPT_NAMESPACES, pod.namespace in how.exempt_namespaces, pod.namespace)
+    sandboxed = any(sandbox in pod.runtime_class.lower() for sandbox in SANDBOXES)
+    yield _exempt(SANDBOX, sandboxed, pod.runtime_class)
+
+
+def _exempt(name: str, holds: bool, which: str = "") -> Step:  # noqa: FBT001 - what is asked
+    if not holds:
+        return Step(name)
+    source = f"{name}/{which}" if which else name
+    return Step(name, Verdict(None, Source.EXEMPT, source))
+
+
+def _exempt_annotation(pod: Pod, how: Priorities) -> Step:
     if isinstance(pod.exempt, Rejected):
         message = f"annotation {names.EXEMPT_ANNOTATION}: {pod.exempt.reason}; it is ignored"
-        notes.append(Note(NoteReason.EXEMPT_REJECTED, message))
-    if pod.priority is not None and pod.priority >= priorities.SYSTEM_CRITICAL_VALUE:
-        return "system-critical"
-    if pod.part is not Part.NONE:
-        return "part of damon-operator"
-    if pod.exempt is True:
-        if how.annotation.may_exempt():
-            return "annotation"
-        message = (
-            f"annotation {names.EXEMPT_ANNOTATION}: owners may not exempt pods here (the "
-            "DamonTuning's priorities.annotation); it is ignored"
-        )
-        notes.append(Note(NoteReason.EXEMPT_DENIED, message))
-    if pod.namespace in how.exempt_namespaces:
-        return f"namespace/{pod.namespace}"
-    if any(sandbox in pod.runtime_class.lower() for sandbox in SANDBOXES):
-        return f"runtimeClass/{pod.runtime_class}"
-    return None
+        return Step(EXEMPT_ANNOTATION, notes=(Note(NoteReason.EXEMPT_REJECTED, message),))
+    if not pod.exempt:
+        return Step(EXEMPT_ANNOTATION)
+    if how.annotation.may_exempt():
+        return Step(EXEMPT_ANNOTATION, Verdict(None, Source.EXEMPT, ANNOTATION))
+    message = (
+        f"annotation {names.EXEMPT_ANNOTATION}: owners may not exempt pods here (the "
+        "DamonTuning's priorities.annotation); it is ignored"
+    )
+    return Step(EXEMPT_ANNOTATION, notes=(Note(NoteReason.EXEMPT_DENIED, message),))
 
 
-def _annotation(
+def _asked(
+    name: str,
     asked: int | Rejected | None,
     how: Priorities,
-    notes: list[Note],
+    decided: Source,
+    source: str,
     *,
     kind: NoteKind = "Pod",
-) -> int | None:
-    """Return the priority that an annotation asks for, within the bounds for owners."""
+) -> Step:
+    """Say what an annotation asks for, within the bounds for owners."""
     if asked is None:
-        return None
+        return Step(name)
     if isinstance(asked, Rejected):
         message = f"annotation {names.PRIORITY_ANNOTATION}: {asked.reason}; it is ignored"
-        notes.append(Note(NoteReason.REJECTED, message, kind))
-        return None
+        return Step(name, notes=(Note(NoteReason.REJECTED, message, kind),))
     bounds = how.annotation
     taken = max(bounds.min, min(bounds.max, asked))
-    if taken != asked:
-        message = (
-            f"annotation {names.PRIORITY_ANNOTATION}: {asked} is outside the allowed "
-            f"{bounds.min}..{bounds.max}; {taken} is used"
-        )
-        notes.append(Note(NoteReason.CLAMPED, message, kind))
-    return taken
+    verdict = Verdict(taken, decided, source)
+    if taken == asked:
+        return Step(name, verdict)
+    message = (
+        f"annotation {names.PRIORITY_ANNOTATION}: {asked} is outside the allowed "
+        f"{bounds.min}..{bounds.max}; {taken} is used"
+    )
+    return Step(name, verdict, (Note(NoteReason.CLAMPED, message, kind),))
 
 
-def _first_rule(
-    pod: Pod, namespace_labels: Labels, rules: Sequence[Rule]
-) -> tuple[str, int | None] | None:
-    if not rules:
-        return None
-    labels, of_namespace = dict(pod.labels), dict(namespace_labels)
-    for position, rule in enumerate(rules):
-        if (
-            (not rule.priority_class_names or pod.priority_class in rule.priority_class_names)
-            and (not rule.qos_classes or pod.qos in rule.qos_classes)
-            and (rule.pod_selector is None or selects(rule.pod_selector, labels))
-            and (rule.namespace_selector is None or selects(rule.namespace_selector, of_namespace))
-        ):
-            return rule.name or str(position), rule.priority
-    return None
+def _rule(
+    rule: Rule,
+    position: str,
+    pod: Pod,
+    labels: Mapping[str, str],
+    of_namespace: Mapping[str, str],
+) -> Step:
+    name = f"rule/{rule.name or position}"
+    if mismatch := _mismatch(rule, pod, labels, of_namespace):
+        return Step(name, mismatch=mismatch)
+    kind = Source.EXEMPT if rule.priority is None else Source.RULE
+    return Step(name, Verdict(rule.priority, kind, name))
+
+
+def _mismatch(
+    rule: Rule, pod: Pod, labels: Mapping[str, str], of_namespace: Mapping[str, str]
+) -> str:
+    """Return the first criterion of a rule that does not hold, as the tuning calls it."""
+    if rule.priority_class_names and pod.priority_class not in rule.priority_class_names:
+        return "priorityClassNames"
+    if rule.qos_classes and pod.qos not in rule.qos_classes:
+        return "qosClasses"
+    if rule.pod_selector is not None and not selects(rule.pod_selector, labels):
+        return "podSelector"
+    if rule.namespace_selector is not None and not selects(rule.namespace_selector, of_namespace):
+        return "namespaceSelector"
+    return ""
+
+
+def _priority_class(pod: Pod) -> Step:
+    if pod.priority is None or not (pod.priority_class or pod.priority != 0):
+        return Step(PRIORITY_CLASS)
+    priority = priorities.from_priority_class(pod.priority)
+    source = f"{PRIORITY_CLASS}/{pod.priority_class}".rstrip("/")
+    return Step(PRIORITY_CLASS, Verdict(priority, Source.PRIORITY_CLASS, source))

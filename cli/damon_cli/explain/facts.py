@@ -1,0 +1,93 @@
+"""What an explanation is made of, as the operator's own readers read it. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from damon_cli.damon_node import DamonNode
+from damon_contract import names
+from damon_operator import facts as read
+from damon_operator.errors import BadObject
+from damon_operator.facts import Namespace, Node, Part, Pod, Tuning
+from damon_operator.planner.priorities import Step, Verdict, resolve, steps
+from damon_operator.planner.selection import Choice, choose, ranked
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One pod and all that decides about it."""
+
+    raw: Raw
+    """The pod as the API server has it."""
+    pod: Pod
+    namespace: Namespace
+    node: Node | None
+    """None: it is not scheduled, or the Node is gone."""
+    tunings: tuple[Tuning, ...]
+    choice: Choice
+    """The tunings that match the node, the governing one first."""
+    damon_node: DamonNode | None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Return what the planner decides; None if no tuning is known to govern the pod."""
+        governor = self.choice.governor
+        if governor is None or governor.spec is None:
+            return None
+        return resolve(self.pod, self.namespace, governor.spec.priorities)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the whole chain; none if no tuning is known to govern the pod."""
+        governor = self.choice.governor
+        if governor is None or governor.spec is None:
+            return ()
+        return tuple(steps(self.pod, self.namespace, governor.spec.priorities))
+
+
+def gather(
+    pod: Raw, namespace: Raw, node: Raw | None, tunings: Sequence[Raw], damon_node: Raw | None
+) -> Facts:
+    """Read what the API server has; raise BadObject when the pod cannot be read."""
+    seen = DamonNode.of(damon_node) if damon_node is not None else None
+    every = tuple(map(read.read_tuning, tunings))
+    where = read.read_node(node) if node is not None else None
+    return Facts(
+        raw=pod,
+        pod=read.read_pod(pod, read.Pool(), _accounts(pod, seen)),
+        namespace=read.read_namespace(namespace),
+        node=where,
+        tunings=every,
+        choice=_choice(every, where),
+        damon_node=seen,
+    )
+
+
+def _choice(tunings: Sequence[Tuning], node: Node | None) -> Choice:
+    order = ranked(tunings)
+    if node is not None:
+        return choose(order, node.labels)
+    # Without a node: as long as all tunings are for all nodes it is known all the same.
+    everywhere = all(t.spec is not None and not t.spec.node_selector for t in order)
+    return choose(order, ()) if everywhere else Choice((), None)
+
+
+def _accounts(pod: Raw, damon_node: DamonNode | None) -> dict[tuple[str, str], Part]:
+    """Return the pod's ServiceAccount as one of ours, if it is.
+
+    Which ones are, only the operator's command line says. A label proves nothing, but with the
+    plan it does: a pod of ours is in none.
+    """
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    planned = damon_node is not None and damon_node.pod(str(metadata.get("uid"))) is not None
+    if labels.get(names.PART_OF_LABEL) != names.PART_OF or planned:
+        return {}
+    account = str((pod.get("spec") or {}).get("serviceAccountName"))
+    agent = labels.get("app.kubernetes.io/component") == "agent"
+    return {(str(metadata.get("namespace")), account): Part.AGENT if agent else Part.OTHER}
+
+
+__all__ = ["BadObject", "Facts", "gather"]

@@ -1,0 +1,199 @@
+"""The one sentence at the end that a person can repeat. Pure."""
+
+from typing import Final
+
+from damon_cli.explain.explanation import Memory, Neighbours, Placement, Standing
+from damon_cli.explain.facts import Facts
+from damon_cli.remedies import remedy
+
+
+def say(
+    facts: Facts,
+    stands: Standing,
+    priority: int | None,
+    source: str | None,
+    *,
+    placement: Placement | None,
+    memory: Memory | None,
+) -> str:
+    """Return how the pod stands and why, in one sentence."""
+    shown = f"{facts.pod.namespace}/{facts.pod.name}"
+    if stands in _SHORT:
+        return f"{shown} {_SHORT[stands].format(node=facts.pod.node)}."
+    if stands is Standing.EXEMPT:
+        return (
+            f"{shown} is in no plan, because {exempt_because(facts, source or '')}: "
+            "it is neither watched nor reclaimed."
+        )
+    told = {
+        Standing.NOT_GOVERNED: _not_governed,
+        Standing.NO_AGENT: _no_agent,
+        Standing.NO_DAMON: _no_damon,
+    }.get(stands)
+    if told is not None:
+        return f"{shown} {told(facts)}."
+    has = f"has priority {priority} by {named(source or '')}" if priority else "has a priority"
+    return f"{shown} {has}: {_in_plan(facts, stands, placement, memory)}."
+
+
+_SHORT: Final = {
+    Standing.NOT_SCHEDULED: "has no node yet: it is planned for when it runs",
+    Standing.ENDED: "has ended: there is nothing to reclaim",
+    Standing.NOT_RUNNING: "is on {node}, but none of its containers runs: it is planned for when "
+    "one does",
+    Standing.OFF: "is left alone: the mode of the tuning that governs {node} is Off",
+    Standing.NOT_FINDABLE: "is in no plan: the ids of its containers are not 64 hex digits, so its "
+    "processes cannot be found",
+}
+
+
+def named(source: str) -> str:
+    """Return what decided, in words."""
+    kind, _, name = source.partition("/")
+    if kind == "priorityClass" and not name:
+        return "its priority value"
+    return _NAMED.get(kind, source).format(name=name)
+
+
+_NAMED: Final = {
+    "annotation": "its annotation",
+    "rule": "the rule {name}",
+    "namespace": "the annotation of its namespace {name}",
+    "priorityClass": "its PriorityClass {name}",
+    "default": "the tuning's default",
+}
+
+
+def exempt_because(facts: Facts, source: str) -> str:
+    """Return why a pod is exempt, in words."""
+    kind, _, name = source.partition("/")
+    governor = facts.choice.governor
+    return _EXEMPT.get(kind, source).format(name=name, tuning=governor.name if governor else "")
+
+
+_EXEMPT: Final = {
+    "system-critical": "it is system-critical",
+    "part of damon-operator": "it belongs to damon-operator itself",
+    "annotation": "its owner asked for that (annotation damon-operator.io/exempt)",
+    "namespace": "its namespace {name} is exempt",
+    "runtimeClass": "it runs in a sandbox (RuntimeClass {name})",
+    "rule": "the rule {name} of dt/{tuning} exempts it",
+}
+
+
+def percent(permille: int) -> str:
+    """Return per mille as a percentage, which people say."""
+    return f"{permille / 10:.1f} %"
+
+
+def _not_governed(facts: Facts) -> str:
+    invalid = [t.name for t in facts.tunings if t.spec is None]
+    if not facts.tunings:
+        return "is left alone: there is no DamonTuning"
+    if invalid and len(invalid) == len(facts.tunings):
+        return f"is left alone: dt/{', dt/'.join(invalid)} cannot be read"
+    return f"is left alone: no DamonTuning selects its node {facts.pod.node}"
+
+
+def _no_agent(facts: Facts) -> str:
+    if facts.node is None:
+        return f"is left alone: there is no Node {facts.pod.node} any more"
+    return f"is left alone: {remedy(facts.node.agentless).meaning} ({facts.pod.node})"
+
+
+def _no_damon(facts: Facts) -> str:
+    seen = facts.damon_node
+    said = seen.available.message if seen is not None else ""
+    return f"is planned and not tuned: DAMON cannot be used on {facts.pod.node} ({said})"
+
+
+def _in_plan(
+    facts: Facts, stands: Standing, placement: Placement | None, memory: Memory | None
+) -> str:
+    seen, node = facts.damon_node, facts.pod.node
+    if stands in _HELD:
+        return _HELD[stands].format(node=node)
+    match stands:
+        case Standing.NOT_PLANNED:
+            return _NO_PLAN.format(node=node) if seen is None else _NOT_IN_PLAN.format(node=node)
+        case Standing.NOT_TAKEN:
+            why = seen.ready.message if seen is not None and seen.ready.status == "False" else ""
+            return f"it is planned, and not in the kernel of {node} yet" + (f": {why}" * bool(why))
+        case Standing.PROTECTED:
+            return f"{_protection(facts, placement)}, so it is watched and never reclaimed"
+        case Standing.SPARED:
+            why = (memory.spared_why if memory is not None else "") or "reclaim hurt it"
+            until = memory.spared_until if memory is not None else ""
+            return f"it is spared until {until} at least, because {why}"
+        case _:
+            return _reclaim(facts, stands, placement, memory)
+
+
+_HELD: Final = {
+    Standing.LEFT_OUT: "it is left out, because {node} runs more pods than fit into a plan",
+    Standing.AGENT_SILENT: "it is planned, but the agent of {node} has said nothing yet",
+    Standing.NO_PROCESS: "it is planned, but the agent of {node} finds no process of it",
+}
+_NO_PLAN: Final = (
+    "{node} has no plan yet; the operator may be behind, or the agent's pod there has never started"
+)
+_NOT_IN_PLAN: Final = "it is not in the plan of {node} yet; the operator is behind"
+
+
+def _protection(facts: Facts, placement: Placement | None) -> str:
+    seen = facts.damon_node
+    limit = seen.protect_from if seen is not None else 80
+    planned = seen.pod(facts.pod.uid) if seen is not None else None
+    if planned is not None and planned.priority < limit and placement and placement.lane:
+        return "it shares its lane with a protected pod, for want of kdamonds"
+    return f"from {limit} on a pod is protected"
+
+
+def _reclaim(
+    facts: Facts, stands: Standing, placement: Placement | None, memory: Memory | None
+) -> str:
+    seen, lane = facts.damon_node, placement.lane if placement is not None else None
+    age = seen.min_age if seen is not None else ""
+    takes = "paged out" if seen is None or seen.action == "pageout" else "put first in line"
+    mark = lane.mark_permille if lane is not None else None
+    here = placement.available_permille if placement is not None else None
+    now = f"; {percent(here)} is available now" if here is not None else ""
+    cold = f"memory that it has not touched for {age}"
+    limit = f"less than {percent(mark)} of {facts.pod.node}'s memory is available" if mark else ""
+    match stands:
+        case Standing.OBSERVED:
+            would = _would(lane.role if lane is not None else "", limit, takes)
+            return (
+                f"in mode Observe nothing is reclaimed; in mode Enforce {would}{now * bool(mark)}"
+            )
+        case Standing.EAGER:
+            said = f"{cold} is {takes} at once, however much memory is available"
+        case Standing.RECLAIMED:
+            said = (
+                f"{cold} is being {takes}, because {limit}{now}" if mark else f"{cold} is {takes}"
+            )
+        case _:
+            said = f"{cold} is {takes} once {limit}{now}, so nothing is taken" + _order(placement)
+    if memory is not None and not memory.swappable:
+        said += f"; only clean file pages can go, because {memory.why_not_swappable}"
+    return said
+
+
+def _would(role: str, limit: str, takes: str) -> str:
+    match role:
+        case "Protected":
+            return "it would be protected"
+        case "Eager":
+            return f"its cold memory would be {takes} at once"
+        case _:
+            return f"its cold memory would be {takes} once {limit}"
+
+
+def _order(placement: Placement | None) -> str:
+    """Say who comes first: what a person wants to hear when nothing happens to their pod."""
+    first = placement.reclaimed_after if placement is not None else None
+    return f"; {_those(first)} goes before it" if first is not None else ""
+
+
+def _those(neighbours: Neighbours) -> str:
+    return f"{neighbours.pods[0]} ({neighbours.priority})"

@@ -1,0 +1,71 @@
+"""How a pod stands: the first thing that keeps it from being reclaimed, or that nothing does. Pure.
+
+The order is that of the way from a pod to the kernel, so the answer names the first obstacle.
+"""
+
+from damon_cli.damon_node import DamonNode
+from damon_cli.explain.explanation import Standing
+from damon_cli.explain.facts import Facts
+
+
+def standing(facts: Facts) -> Standing:
+    """Return how the pod stands."""
+    verdict = facts.verdict
+    before = _on_the_way_to_a_plan(facts)
+    if before is not None:
+        return before
+    if verdict is not None and verdict.priority is None:
+        return Standing.EXEMPT
+    if not facts.pod.containers:
+        return Standing.NOT_FINDABLE
+    seen = facts.damon_node
+    if seen is None:
+        return Standing.NOT_PLANNED
+    if seen.pod(facts.pod.uid) is None:
+        return Standing.LEFT_OUT if seen.left_out else Standing.NOT_PLANNED
+    return _on_the_way_to_the_kernel(seen, facts.pod.uid) or _in_the_kernel(seen, facts.pod.uid)
+
+
+def _on_the_way_to_a_plan(facts: Facts) -> Standing | None:
+    pod, governor = facts.pod, facts.choice.governor
+    if not pod.node:
+        return Standing.NOT_SCHEDULED
+    if pod.phase != "Running" or not (pod.containers or pod.unknown):
+        ended = pod.phase in {"Succeeded", "Failed"}
+        return Standing.ENDED if ended else Standing.NOT_RUNNING
+    if governor is None or governor.spec is None:
+        return Standing.NOT_GOVERNED
+    if governor.spec.mode == "Off":
+        return Standing.OFF
+    return Standing.NO_AGENT if facts.node is None or facts.node.agentless else None
+
+
+def _on_the_way_to_the_kernel(seen: DamonNode, uid: str) -> Standing | None:
+    if not seen.reported:
+        return Standing.AGENT_SILENT
+    if seen.without_damon:
+        return Standing.NO_DAMON
+    known = seen.figures.get(uid)
+    if known is None:
+        return Standing.NOT_TAKEN
+    if not known.processes:
+        return Standing.NO_PROCESS
+    return Standing.NOT_TAKEN if seen.lane_of(uid) is None else None
+
+
+def _in_the_kernel(seen: DamonNode, uid: str) -> Standing:
+    lane, planned = seen.lane_of(uid), seen.pod(uid)
+    if seen.mode == "Observe":
+        return Standing.OBSERVED
+    if seen.figures[uid].spared_until:
+        return Standing.SPARED
+    if planned is not None and planned.priority >= seen.protect_from:
+        return Standing.PROTECTED
+    # A lane that several priorities share behaves as its most important pod needs.
+    match lane.role if lane is not None else "":
+        case "Protected":
+            return Standing.PROTECTED
+        case "Eager":
+            return Standing.EAGER
+        case _:
+            return Standing.RECLAIMED if lane is not None and lane.active else Standing.WAITING
