@@ -15,6 +15,7 @@ from damon_agent.clock import Clock, rfc3339
 from damon_agent.cold.coldness import Coldness
 from damon_agent.cold.given_up import GivenUp
 from damon_agent.errors import AgentError
+from damon_agent.journal import Journal
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
 from damon_agent.node.exits import Exits
@@ -100,6 +101,9 @@ class Loop:
         self._report: Report | None = None
         self._intent: Intent | None = None
         self._status = DamonNodeStatus()
+        self._journal = Journal()
+        self._surprise = ""
+        """The unexpected error of the last tick: its trace is logged once."""
         self._heard = False
         self.ticks = Ticks()
         self._retry_us = _FIRST_RETRY_US
@@ -157,15 +161,17 @@ class Loop:
         try:
             next_us = self.tick()
         except AgentError as error:
-            _LOGGER.warning("the node can't be read: %s", error)
             return self._failed(Fault(NodeReason.NODE_UNREADABLE, str(error)))
         except Exception as error:
-            _LOGGER.exception("a tick failed unexpectedly")
             what = f"{type(error).__name__}: {error}"
+            if what != self._surprise:
+                _LOGGER.exception("a tick failed unexpectedly")
+            self._surprise = what
             return self._failed(
                 Fault(NodeReason.INTERNAL_ERROR, f"{what}; see the agent's log, and report it")
             )
         self._retry_us = _FIRST_RETRY_US
+        self._surprise = ""
         return next_us
 
     def tick(self) -> int:
@@ -225,6 +231,7 @@ class Loop:
         if newest is None:
             # There is no object that could carry a status.
             self._status = DamonNodeStatus()
+            self._journal.look(latest, self._status, failure)
             return
         self._status = status.build(
             status.Observation(
@@ -243,6 +250,7 @@ class Loop:
             now=rfc3339(self._clock.wall_s()),
             release=self._release,
         )
+        self._journal.look(latest, self._status, failure)
         if latest.conditions is not None:
             self._plans.report(newest.uid, self._status)
 

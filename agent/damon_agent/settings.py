@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from damon_contract.logs import FORMS, LEVELS, Form
+
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Settings:
     metrics_address: str
     """Empty: all addresses."""
     log_level: str
+    log_format: Form
 
     @property
     def in_pod(self) -> bool:
@@ -174,9 +176,15 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--log-level",
-        choices=_LEVELS,
+        choices=LEVELS,
         default="info",
         help="least severe messages to log (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=FORMS,
+        default="logfmt",
+        help="form of the lines that are logged (default: %(default)s)",
     )
     return parser
 
