@@ -190,11 +190,15 @@ def _metrics(
             now_us=clock.now_us(),
             status=loop.status,
             latest=plans.latest(),
+            cold_bytes=loop.cold_bytes,
+            swap=loop.swap,
+            returned_bytes=loop.returned_bytes,
             ticks=loop.ticks,
             commands=commands.outcomes,
             commands_under_way=commands.under_way,
             statuses_written=plans.reporter.written,
             statuses_failed=plans.reporter.failed,
+            by_pod=settings.metrics_per_pod,
         )
 
     server = metrics.Server(settings.metrics_port, settings.metrics_address, look)

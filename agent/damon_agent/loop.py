@@ -5,6 +5,7 @@ What woke it does not matter: a new plan, an exit, a finished command or the tim
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -15,6 +16,7 @@ from damon_agent.clock import Clock, rfc3339
 from damon_agent.cold.coldness import Coldness
 from damon_agent.cold.given_up import GivenUp
 from damon_agent.errors import AgentError
+from damon_agent.facts import PodSwap
 from damon_agent.journal import Journal
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
@@ -147,6 +149,21 @@ class Loop:
     def status(self) -> DamonNodeStatus:
         """What the last tick has seen, whether or not it is worth a write; empty without a plan."""
         return self._status
+
+    @property
+    def cold_bytes(self) -> Mapping[str, int]:
+        """By uid, of all pods it is known of: a status has not always room for them."""
+        return self._coldness.cold_bytes
+
+    @property
+    def swap(self) -> Mapping[str, PodSwap]:
+        """By uid, what the pods have given up and what came back, as far as it is known."""
+        return self._given_up.pods
+
+    @property
+    def returned_bytes(self) -> Mapping[int, int]:
+        """By priority, what came back since the agent started."""
+        return self._given_up.returned_bytes
 
     def stop(self) -> None:
         """End `run` after the current tick; may be called by a signal handler."""

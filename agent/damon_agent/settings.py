@@ -34,6 +34,8 @@ class Settings:
     """0: no metrics."""
     metrics_address: str
     """Empty: all addresses."""
+    metrics_per_pod: bool
+    """Whether metrics name pods."""
     log_level: str
     log_format: Form
 
@@ -173,6 +175,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="ADDRESS",
         default=environment.get("METRICS_ADDRESS", ""),
         help="address to listen on for it (default: METRICS_ADDRESS, or all)",
+    )
+    parser.add_argument(
+        "--metrics-per-pod",
+        action="store_true",
+        default=environment.get("METRICS_PER_POD") == "true",
+        help="also tell priority, cold, given-up and faulted-back bytes of each planned pod, by "
+        "its name: four series for each (default: whether METRICS_PER_POD is true)",
     )
     parser.add_argument(
         "--log-level",
