@@ -1,14 +1,13 @@
 """Each alert can fire, does not when it should not, and leads to its paragraph."""
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_tools import tool
 from told_node import seen
 
 from damon_agent.families import families
@@ -16,16 +15,6 @@ from damon_agent.families import families
 ROOT = Path(__file__).parents[2]
 ON = ("metrics.enabled=true", "metrics.prometheusRule.enabled=true")
 ASSUMED = "metrics.assumeMonitoringApi=true"
-
-
-def tool(name: str) -> str:
-    """Return one of Prometheus' own programs; skip, with the way to get it, where there is none."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cached = home / "damon-operator/prometheus/bin" / name
-    found = shutil.which(name) or (str(cached) if cached.exists() else None)
-    if found is None:
-        pytest.skip(f"no {name}: install Prometheus, or let e2e/prometheus/tools.sh unpack it")
-    return found
 
 
 @pytest.fixture(name="rule")
