@@ -15,7 +15,10 @@ setup() {
 # What `make test` skips on a machine without helm.
 chart() {
   command -v go >/dev/null || { echo "SKIPPED: helm is built from its Go module, and go is not on PATH" && return 77; }
-  e2e/kind/tools.sh helm helm3 && make chart-check
+  e2e/kind/tools.sh helm helm3 || return
+  # Without Prometheus' own tools the tests that need them skip, and say so.
+  e2e/prometheus/tools.sh || [ $? = 77 ] || return
+  make chart-check
 }
 export -f setup chart
 

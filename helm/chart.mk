@@ -27,7 +27,7 @@ chart-readme: setup ## Generate the chart's README from the comments of values.y
 chart-check: setup ## The chart: README, CRD templates, schema, and what it renders to (needs helm)
 	@$(BIN)/python helm/values_readme.py --check $(CHART)
 	@$(BIN)/python -m damon_contract --check
-	@$(BIN)/pytest tests/chart -q $(ARGS)
+	@$(BIN)/pytest tests/chart e2e/prometheus -q $(ARGS)
 
 .PHONY: chart-render
 chart-render: ## Print what the chart installs (ARGS="--set ...")

@@ -39,6 +39,7 @@ from damon_agent.plans.reporter import Reporter
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
 from damon_agent.settings import Settings
+from damon_contract import logs
 from damon_contract.v1alpha1.node import DamonNodeStatus
 
 _LOGGER: Final = logging.getLogger("damon_agent")
@@ -74,11 +75,7 @@ def main(arguments: Sequence[str] | None = None, *, files: Roots | None = None) 
     `files` stands for --damon-root and --module-root: the mock hands in its own.
     """
     settings = setup.parse(arguments, with_files=files is not None)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.to_stderr(settings.log_level, logs.Formatter(settings.log_format))
     try:
         _serve(settings, files)
     except (AgentError, RealSysfs) as error:
@@ -118,7 +115,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             # What is imported by now stays for ever: no collection needs to look at it again.
             gc.collect()
             gc.freeze()
-            _LOGGER.info("agent of node %s, driver %s", settings.node_name, settings.driver)
+            _LOGGER.info("started node=%s driver=%s", settings.node_name, settings.driver)
             loop.run()
     _LOGGER.info("stopped; the kdamonds only watch until an agent is back")
 
@@ -193,16 +190,20 @@ def _metrics(
             now_us=clock.now_us(),
             status=loop.status,
             latest=plans.latest(),
+            cold_bytes=loop.cold_bytes,
+            swap=loop.swap,
+            returned_bytes=loop.returned_bytes,
             ticks=loop.ticks,
             commands=commands.outcomes,
             commands_under_way=commands.under_way,
             statuses_written=plans.reporter.written,
             statuses_failed=plans.reporter.failed,
+            by_pod=settings.metrics_per_pod,
         )
 
     server = metrics.Server(settings.metrics_port, settings.metrics_address, look)
     server.start()
-    _LOGGER.info("metrics on port %d", server.port)
+    _LOGGER.info("metrics port=%d", server.port)
     try:
         yield
     finally:

@@ -15,12 +15,14 @@ from prometheus_client.metrics_core import (
     SummaryMetricFamily,
 )
 
-from damon_agent.kernel.ladder import permille
+from damon_agent.facts import PodSwap
+from damon_agent.kernel.ladder import FULL, permille
 from damon_agent.kernel.tree.commands import Keyword, Outcome
 from damon_agent.loop import Ticks
 from damon_agent.plans.plan import Latest
+from damon_agent.spans import spans
 from damon_contract.quantities import microseconds
-from damon_contract.v1alpha1.node import DamonNodeStatus
+from damon_contract.v1alpha1.node import DamonNodeSpec, DamonNodeStatus, Lane
 
 _S: Final = 1_000_000
 
@@ -32,20 +34,32 @@ class Seen:
     now_us: int
     status: DamonNodeStatus
     latest: Latest
+    cold_bytes: Mapping[str, int]
+    """By uid of planned pods, as far as it is known; so is `swap`."""
+    swap: Mapping[str, PodSwap]
+    returned_bytes: Mapping[int, int]
+    """By priority, what came back to pods since the agent started."""
     ticks: Ticks
     commands: Mapping[tuple[Keyword, Outcome], int]
     commands_under_way: int
     statuses_written: int
     statuses_failed: int
+    by_pod: bool = False
+    """Whether the figures of each pod are wanted, by its name."""
 
 
 def families(seen: Seen) -> Iterator[Metric]:
     """Yield the metrics. Their number has a bound, whatever runs on the node.
 
-    Labels are words of the API and numbers of kdamonds and priorities: never a pod's name.
+    Labels are words of the API, numbers of kdamonds and fixed spans of priorities. The name of a
+    pod is one only if that is asked for; then there are at most MAX_PODS of them.
     """
     yield from _node(seen.status)
-    yield from _lanes(seen.status)
+    yield from _kdamonds(seen.status)
+    if (plan := seen.latest.plan) is not None:
+        yield from _spans(plan.spec, seen)
+        if seen.by_pod:
+            yield from _pods(plan.spec, seen)
     yield from _plan(seen)
     yield from _work(seen)
 
@@ -66,12 +80,11 @@ def _node(status: DamonNodeStatus) -> Iterator[Metric]:
     if (memory := status.memory) is not None:
         yield _value("memory_capacity_bytes", "MemTotal", memory.capacity_bytes)
         yield _value(
-            "memory_available_permille",
-            "MemAvailable in per mille of capacity, which marks are compared with",
-            permille(memory.available_bytes, memory.capacity_bytes),
+            "memory_available_ratio",
+            "MemAvailable as a share of capacity, which marks are compared with",
+            _ratio(permille(memory.available_bytes, memory.capacity_bytes)),
         )
     yield _value("targets", "Live processes in all lanes", status.targets)
-    yield _value("planned_pods", "Pods of the plan", len(status.pods))
     placed = sum(pod.kdamond is not None for pod in status.pods)
     yield _value("placed_pods", "Pods of the plan with a process in a lane", placed)
     held = sum(not pod.swappable for pod in status.pods)
@@ -81,31 +94,92 @@ def _node(status: DamonNodeStatus) -> Iterator[Metric]:
         yield _value("unseen_pods", "Pods the brake can see nothing of", brake.unseen)
 
 
-def _lanes(status: DamonNodeStatus) -> Iterator[Metric]:
-    which = ("kdamond", "priority", "role")
-    mark = _gauge("lane_mark_permille", "Available memory below which the lane works", *which)
-    active = _gauge("lane_active", "Whether the lane reclaims now", *which)
-    pods = _gauge("lane_pods", "Pods in the lane", *which)
-    targets = _gauge("lane_targets", "Live processes in the lane", *which)
+def _kdamonds(status: DamonNodeStatus) -> Iterator[Metric]:
+    running = _gauge("kdamond_running", "Whether the kdamond is on", "kdamond")
+    targets = _gauge("kdamond_targets", "Live processes it watches", "kdamond")
     tried = _counter(
-        "lane_tried_bytes", "Address space the scheme has tried since it was last set up", *which
+        "kdamond_tried_bytes", "Address space its schemes tried since they were set up", "kdamond"
     )
     applied = _counter(
-        "lane_applied_bytes",
+        "kdamond_applied_bytes",
         "Part of it the kernel reported success for; not what was reclaimed",
+        "kdamond",
+    )
+    # With the driver native one kdamond has all lanes.
+    lanes: dict[int, list[Lane]] = {}
+    for lane in status.lanes:
+        lanes.setdefault(lane.kdamond, []).append(lane)
+    for kdamond, carried in sorted(lanes.items()):
+        labels = [str(kdamond)]
+        running.add_metric(labels, any(lane.state == "on" for lane in carried))
+        targets.add_metric(labels, sum(lane.targets for lane in carried))
+        tried.add_metric(labels, sum(lane.tried_bytes for lane in carried))
+        applied.add_metric(labels, sum(lane.applied_bytes for lane in carried))
+    yield from (running, targets, tried, applied)
+
+
+def _spans(spec: DamonNodeSpec, seen: Seen) -> Iterator[Metric]:
+    """Yield what is told by priority: for each span, whether or not a pod is in it.
+
+    A lane comes and goes with its pods, a span does not: only the tuning's limits of the roles move
+    it. What is known of no pod of a span is left out, for it is not 0.
+    """
+    which = ("role", "priorities")
+    pods = _gauge("pods", "Planned pods", *which)
+    cold = _gauge("cold_bytes", "Resident memory of pods that nothing has touched lately", *which)
+    given_up = _gauge("given_up_bytes", "Anonymous memory of pods that is out in swap", *which)
+    returned = _counter(
+        "refaulted_bytes", "Anonymous memory that was out and came back to pods", *which
+    )
+    mark = _gauge(
+        "mark_ratio",
+        "Available memory, as a share of capacity, below which these pods are reclaimed from",
         *which,
     )
-    for lane in status.lanes:
-        # Of several priorities the highest names it: it behaves as that one needs.
-        labels = [str(lane.kdamond), str(max(lane.priorities, default=0)), lane.role]
-        if lane.mark_permille is not None:
-            mark.add_metric(labels, lane.mark_permille)
-        active.add_metric(labels, lane.active)
-        pods.add_metric(labels, lane.pods)
-        targets.add_metric(labels, lane.targets)
-        tried.add_metric(labels, lane.tried_bytes)
-        applied.add_metric(labels, lane.applied_bytes)
-    yield from (mark, active, pods, targets, tried, applied)
+    reclaiming = _gauge("reclaiming", "Whether a lane of these pods reclaims now", *which)
+    for span in spans(spec.settings.protect_from, spec.settings.eager_up_to):
+        labels = [span.role, span.text]
+        members = [pod.uid for pod in spec.pods if pod.priority in span]
+        swap = [seen.swap[uid].given_up_bytes for uid in members if uid in seen.swap]
+        lanes = [lane for lane in seen.status.lanes if any(p in span for p in lane.priorities)]
+        marks = [lane.mark_permille for lane in lanes if lane.mark_permille is not None]
+        pods.add_metric(labels, len(members))
+        for family, known in (
+            (cold, [seen.cold_bytes[uid] for uid in members if uid in seen.cold_bytes]),
+            (given_up, [size for size in swap if size is not None]),
+        ):
+            if known or not members:
+                family.add_metric(labels, sum(known))
+        returned.add_metric(
+            labels, sum(size for priority, size in seen.returned_bytes.items() if priority in span)
+        )
+        if marks:
+            mark.add_metric(labels, _ratio(max(marks)))
+        reclaiming.add_metric(labels, any(lane.active for lane in lanes))
+    yield from (pods, cold, given_up, returned, mark, reclaiming)
+
+
+def _pods(spec: DamonNodeSpec, seen: Seen) -> Iterator[Metric]:
+    which = ("namespace", "pod")
+    priority = _gauge("pod_priority", "Priority of a planned pod", *which)
+    cold = _gauge("pod_cold_bytes", "Resident memory that nothing has touched lately", *which)
+    given_up = _gauge("pod_given_up_bytes", "Anonymous memory that is out in swap", *which)
+    refaulted = _counter(
+        "pod_refaulted_bytes", "Anonymous memory that was out and came back", *which
+    )
+    # A pod that replaces one of its name may be planned beside it: a series is told once.
+    for pod in {(pod.namespace, pod.name): pod for pod in spec.pods}.values():
+        labels = [pod.namespace, pod.name]
+        swap = seen.swap.get(pod.uid, PodSwap(None, None))
+        priority.add_metric(labels, pod.priority)
+        for family, size in (
+            (cold, seen.cold_bytes.get(pod.uid)),
+            (given_up, swap.given_up_bytes),
+            (refaulted, swap.refaulted_bytes),
+        ):
+            if size is not None:
+                family.add_metric(labels, size)
+    yield from (priority, cold, given_up, refaulted)
 
 
 def _plan(seen: Seen) -> Iterator[Metric]:
@@ -151,6 +225,11 @@ def _work(seen: Seen) -> Iterator[Metric]:
     writes.add_metric(["accepted"], seen.statuses_written)
     writes.add_metric(["failed"], seen.statuses_failed)
     yield writes
+
+
+def _ratio(permille: int) -> float:
+    """Return a share in Prometheus' base unit; `kubectl get` shows it in per mille."""
+    return permille / FULL
 
 
 def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:

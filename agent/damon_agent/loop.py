@@ -5,6 +5,7 @@ What woke it does not matter: a new plan, an exit, a finished command or the tim
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -15,6 +16,8 @@ from damon_agent.clock import Clock, rfc3339
 from damon_agent.cold.coldness import Coldness
 from damon_agent.cold.given_up import GivenUp
 from damon_agent.errors import AgentError
+from damon_agent.facts import PodSwap
+from damon_agent.journal import Journal
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
 from damon_agent.node.exits import Exits
@@ -100,6 +103,9 @@ class Loop:
         self._report: Report | None = None
         self._intent: Intent | None = None
         self._status = DamonNodeStatus()
+        self._journal = Journal()
+        self._surprise = ""
+        """The unexpected error of the last tick: its trace is logged once."""
         self._heard = False
         self.ticks = Ticks()
         self._retry_us = _FIRST_RETRY_US
@@ -144,6 +150,21 @@ class Loop:
         """What the last tick has seen, whether or not it is worth a write; empty without a plan."""
         return self._status
 
+    @property
+    def cold_bytes(self) -> Mapping[str, int]:
+        """By uid, of all pods it is known of: a status has not always room for them."""
+        return self._coldness.cold_bytes
+
+    @property
+    def swap(self) -> Mapping[str, PodSwap]:
+        """By uid, what the pods have given up and what came back, as far as it is known."""
+        return self._given_up.pods
+
+    @property
+    def returned_bytes(self) -> Mapping[int, int]:
+        """By priority, what came back since the agent started."""
+        return self._given_up.returned_bytes
+
     def stop(self) -> None:
         """End `run` after the current tick; may be called by a signal handler."""
         self._stopping = True
@@ -157,15 +178,17 @@ class Loop:
         try:
             next_us = self.tick()
         except AgentError as error:
-            _LOGGER.warning("the node can't be read: %s", error)
             return self._failed(Fault(NodeReason.NODE_UNREADABLE, str(error)))
         except Exception as error:
-            _LOGGER.exception("a tick failed unexpectedly")
             what = f"{type(error).__name__}: {error}"
+            if what != self._surprise:
+                _LOGGER.exception("a tick failed unexpectedly")
+            self._surprise = what
             return self._failed(
                 Fault(NodeReason.INTERNAL_ERROR, f"{what}; see the agent's log, and report it")
             )
         self._retry_us = _FIRST_RETRY_US
+        self._surprise = ""
         return next_us
 
     def tick(self) -> int:
@@ -225,6 +248,7 @@ class Loop:
         if newest is None:
             # There is no object that could carry a status.
             self._status = DamonNodeStatus()
+            self._journal.look(latest, self._status, failure)
             return
         self._status = status.build(
             status.Observation(
@@ -243,6 +267,7 @@ class Loop:
             now=rfc3339(self._clock.wall_s()),
             release=self._release,
         )
+        self._journal.look(latest, self._status, failure)
         if latest.conditions is not None:
             self._plans.report(newest.uid, self._status)
 

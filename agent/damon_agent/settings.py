@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from damon_contract.logs import FORMS, LEVELS, Form
+
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,10 @@ class Settings:
     """0: no metrics."""
     metrics_address: str
     """Empty: all addresses."""
+    metrics_per_pod: bool
+    """Whether metrics name pods."""
     log_level: str
+    log_format: Form
 
     @property
     def in_pod(self) -> bool:
@@ -173,10 +177,23 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="address to listen on for it (default: METRICS_ADDRESS, or all)",
     )
     parser.add_argument(
+        "--metrics-per-pod",
+        action="store_true",
+        default=environment.get("METRICS_PER_POD") == "true",
+        help="also tell priority, cold, given-up and faulted-back bytes of each planned pod, by "
+        "its name: four series for each (default: whether METRICS_PER_POD is true)",
+    )
+    parser.add_argument(
         "--log-level",
-        choices=_LEVELS,
+        choices=LEVELS,
         default="info",
         help="least severe messages to log (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=FORMS,
+        default="logfmt",
+        help="form of the lines that are logged (default: %(default)s)",
     )
     return parser
 

@@ -74,9 +74,10 @@ def test_what_is_scraped_is_what_the_nodes_and_their_status_say(
             holds = told["damon_agent_condition", condition["type"]]
             assert holds == (condition["status"] == "True"), condition
         for lane in status["lanes"]:
-            which = (str(lane["kdamond"]), str(max(lane["priorities"])), lane["role"])
-            assert told["damon_agent_lane_targets", *which] == lane["targets"]
-            assert told.get(("damon_agent_lane_mark_permille", *which)) == lane.get("markPermille")
+            kdamond = str(lane["kdamond"])
+            assert told["damon_agent_kdamond_targets", kdamond] == lane["targets"]
+        planned = [told[key] for key in told if key[0] == "damon_agent_pods"]
+        assert sum(planned) == len(status["pods"])
 
 
 def test_one_replica_leads_and_counts_all_nodes(

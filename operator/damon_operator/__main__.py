@@ -27,7 +27,7 @@ _log = logging.getLogger("damon_operator")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator until it is told to stop; return the exit status."""
     settings = parse(arguments)
-    logs.to_stderr(settings.log_level)
+    logs.to_stderr(settings.log_level, settings.log_format)
     try:
         return asyncio.run(operate(settings))
     except StartError as error:

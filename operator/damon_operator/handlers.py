@@ -84,7 +84,7 @@ def registry(doors: Doors) -> kopf.OperatorRegistry:
     @kopf.on.event(names.GROUP, names.VERSION, names.TUNING_PLURAL, id="tuning", registry=handlers)
     async def tuning(event: Mapping[str, Any], name: str, meta: kopf.Meta, **_: object) -> None:
         _log.info(
-            "tuning=%s event=%s generation=%s",
+            "tuning changed tuning=%s event=%s generation=%s",
             name, event.get("type") or "listed", meta.get("generation"),
         )  # fmt: skip
 

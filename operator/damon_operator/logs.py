@@ -1,16 +1,27 @@
-"""One line per message on stderr: lower-case key=value."""
+"""The operator's logs: the form is that of both programs, kopf's records included."""
 
 import logging
 
+from damon_contract import logs
+from damon_contract.logs import Form, Value
 
-def to_stderr(level: str) -> None:
+
+class Formatter(logs.Formatter):
+    """Names the object that a record of kopf is about."""
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Value]:  # type: ignore[explicit-override]  # typing.override is of 3.12
+        """Return what the line says, in the order it says it."""
+        said = super().fields(record)
+        about = getattr(record, "k8s_ref", None)
+        if isinstance(about, dict):
+            parts = (about.get("kind"), about.get("namespace"), about.get("name"))
+            said["object"] = "/".join(str(part) for part in parts if part)
+        return said
+
+
+def to_stderr(level: str, form: Form) -> None:
     """Log messages of this level ("debug" to "error") and above."""
-    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
-        logging.addLevelName(number, logging.getLevelName(number).lower())
-    logging.basicConfig(
-        level=level,
-        format="time=%(asctime)s level=%(levelname)s from=%(name)s %(message)s",
-    )
+    logs.to_stderr(level, Formatter(form))
     if level != "debug":  # a line per handler call and per probe tells nobody anything
         for chatty in ("kopf.objects", "kopf.activities", "aiohttp.access"):
-            logging.getLogger(chatty).setLevel("warning")
+            logging.getLogger(chatty).setLevel("WARNING")

@@ -20,8 +20,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import CollectorRegistry
 
 from damon_contract.v1alpha1.node import NodeReason
-from damon_contract.v1alpha1.tuning import PodCounts
 from damon_operator.listening import listening
+from damon_operator.planner.priorities import Source
 from damon_operator.planner.tally import REASONS
 from damon_operator.reconcile import Service
 
@@ -64,10 +64,20 @@ def _nodes(service: Service) -> Iterator[Metric]:
     for reason, number in sorted(held.items()):
         reasons.add_metric([reason], number)
     yield reasons
-    steps = _gauge("pods", "Pods of governed nodes, as status.pods of the tunings", "step")
-    for step in PodCounts.model_fields:
-        steps.add_metric([step], pods[step])
-    yield steps
+    # Each pod that takes part is told by exactly one step; what else is counted of it is no step.
+    decided = _gauge("pods", "Pods of governed nodes, by what decided about them", "step")
+    for step in Source:
+        decided.add_metric([step.value], pods[step.value])
+    yield decided
+    faulty = _gauge("faulty_annotations", "Annotations of these pods not taken as said", "fault")
+    for fault in ("clamped", "rejected", "exempt_denied"):
+        faulty.add_metric([fault], pods[fault])
+    yield faulty
+    yield _value(
+        "unknown_containers",
+        "Running containers of these pods whose processes cannot be found",
+        pods["container_unknown"],
+    )
 
 
 def _work(service: Service) -> Iterator[Metric]:

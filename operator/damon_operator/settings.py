@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from damon_contract.logs import FORMS, LEVELS, Form
 from damon_contract.v1alpha1.tuning import AnnotationBounds
 from damon_operator.facts import Accounts, Part
 from damon_operator.reflector import Pace
@@ -43,6 +44,7 @@ class Settings:
     identity: str
     liveness_port: int
     log_level: str
+    log_format: Form = "logfmt"
     accounts: Accounts = field(default_factory=dict)
     """ServiceAccounts of the operator itself and of its agents."""
     policy: AnnotationBounds | None = None
@@ -151,9 +153,15 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
     )
     parser.add_argument(
         "--log-level",
-        choices=("debug", "info", "warning", "error"),
+        choices=LEVELS,
         default="info",
         help="least important messages that are logged (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=FORMS,
+        default="logfmt",
+        help="form of the lines that are logged (default: %(default)s)",
     )
     read = parser.parse_args(arguments)
     return Settings(
@@ -164,6 +172,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         identity=read.identity,
         liveness_port=read.liveness_port,
         log_level=read.log_level,
+        log_format=read.log_format,
         accounts={
             **dict.fromkeys(read.own_service_account, Part.OTHER),
             **dict.fromkeys(read.agent_service_account, Part.AGENT),

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from damon_contract import names
+from damon_contract.logs import FORMS, Form
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_contract.v1alpha1.tuning import Settings
-from damon_operator import errors
+from damon_operator import errors, logs
 from damon_operator.cluster import Cluster, connect
 from damon_operator.facts import read_tuning, spec_digest
 from damon_operator.planner.plan import wire
@@ -112,7 +113,7 @@ async def _pass(cluster: Cluster, release: Release) -> list[str]:
         elif name in agents or _conditions(plan, "status"):
             waiting.append(f"the agent of {name}{_trouble(nodes.get(name), agents.get(name))}")
         else:
-            _log.info("not waited for node=%s: no agent has ever run there", name)
+            _log.info("not waited for, no agent has ever run there node=%s", name)
     if not waiting:
         await _remove(cluster, release, plans)
     return waiting
@@ -252,6 +253,7 @@ class CommandLine:
     kubeconfig: str | None
     release: Release
     timeout_s: float
+    log_format: Form = "logfmt"
 
 
 def read(arguments: Sequence[str] | None) -> CommandLine:
@@ -266,16 +268,19 @@ def read(arguments: Sequence[str] | None) -> CommandLine:
     )
     parser.add_argument("--timeout-seconds", type=int, default=240, help="(default: %(default)s)")
     parser.add_argument("--delete-tunings", action="store_true", help="also all DamonTunings")
+    parser.add_argument(
+        "--log-format", choices=FORMS, default="logfmt", help="(default: %(default)s)"
+    )
     said = parser.parse_args(arguments)
     labels = dict(pair.split("=", 1) for pair in said.agent_selector.split(","))
     release = Release(said.namespace, said.deployment, said.lease, labels, said.delete_tunings)
-    return CommandLine(said.kubeconfig, release, said.timeout_seconds)
+    return CommandLine(said.kubeconfig, release, said.timeout_seconds, said.log_format)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Uninstall what the command line names; return the exit status."""
     settings = read(arguments)
-    logging.basicConfig(level="INFO", format="%(message)s")
+    logs.to_stderr("info", settings.log_format)
 
     async def run() -> int:
         async with connect(settings.kubeconfig) as cluster:

@@ -137,6 +137,26 @@ def test_without_an_interval_prometheus_decides(render):
     assert "interval" not in objects.of("PodMonitor")[0]["spec"]["podMetricsEndpoints"][0]
 
 
+def test_pods_are_named_only_if_asked_for_and_then_keep_their_names(render):
+    objects = render(ON, ASSUMED, *MONITORS, "metrics.perPod=true")
+    assert "--metrics-per-pod" in only_container(objects.agent)["args"]
+    args = only_container(objects.agent)["args"]
+    assert agent_settings.parse(args, {"NODE_NAME": "n"}).metrics_per_pod
+    (endpoint,) = objects.of("PodMonitor")[0]["spec"]["podMetricsEndpoints"]
+    assert endpoint["honorLabels"]
+    objects = render(ON, ASSUMED, *MONITORS)
+    assert "--metrics-per-pod" not in only_container(objects.agent)["args"]
+    assert "honorLabels" not in objects.of("PodMonitor")[0]["spec"]["podMetricsEndpoints"][0]
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_both_programs_log_in_the_form_that_is_asked_for(render, form):
+    objects = render(f'logFormat="{form}"')
+    operator = operator_settings.parse(only_container(objects.operator)["args"], {})
+    agent = agent_settings.parse(only_container(objects.agent)["args"], {"NODE_NAME": "n"})
+    assert operator.log_format == agent.log_format == form
+
+
 def test_two_uses_of_one_port_are_refused(helm, template):
     ran = template(helm, ON, "metrics.port=8080")
     assert ran.returncode != 0

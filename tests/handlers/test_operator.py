@@ -1,6 +1,8 @@
 import asyncio
+import json
 import logging
 import os
+import re
 import signal
 import sys
 from asyncio import create_subprocess_exec
@@ -123,9 +125,11 @@ def test_every_handler_has_an_id_of_ours():
     assert not [handler for kind in others for handler in kind.get_all_handlers()]
 
 
-async def test_the_process_starts_works_and_ends_when_told_to(lab):
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+async def test_the_process_starts_works_and_ends_when_told_to(lab, form):
     lab.api.cluster.create(lab.tuning("all"))
     arguments = ("--kubeconfig", str(lab.kubeconfig), "--liveness-port", "0", "--debounce-ms", "5")
+    arguments += ("--log-format", form, "--log-level", "debug")
     process = await create_subprocess_exec(
         sys.executable, "-m", "damon_operator", *arguments, stderr=PIPE, env={**os.environ}
     )
@@ -135,8 +139,19 @@ async def test_the_process_starts_works_and_ends_when_told_to(lab):
         process.send_signal(signal.SIGTERM)
         _, logged = await process.communicate()
     assert process.returncode == 0, logged.decode()
-    assert b"level=info" in logged
     assert b"Traceback" not in logged
+    lines = logged.decode().splitlines()
+    if form == "json":
+        said = [json.loads(line) for line in lines]
+        assert {"kopf", "damon_operator"} <= {line["logger"].split(".")[0] for line in said}
+        assert {"applied"} <= {line["msg"] for line in said if line["level"] == "info"}
+        assert any(line.get("object") == "DamonTuning/all" for line in said), "kopf names it"
+    else:
+        head = re.compile(
+            r'time=[-0-9]+T[0-9:.]+Z level=\w+ logger=[\w.]+ msg=("(\\.|[^"\\])*"|\S+)'
+        )
+        assert all(head.match(line) for line in lines)
+        assert any("msg=applied node=" in line for line in lines)
 
 
 def test_streams_that_kopf_has_left_open_are_no_error_at_the_end(caplog):

@@ -80,3 +80,23 @@ def test_without_swap_accounting_only_what_came_back_is_known(machine, pod):
     machine.plan(pod(1, A))
     machine.run(5)
     assert figures(machine) == (None, MIB)
+
+
+def test_what_comes_back_adds_up_by_priority_and_never_falls(machine, pod):
+    """For metrics: a counter of the node, whichever pods come and go."""
+    homes = [machine.container(container) for container in (A, B)]
+    for pid, home in enumerate(homes, 10):
+        machine.start(pid, home)
+        memory(home, refaults=1000)
+    machine.plan(pod(1, A, priority=30), pod(2, B, priority=40))
+    machine.run(5)
+    assert machine.loop.returned_bytes == {}, "what a pod brings along is no news"
+    memory(homes[0], refaults=1256)
+    memory(homes[1], refaults=0)
+    machine.run(60)
+    assert machine.loop.returned_bytes == {30: MIB}, "a container that ended takes its count along"
+    memory(homes[1], refaults=512)
+    machine.run(60)
+    machine.plan(pod(2, B, priority=40), generation=2)
+    machine.run(60)
+    assert machine.loop.returned_bytes == {30: MIB, 40: 2 * MIB}

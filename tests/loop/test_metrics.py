@@ -121,14 +121,15 @@ def test_what_is_told_is_what_the_status_says(machine, pod, tmp_path, port, list
             silent.close()
         assert process.stdout.read().strip() == "True"
     assert told["damon_agent_targets"] == said["targets"] == 2
-    assert told["damon_agent_planned_pods"] == told["damon_agent_placed_pods"] == 2
+    assert told["damon_agent_pods 21-30 Ladder"] == told["damon_agent_pods 81-90 Protected"] == 1
+    assert told["damon_agent_placed_pods"] == 2
     assert told["damon_agent_condition Ready"] == 1
     assert told["damon_agent_condition_reason Applied Ready"] == 1
     for lane in said["lanes"]:
-        (priority,) = lane["priorities"]
-        which = f"{lane['kdamond']} {priority} {lane['role']}"
-        assert told[f"damon_agent_lane_targets {which}"] == lane["targets"] == 1
-        assert told.get(f"damon_agent_lane_mark_permille {which}") == lane.get("markPermille")
+        targets = told[f"damon_agent_kdamond_targets {lane['kdamond']}"]
+        assert targets == lane["targets"] == 1
+    (marked,) = [lane for lane in said["lanes"] if "markPermille" in lane]
+    assert told["damon_agent_mark_ratio 21-30 Ladder"] * 1000 == marked["markPermille"]
     assert told["damon_agent_commands_total on accepted"] == 2
     assert told["damon_agent_tick_seconds_count"] >= 1
     assert 0 <= told["damon_agent_plan_age_seconds"] < told["damon_agent_plan_max_age_seconds"]

@@ -1,5 +1,6 @@
 """damon-agent as a process: its command line, its start, its end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -124,18 +125,39 @@ def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(machi
             command = [sys.executable, "-m", "damon_mock", "agent", "--socket", socket, "--"]
             command += ["--node-name", NODE, "--state-dir", tmp_path / "state"]
             command += ["--proc-root", machine.proc, "--cgroup-root", machine.cgroup]
-            command += ["--kubeconfig", kubeconfig]
-            with subprocess.Popen([str(part) for part in command]) as running:
+            command += ["--kubeconfig", kubeconfig, "--log-format", "json"]
+            with subprocess.Popen(
+                [str(part) for part in command], stderr=subprocess.PIPE, text=True
+            ) as running:
 
-                def is_applied():
+                def ready(reason):
                     found = api.call(api.server.cluster.get, "damonnodes", NODE)
                     conditions = found.get("status", {}).get("conditions", ())
-                    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+                    return any(c["type"] == "Ready" and c["reason"] == reason for c in conditions)
 
-                wait_for(is_applied)
+                wait_for(lambda: ready("Applied"))
+                machine.set_memory(swap_kib=0)
+                wait_for(lambda: ready("NoSwap"))
+                machine.set_memory()
+                wait_for(lambda: ready("Applied"))
                 running.send_signal(signal.SIGTERM)
                 assert running.wait(20) == 0
+                logged = [json.loads(line) for line in running.stderr.read().splitlines()]
             ticker.shared.close()
+        assert [(line["level"], line["msg"]) for line in logged] == [
+            ("info", "started"),
+            ("info", "plan taken"),
+            ("info", "lanes are in the kernel"),
+            ("warning", "held back"),
+            ("info", "no longer held back"),
+            ("info", "stopped; the kdamonds only watch until an agent is back"),
+        ]
+        told = {key: value for line in logged for key, value in line.items()}
+        assert (told["node"], told["driver"], told["mode"], told["pods"]) == (
+            *(NODE, "lanes", "Enforce", 1),
+        )
+        assert told["lanes"] == "50:600"
+        assert told["reason"] == "NoSwap"
         assert sum(kdamond.running for kdamond in emulator.kdamonds) == 1
         assert not [w for w in api.server.journal.writes() if w.subresource != "status"]
 

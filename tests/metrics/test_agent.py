@@ -8,92 +8,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from told_node import seen
 
 from damon_agent.errors import StartError
-from damon_agent.families import Seen, families
-from damon_agent.kernel.tree.commands import Keyword, Outcome
-from damon_agent.loop import Ticks
+from damon_agent.families import families
 from damon_agent.metrics import Server
-from damon_agent.plans.plan import Latest, Plan
-from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import (
-    BrakeStatus,
-    DamonNodeSpec,
-    DamonNodeStatus,
-    Kernel,
-    Lane,
-    Memory,
-    NodeCondition,
-    NodeReason,
-    PodStatus,
-)
-
-S = 1_000_000
-LABELS = {
-    *("type", "reason", "release", "driver", "kdamond", "priority", "role", "keyword", "outcome"),
-}
-BESIDES_LANES = 44
-PER_LANE = 6
-
-
-def condition(kind: str, status: str = "True", reason: str = "Applied") -> Condition:
-    when = "2026-01-01T00:00:00Z"
-    return Condition(type=kind, status=status, reason=reason, message="", last_transition_time=when)
-
-
-def lane(kdamond: int, *priorities: int, mark: int | None = None, **more) -> Lane:
-    role = "Ladder" if mark is not None else "Protected"
-    fields = {"pods": 1, "targets": 2, "state": "on", "active": False, **more}
-    return Lane(kdamond=kdamond, priorities=priorities, role=role, mark_permille=mark, **fields)
-
-
-def pod(number: int, kdamond: int | None = 0, *, swappable: bool = True) -> PodStatus:
-    uid = f"uid-of-pod-{number}"
-    return PodStatus(uid=uid, priority=50, kdamond=kdamond, processes=1, swappable=swappable)
-
-
-STATUS = DamonNodeStatus(
-    conditions=(
-        condition("Ready", "False", "NoSwap"),
-        condition("Applied"),
-        condition("DamonAvailable", "True", "Available"),
-        condition("Degraded", "True", "NoSwap"),
-    ),
-    kernel=Kernel(release="6.12.0", driver="lanes"),
-    memory=Memory(
-        capacity_bytes=8000,
-        available_bytes=2001,
-        swap_total_bytes=0,
-        floor_permille=1,
-        ceiling_permille=600,
-    ),
-    lanes=(
-        lane(3, 34, 35, mark=600, active=True, targets=5, tried_bytes=70, applied_bytes=60),
-        lane(0, 83),
-    ),
-    pods=(pod(1), pod(2, swappable=False), pod(3, None)),
-    targets=7,
-    brake=BrakeStatus(spared=2, unseen=1),
-)
-
-
-def seen(status: DamonNodeStatus = STATUS, **fields) -> Seen:
-    spec = {"tuning": "t", "mode": "Enforce", "hash": "h"}
-    spec["settings"] = {"safety": {"maxPlanAge": "15m"}}
-    plan = Plan("uid", 1, DamonNodeSpec.model_validate(spec))
-    values = {
-        "now_us": 100 * S,
-        "status": status,
-        "latest": Latest(known=True, plan=plan, contact_us=40 * S),
-        "ticks": Ticks(ended=4, failed=1, spent_us=S // 2, exits=3),
-        "commands": {(Keyword.COMMIT, Outcome.ACCEPTED): 5},
-        "commands_under_way": 1,
-        "statuses_written": 6,
-        "statuses_failed": 2,
-    }
-    return Seen(**{**values, **fields})
+from damon_agent.plans.plan import Latest
+from damon_contract.v1alpha1.node import DamonNodeStatus
 
 
 def test_a_node_is_told_in_the_words_of_its_status(page):
@@ -104,30 +25,12 @@ def test_a_node_is_told_in_the_words_of_its_status(page):
     assert told.value(f"{agent}condition_reason", type="Ready", reason="NoSwap") == 1
     assert told.value(f"{agent}kernel_info", release="6.12.0", driver="lanes") == 1
     assert told.value(f"{agent}memory_capacity_bytes") == 8000
-    assert told.value(f"{agent}memory_available_permille") == 250
+    assert told.value(f"{agent}memory_available_ratio") == 0.25
     assert told.value(f"{agent}targets") == 7
-    assert told.value(f"{agent}planned_pods") == 3
     assert told.value(f"{agent}placed_pods") == 2
     assert told.value(f"{agent}unswappable_pods") == 1
     assert told.value(f"{agent}spared_pods") == 2
     assert told.value(f"{agent}unseen_pods") == 1
-
-
-def test_a_lane_goes_by_its_kdamond_and_its_most_important_priority(page):
-    told = page(families(seen()))
-    which = {"kdamond": "3", "priority": "35", "role": "Ladder"}
-    for name, value in {
-        "mark_permille": 600,
-        "active": 1,
-        "pods": 1,
-        "targets": 5,
-        "tried_bytes_total": 70,
-        "applied_bytes_total": 60,
-    }.items():
-        assert told.value(f"damon_agent_lane_{name}", **which) == value
-    protected = {"kdamond": "0", "priority": "83", "role": "Protected"}
-    assert told.value("damon_agent_lane_mark_permille", **protected) is None
-    assert told.value("damon_agent_lane_active", **protected) == 0
 
 
 def test_what_the_agent_did_is_counted(page):
@@ -156,38 +59,8 @@ def test_without_a_plan_there_is_none_whose_age_could_be_told(page):
 
 def test_each_metric_is_explained_and_none_that_does_not_exist(page):
     text = (Path(__file__).parents[2] / "docs/operations.md").read_text()
-    told = {sample.name for sample in page(families(seen())).samples}
+    told = {sample.name for sample in page(families(seen(by_pod=True))).samples}
     assert set(re.findall(r"damon_agent_\w+", text)) == told
-
-
-@st.composite
-def statuses(draw):
-    """Any status a driver can make: at most 8 lanes (`lanes`) or 64 (`native`), 512 pods."""
-    kdamonds = draw(st.sampled_from([8, 1]))
-    numbers = draw(st.lists(st.integers(1, 100), unique=True, max_size=8 if kdamonds > 1 else 64))
-    verdicts = st.sampled_from(["True", "False", "Unknown"])
-    reasons = st.sampled_from(NodeReason)
-    return DamonNodeStatus(
-        conditions=tuple(condition(c, draw(verdicts), draw(reasons)) for c in NodeCondition),
-        kernel=STATUS.kernel,
-        memory=STATUS.memory,
-        brake=STATUS.brake,
-        lanes=tuple(
-            lane(index % kdamonds, number, mark=draw(st.none() | st.integers(0, 1000)))
-            for index, number in enumerate(numbers)
-        ),
-        pods=tuple(pod(n) for n in range(draw(st.integers(0, 512)))),
-    )
-
-
-@given(statuses())
-def test_however_many_pods_there_are_the_number_of_series_has_its_bound(page, status):
-    told = page(families(seen(status)))
-    keys = [(s.name, *sorted(s.labels.items())) for s in told.samples]
-    assert len(keys) == len(set(keys)), "Prometheus refuses a page with a series twice"
-    assert len(keys) <= BESIDES_LANES + PER_LANE * len(status.lanes)
-    assert told.labels().keys() <= LABELS
-    assert not [v for values in told.labels().values() for v in values if "uid-of-pod" in v]
 
 
 # The server

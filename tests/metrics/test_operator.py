@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_contract.v1alpha1.node import NodeReason
-from damon_contract.v1alpha1.tuning import PodCounts
 from damon_operator.metrics import families
+from damon_operator.planner.priorities import Source
 from damon_operator.planner.tally import NO_REPORT, REASONS, Row
 from damon_operator.reconcile import Service
 from damon_operator.settings import Tempo
 
-LABELS = {"reason", "step", "outcome", "resource"}
+LABELS = {"reason", "step", "fault", "outcome", "resource"}
 STATES = ("governed", "applied", "degraded", "unsupported", "unreported", "agentless")
-FIXED = 1 + len(STATES) + len(PodCounts.model_fields) + 2 + 1 + 3 + 1
-"""Leader, nodes, pods, plan seconds, failures, writes, waiting."""
+FIXED = 1 + len(STATES) + len(Source) + 3 + 1 + 2 + 1 + 3 + 1
+"""Leader, nodes, pods, annotations, containers, plan seconds, failures, writes, waiting."""
 STREAMS = 5 * 6
 """Five collections."""
 SERIES_OF_REASONS = len(NodeReason) + len(REASONS) + 1
@@ -82,6 +82,18 @@ def test_nodes_and_pods_are_summed_over_the_tunings_that_govern_them(page):
     assert told.value("damon_operator_held_back_nodes", reason="NoReport") == 1
     assert told.value("damon_operator_pods", step="annotation") == 8
     assert told.value("damon_operator_pods", step="exempt") == 0
+
+
+def test_the_steps_add_up_to_the_pods_whatever_else_is_said_of_them(page):
+    service = make()
+    counts = {"annotation": 2, "default": 1, "exempt": 3}
+    faults = {"clamped": 1, "rejected": 2, "exempt_denied": 4, "container_unknown": 5}
+    service.world._tallies.put("n1", row("n1", pods={**counts, **faults}))
+    told = page(families(service))
+    assert sum(s.value for s in told.samples if s.name == "damon_operator_pods") == 6
+    for fault in ("clamped", "rejected", "exempt_denied"):
+        assert told.value("damon_operator_faulty_annotations", fault=fault) == faults[fault]
+    assert told.value("damon_operator_unknown_containers") == 5
 
 
 def test_reasons_of_another_version_are_told_together(page):

@@ -60,6 +60,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="how agents reach the mock sysfs; auto mounts FUSE where it can (default: auto)",
     )
     parser.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        default=0,
+        help="serve metrics on 127.0.0.1: the operator's on this port, the agents' on the next two "
+        "(default: none)",
+    )
+    parser.add_argument(
         "--project",
         type=Path,
         default=Path(),
@@ -84,7 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.output == "json", highlight=False)
     if not console.is_terminal:
         console = Console(stderr=console.stderr, highlight=False, width=_WIDTH)
-    stage = Stage(directory, project, transport=transport, profile=arguments.profile)
+    stage = Stage(
+        directory,
+        project,
+        transport=transport,
+        profile=arguments.profile,
+        metrics_port=arguments.metrics_port,
+    )
     console.print(
         f"two nodes, DAMON as of {arguments.profile} by {transport}, "
         "operator and agents as processes of their own\n"

@@ -78,8 +78,15 @@ class Stage:
     """`async with Stage(...) as stage:` starts everything, and ends all of it."""
 
     def __init__(
-        self, directory: Path, project: Path, *, transport: Transport, profile: str
+        self,
+        directory: Path,
+        project: Path,
+        *,
+        transport: Transport,
+        profile: str,
+        metrics_port: int = 0,
     ) -> None:
+        """`metrics_port`: of the operator; agents take those behind it. 0: no metrics."""
         self.directory = directory
         self.examples = project / "examples"
         self.kubeconfig = directory / "kubeconfig"
@@ -88,11 +95,12 @@ class Stage:
         self.nodes: dict[str, DemoNode] = {}
         self._crds = project / "crds"
         self._profile = profile
+        self._metrics_port = metrics_port
         self._stack = contextlib.AsyncExitStack()
         self.operator = Program(
             "operator",
             "damon_operator",
-            ("--kubeconfig", str(self.kubeconfig), "--liveness-port", "0"),
+            ("--kubeconfig", str(self.kubeconfig), "--liveness-port", "0", *self._metrics(0)),
             directory,
         )
 
@@ -166,16 +174,24 @@ class Stage:
         )  # fmt: skip
         await self._run(sysfs)
         await self._until_served(sysfs)
+        of_pods = ("--metrics-per-pod",) if self._metrics_port else ()
         agent = Program(
             f"agent-{name}",
             module,
             (*prefix, "--node-name", name, "--kubeconfig", str(self.kubeconfig),
              "--proc-root", proc, "--cgroup-root", str(simulated.cgroup_root),
-             "--state-dir", str(home / "state")),
+             "--state-dir", str(home / "state"), *of_pods, *self._metrics(len(self.nodes) + 1)),
             self.directory,
         )  # fmt: skip
         await self._run(agent)
         return DemoNode(name, simulated, sysfs, agent, control)
+
+    def _metrics(self, number: int) -> tuple[str, ...]:
+        """Return the arguments of the program with this number that let it serve metrics."""
+        if not self._metrics_port:
+            return ()
+        port = str(self._metrics_port + number)
+        return ("--metrics-address", "127.0.0.1", "--metrics-port", port)
 
     async def _run(self, program: Program) -> None:
         self._stack.push_async_callback(program.stop)

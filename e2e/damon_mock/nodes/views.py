@@ -92,6 +92,7 @@ class CgroupView:
                 (missing / "cgroup.events").write_text("populated 0\nfrozen 0\n")
                 (missing / "cgroup.procs").write_text("")
                 (missing / "memory.stat").write_text(_MEMORY_STAT)
+                (missing / "memory.swap.current").write_text("0\n")
                 (missing / "memory.pressure").write_text(_MEMORY_PRESSURE)
         (directory / "memory.swap.max").write_text(f"{swap_max}\n")
 
