@@ -6,7 +6,6 @@ read again at each step; what is remembered are delays, and what sysfs read a mo
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from damon_agent.facts import Process
 from damon_agent.kernel.availability import Availability
@@ -18,9 +17,7 @@ from damon_agent.kernel.lanes.bands import KDAMONDS
 from damon_agent.kernel.lanes.figures import Figures
 from damon_agent.kernel.lanes.lane import Lane
 from damon_agent.kernel.lanes.lifetimes import Lifetimes
-from damon_agent.kernel.lanes.moves import POLL_US
 from damon_agent.kernel.lanes.survey_schedule import SurveySchedule
-from damon_agent.kernel.lanes.surveyor import Surveyor
 from damon_agent.kernel.lanes.wanted import Wanted, wanted
 from damon_agent.kernel.ownership.exclusive import (
     refuse_exclusive_users,
@@ -29,14 +26,11 @@ from damon_agent.kernel.ownership.exclusive import (
 )
 from damon_agent.kernel.ownership.ownership import Foreign, Ownership
 from damon_agent.kernel.ownership.record import Record, StateDirectory
-from damon_agent.kernel.report import Report
+from damon_agent.kernel.report import IDLE_US, Report
 from damon_agent.kernel.tree.commands import Commands
 from damon_agent.kernel.tree.features import Features, probe
-from damon_agent.kernel.tree.kdamond import Kdamond, Spent
+from damon_agent.kernel.tree.kdamond import POLL_US, Kdamond, Spent
 from damon_agent.kernel.tree.sysfs import Sysfs
-
-IDLE_US: Final = 5_000_000
-"""How soon to look again when there is nothing to do."""
 
 
 class LanesDriver:
@@ -136,12 +130,10 @@ class LanesDriver:
         self._epoch = self._ownership.epoch
 
     def _lane(self, kernel: Kdamond, record: Record) -> Lane:
-        surveyor = Surveyor(kernel.index, self._damon, self._surveys)
-        can_survey = "tried_regions" in self._features
         return Lane(
             kernel,
             record.kdamonds[kernel.index],
-            figures=Figures(kernel.files, surveyor if can_survey else None),
+            figures=Figures(kernel, self._damon, self._surveys, self._features),
             features=self._features,
             alive=self._alive,
             note=self._ownership.note,
