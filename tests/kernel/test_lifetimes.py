@@ -53,6 +53,13 @@ def test_the_end_of_one_that_was_there_for_long_says_nothing(lifetimes, dead):
     assert lifetimes.due_us(member(2)) == LONG_US
 
 
+def test_nobody_waits_for_longer_than_what_counts_as_long(lifetimes, dead):
+    lifetimes.look([member(1)], 0)
+    dead.add(member(1).process)
+    lifetimes.look([member(2)], LONG_US - 1)
+    assert lifetimes.due_us(member(2)) == 2 * LONG_US - 1
+
+
 def test_a_process_that_left_the_plan_has_not_ended(lifetimes):
     lifetimes.look([member(1), member(2)], 0)
     lifetimes.look([member(1)], SECOND_US)

@@ -4,7 +4,7 @@ A commit is refused as a whole when one of its processes dies before the kdamond
 6.16 on; up to 6.12 that ends the kdamond, and all ages of the lane with it). Pods whose processes
 come and go, such as a shell with `sleep 1` in a loop, would do that to their lane again and again.
 So such a pod's processes become targets only when they have been there for twice as long as those
-that ended. Less than that is never cold, and nobody else waits for it.
+that ended, or for a minute. Nobody else waits for it.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,8 @@ from damon_agent.facts import Process
 from damon_agent.kernel.intent import Member
 
 LONG_US: Final = 60_000_000
-"""A process that was there for longer has not lived briefly: its end says nothing of the next."""
+"""A process that was there for longer has not lived briefly: its end says nothing of the next, and
+none has to have been there for longer."""
 
 REMEMBERED_US: Final = 600_000_000
 """For how long a pod is treated so after the last brief process: twice the longest pause before the
@@ -46,7 +47,10 @@ class Lifetimes:
             lived_us = now_us - since_us
             if lived_us < LONG_US and not self._alive(process):
                 least_us, _ = self._probation.get(pod, (0, 0))
-                self._probation[pod] = max(least_us, 2 * lived_us), now_us + REMEMBERED_US
+                self._probation[pod] = (
+                    max(least_us, min(2 * lived_us, LONG_US)),
+                    now_us + REMEMBERED_US,
+                )
 
     def due_us(self, member: Member) -> int:
         """Return from when on a member may be a target."""
