@@ -158,8 +158,8 @@ class Lane:
                 self._send(Keyword.UPDATE_SCHEMES_STATS, now_us)
             case Action.START, Wanted():
                 self._start(wanted, now_us)
-            case Action.COMMIT, Wanted():
-                self._commit(wanted, now_us)
+            case Action.COMMIT, _ if self._change is not None:
+                self._commit(self._change, now_us)
             case Action.CHECK_DRIFT, Wanted():
                 # First: a comparison that fails is not to come again at once.
                 self._drift_us = now_us + DRIFT_US
@@ -184,12 +184,11 @@ class Lane:
             return
         self._send(Keyword.ON, now_us)
 
-    def _commit(self, wanted: Wanted, now_us: int) -> None:
-        placed = slot_rules.place(self.slots, wanted.processes, self._alive)
-        change = self._change = self._changed(wanted, placed)
-        self._keep(replace(placed, committed=False))
+    def _commit(self, change: Change, now_us: int) -> None:
+        self._keep(replace(change.slots, committed=False))
         self.kernel.files.write(change.files)
-        if slot_rules.place(placed, wanted.processes, self._alive) is not placed:
+        placed = slot_rules.place(change.slots, change.wanted.processes, self._alive)
+        if placed is not change.slots:
             self.next_us = now_us  # somebody died while we wrote: never commit a dead pid
             return
         self._send(Keyword.COMMIT, now_us)
