@@ -30,7 +30,7 @@ class Obstacle:
     """When to try again."""
 
 
-class Lock:
+class SysfsLock:
     """Remembers how long DAMON's sysfs has been locked; says so once it lasts."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Guard:
     """Runs steps."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = SysfsLock()
 
     def run(self, step: Callable[[], None], now_us: int) -> Obstacle | None:
         """Do a step; None: nothing was in its way."""

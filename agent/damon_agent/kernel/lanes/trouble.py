@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from damon_agent.kernel.guard import Lock
+from damon_agent.kernel.guard import SysfsLock
 from damon_agent.kernel.report import Fault
 from damon_agent.kernel.tree.backoff import Backoff
 from damon_agent.kernel.tree.errors import Busy
@@ -18,7 +18,7 @@ class Trouble:
     def __init__(self, kdamond: int) -> None:
         self.fault: Fault | None = None
         self._kdamond = kdamond
-        self.lock = Lock()
+        self.lock = SysfsLock()
         self._failed = Backoff(1_000_000, 60_000_000)
 
     @property
