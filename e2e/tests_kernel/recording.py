@@ -1,6 +1,6 @@
 """Playing conformance scripts in a virtual machine, and recording what a kernel says.
 
-`python e2e/tests_kernel/recording.py 6.12 newest` writes the goldens of these kernels anew;
+`PYTHONPATH=e2e python -m tests_kernel.recording 6.12 newest` writes the goldens of these kernels anew;
 `--script failsafe` only those of one script.
 """
 
