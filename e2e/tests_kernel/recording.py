@@ -1,7 +1,7 @@
 """Playing conformance scripts in a virtual machine, and recording what a kernel says.
 
-`PYTHONPATH=e2e python -m tests_kernel.recording 6.12 newest` writes the goldens of these kernels anew;
-`--script failsafe` only those of one script.
+`PYTHONPATH=e2e python -m tests_kernel.recording 6.12 newest` writes the goldens of these kernels
+anew; `--script failsafe` only those of one script.
 """
 
 import argparse
