@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
@@ -201,6 +201,7 @@ def test_ten_shells_that_loop_do_not_keep_a_new_plan_from_being_applied(
     lives_us=st.lists(st.integers(50_000, 9_000_000), min_size=1, max_size=8),
     swap_bytes=st.sampled_from([0, 8 << 30]),
 )
+@example(lives_us=[265_076, 295_746, 94_531], swap_bytes=0)
 def test_whatever_the_lives_of_processes_those_that_stay_are_carried_and_no_commit_is_lost_on_them(
     node_of, profile, lives_us, swap_bytes
 ):

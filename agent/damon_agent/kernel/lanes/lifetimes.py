@@ -13,6 +13,10 @@ from typing import Final
 from damon_agent.facts import Process
 from damon_agent.kernel.intent import Member
 
+SHORTEST_US: Final = 1_000_000
+"""The least that processes of such a pod wait: the agent looks up to 200 ms after a start or an
+exit, so it takes a life for that much shorter than it was."""
+
 LONG_US: Final = 60_000_000
 """A process that was there for longer has not lived briefly: its end says nothing of the next, and
 none has to have been there for longer."""
@@ -46,11 +50,9 @@ class Lifetimes:
         for process, (pod, since_us) in before.items():
             lived_us = now_us - since_us
             if lived_us < LONG_US and not self._alive(process):
-                least_us, _ = self._probation.get(pod, (0, 0))
-                self._probation[pod] = (
-                    max(least_us, min(2 * lived_us, LONG_US)),
-                    now_us + REMEMBERED_US,
-                )
+                least_us, _ = self._probation.get(pod, (SHORTEST_US, 0))
+                least_us = max(least_us, min(2 * lived_us, LONG_US))
+                self._probation[pod] = least_us, now_us + REMEMBERED_US
 
     def due_us(self, member: Member) -> int:
         """Return from when on a member may be a target."""

@@ -236,6 +236,8 @@ class NativeDriver:
         except Blocked:
             self._give_back()
             raise
+        # Before the first write: an agent killed in the middle leaves a tree without signature.
+        self._ownership.note(KDAMOND, self._layout.vacant())
         lay_out(self._kernel, self._layout, self._features)
         self._note(Phase.ARMED)
         self._switching_on = True
