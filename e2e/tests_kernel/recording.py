@@ -1,8 +1,10 @@
 """Playing conformance scripts in a virtual machine, and recording what a kernel says.
 
-`python e2e/tests_kernel/recording.py 6.12 newest` writes the goldens of these kernels anew.
+`PYTHONPATH=e2e python -m tests_kernel.recording 6.12 newest` writes the goldens of these kernels
+anew; `--script failsafe` only those of one script.
 """
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Final
@@ -29,8 +31,8 @@ def profile_of(kernel: Kernel) -> str:
     return ".".join(kernel.release.split(".")[:2])
 
 
-def play(kernel: Kernel) -> list[Transcript]:
-    """Boot it, play all scripts on its DAMON, and return what it said."""
+def play(kernel: Kernel, *scripts: str) -> list[Transcript]:
+    """Boot it, play these scripts on its DAMON, or all of them, and return what it said."""
     overlay = Overlay(
         directories={
             f"{_PLACE}/damon_mock/{room}": _PACKAGE / room for room in ("conformance", "damon")
@@ -40,22 +42,26 @@ def play(kernel: Kernel) -> list[Transcript]:
     with Machine(kernel=kernel, overlay=overlay).boot() as guest:
         guest.run(
             *("python3", "-m", "damon_mock.conformance", "--root", "/sys/kernel/mm/damon"),
-            *("--modules", "/sys/module", "--output", _OUTPUT),
+            *("--modules", "/sys/module", "--output", _OUTPUT, *scripts),
             env={"PYTHONPATH": _PLACE},
             timeout_s=_LONGEST_S,
         )
         return transcripts.all_from_text(guest.get(_OUTPUT).decode())
 
 
-def record(wanted: str) -> None:
+def record(wanted: str, *scripts: str) -> None:
     """Write the goldens of a kernel."""
     kernel = archive.kernel(wanted)
     profile = profile_of(kernel)
-    for recorded in play(kernel):
+    for recorded in play(kernel, *scripts):
         goldens.save(GOLDENS / profile, goldens.completed(recorded, profile))
     print(f"{kernel.release}: {GOLDENS / profile}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        record(name)
+    _parser = argparse.ArgumentParser(description=__doc__)
+    _parser.add_argument("kernels", nargs="+", metavar="KERNEL")
+    _parser.add_argument("--script", action="append", default=[], metavar="NAME")
+    _told = _parser.parse_args()
+    for name in _told.kernels:
+        record(name, *_told.script)

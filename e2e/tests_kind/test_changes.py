@@ -1,7 +1,7 @@
 """What happens to pods afterwards: the kernel follows."""
 
 from harness.api import Api, Body, eventually
-from harness.workloads import Workloads, pod
+from harness.workloads import Workloads, container, pod
 from tests_kind.nodes import Node
 from tests_kind.truth import Truth, pids_of
 
@@ -86,6 +86,47 @@ def test_thirty_pods_at_once_all_get_there(
         assert pids <= carried[node.name]
     workloads.clear()
     truth.holds()
+
+
+def test_ten_pods_that_loop_do_not_keep_a_new_plan_from_being_applied(
+    tuning: Body, workloads: Workloads, workers: tuple[Node, Node], api: Api
+) -> None:
+    """Each starts a process every 0.5 to 5 s, so that some lane always has somebody to let go."""
+    node = workers[0]
+    (stays,) = workloads.start(pod("stays", node.name, priority="45"))
+    workloads.start(
+        *(
+            pod(
+                f"loops-{number}",
+                node.name,
+                priority=str(25 + 10 * (number % 5)),
+                containers=[container("main", f"while :; do sleep {0.5 + number / 2}; done")],
+            )
+            for number in range(10)
+        )
+    )
+
+    def generation() -> int:
+        found: int = api.get("damonnodes", node.name)["metadata"]["generation"]
+        return found
+
+    def applied() -> bool:
+        found = api.get("damonnodes", node.name)
+        return any(
+            condition["type"] == "Applied"
+            and condition["status"] == "True"
+            and condition["observedGeneration"] == found["metadata"]["generation"]
+            for condition in found["status"]["conditions"]
+        )
+
+    eventually("the plan with all of them is applied", applied)
+    before = generation()
+    api.patch("damontunings", "default", {"spec": {"watermarks": {"interval": "4s"}}})
+    eventually("there is a new plan", lambda: generation() > before)
+    eventually("the new plan is applied", applied, within_s=10)
+    pids = pids_of(stays, node.processes())
+    assert pids
+    assert [lane.action for lane in node.observe().lanes if pids & set(lane.pids)] == ["pageout"]
 
 
 def test_an_unreadable_annotation_is_told_on_the_pod(

@@ -1,10 +1,15 @@
 """Pods that start, fork and end without a pause keep nothing from the others."""
 
 import random
+from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from damon_agent.facts import Process
+from damon_agent.kernel.intent import Intent, Member
+from damon_agent.kernel.report import Report
 
 AGGREGATION_US = 2_000_000
 
@@ -112,3 +117,106 @@ def test_ninety_nine_of_a_hundred_starts_are_in_the_kernel_within_three_seconds(
     node.keep_running(node.intent(members), 6_000_000, check=look)
     assert len(waits_us) == 100
     assert sorted(waits_us)[98] < 3_000_000
+
+
+LOOK_US = 200_000
+"""How soon after an exit the agent looks for processes again."""
+
+
+@dataclass
+class Shell:
+    """A pod with `while :; do sleep N; done`: one process that stays, and one that never does."""
+
+    uid: str
+    priority: int
+    life_us: int
+    process: Process
+    child: Process | None = None
+    until_us: int = 0
+
+
+class Shells:
+    """A node whose pods all are such shells."""
+
+    def __init__(self, node, lives_us) -> None:
+        self.node = node
+        self.plan = "first"
+        self.shells = [
+            Shell(f"shell-{n}", 25 + 10 * (n % 5), life_us, node.spawn())
+            for n, life_us in enumerate(lives_us)
+        ]
+
+    def intent(self) -> Intent:
+        members = []
+        for shell in self.shells:
+            held = [p for p in (shell.process, shell.child) if p is not None]
+            living = [p for p in held if self.node.is_alive(p)]
+            members += [Member(p, shell.uid, shell.priority) for p in living]
+        return replace(self.node.intent(plan=self.plan), members=tuple(members))
+
+    def live(self, us: int) -> list[Report]:
+        """Let time pass, and return the report of each look."""
+        node, reports = self.node, []
+        end_us = node.emulator.now_us + us
+        while (now_us := node.emulator.now_us) < end_us:
+            looked = self.intent()
+            next_us = now_us + LOOK_US
+            while (now_us := node.emulator.now_us) < next_us:
+                for shell in self.shells:
+                    if now_us >= shell.until_us:
+                        if shell.child is not None:
+                            node.processes.kill(shell.child.pid)
+                        shell.child, shell.until_us = node.spawn(), now_us + shell.life_us
+                due_us = min(next_us, *(shell.until_us for shell in self.shells))
+                report = node.keep_running(looked, due_us - now_us)
+            reports.append(report)
+        return reports
+
+    def commits(self) -> list:
+        return [record for record in self.node.writes("commit") if record.path.endswith("state")]
+
+
+@pytest.mark.parametrize("swap_bytes", [0, 8 << 30])
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_ten_shells_that_loop_do_not_keep_a_new_plan_from_being_applied(
+    node_of, profile, swap_bytes
+):
+    """Without swap all lanes sample every 0.88 s, and three of four commits were refused."""
+    shells = Shells(node_of(profile, swap_bytes=swap_bytes), range(500_000, 5_500_000, 500_000))
+    shells.live(60_000_000)
+    shells.plan = "second"
+    applied = [report.applied for report in shells.live(10_000_000)]
+    assert applied[-1]
+    assert applied == sorted(applied), "judged per plan, not per moment"
+    assert {shell.process for shell in shells.shells} <= shells.node.targeted()
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    lives_us=st.lists(st.integers(50_000, 9_000_000), min_size=1, max_size=8),
+    swap_bytes=st.sampled_from([0, 8 << 30]),
+)
+@example(lives_us=[265_076, 295_746, 94_531], swap_bytes=0)
+def test_whatever_the_lives_of_processes_those_that_stay_are_carried_and_no_commit_is_lost_on_them(
+    node_of, profile, lives_us, swap_bytes
+):
+    shells = Shells(node_of(profile, swap_bytes=swap_bytes), lives_us)
+    node = shells.node
+    shells.live(30_000_000)
+    sent, stops = len(shells.commits()), len(node.events("stop"))
+    shells.live(30_000_000)
+    late = shells.commits()[sent:]
+    assert len(late) <= 8, "no lane is rewritten for what comes and goes"
+    assert not [record for record in late if record.code]
+    assert len(node.events("stop")) == stops, "no kdamond ends of it"
+    assert {shell.process for shell in shells.shells} <= node.targeted()
+    newcomer = Shell("newcomer", 45, 1 << 40, node.spawn())
+    shells.shells.append(newcomer)
+    aggregations = (6 if profile == "6.12" else 3) * (1 if swap_bytes else 4)
+    shells.live(aggregations * AGGREGATION_US)
+    assert newcomer.process in node.targeted(), "nobody waits for another pod's processes"

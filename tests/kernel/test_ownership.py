@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from damon_agent.kernel.tree.mark import MARK
+from damon_agent.kernel.tree.signature import SIGNATURE
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Fault, Killed, Kills
 
@@ -15,7 +15,7 @@ def record_of(node):
 
 @pytest.mark.parametrize("loss", ["deleted", "damaged", "of another format", "nested"])
 @pytest.mark.parametrize("profile", ["6.1", "6.12", "7.2"])
-def test_without_a_record_our_kdamonds_are_known_by_their_mark_and_switched_off(
+def test_without_a_record_our_kdamonds_are_known_by_their_signature_and_switched_off(
     node_of, profile, loss
 ):
     """Off was reported while two pageout lanes ran."""
@@ -116,7 +116,7 @@ def test_the_record_says_nothing_of_what_another_driver_needs(node_of):
     node.settle(node.intent([(node.spawn(), 50)]))
     told = json.loads(record_of(node).read_text())
     assert set(told) == {
-        "format", "bootId", "isMarked", "native", "stoppedDamonStat", "kdamonds",
+        "format", "bootId", "isSigned", "native", "stoppedDamonStat", "kdamonds",
     }  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_without_a_record_the_kdamond_of_the_driver_native_is_not_taken_for_ours
     for path in ("contexts/nr_contexts", "contexts/0/targets/nr_targets"):
         node.write_as_other(f"0/{path}", "1")
     node.write_as_other("0/contexts/0/schemes/nr_schemes", "1")
-    for name, value in zip(("high", "mid", "low"), MARK, strict=True):
+    for name, value in zip(("high", "mid", "low"), SIGNATURE, strict=True):
         node.write_as_other(f"0/contexts/0/schemes/0/watermarks/{name}", str(value))
     intent = node.intent([(node.spawn(), 50)])
     report = node.settle(intent, until=lambda r: bool(r.faults))

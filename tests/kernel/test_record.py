@@ -21,7 +21,7 @@ records = st.builds(
         ),
         max_size=3,
     ).map(tuple),
-    is_marked=st.booleans(),
+    is_signed=st.booleans(),
     native=st.booleans(),
     stopped_damon_stat=st.booleans(),
 )

@@ -96,23 +96,23 @@ def test_a_region_is_cold_without_access_for_long_enough(nr_accesses, age, hot):
 def test_surveys_stay_apart_and_cost_a_bounded_share(asked):
     schedule, now_us, began, read = SurveySchedule(), 0, [], 0
     for kdamond, regions, later_s in asked:
-        now_us = max(now_us + later_s * S, schedule.due_us(kdamond))
+        now_us = max(now_us + later_s * S, schedule.due_us(kdamond, now_us))
         began.append(now_us)
         schedule.began(kdamond, now_us)
         schedule.read(kdamond, regions, now_us)
         read += regions
     assert all(b - a >= APART_US for a, b in itertools.pairwise(began))
     if began:
-        schedule.began(0, max(now_us, schedule.due_us(0)))
-        assert max(now_us, schedule.due_us(0)) >= read * REGION_US
+        schedule.began(0, max(now_us, schedule.due_us(0, now_us)))
+        assert max(now_us, schedule.due_us(0, now_us)) >= read * REGION_US
 
 
 def test_no_lane_is_passed_over():
     schedule, now_us, taken = SurveySchedule(), 0, []
     for kdamond in range(8):
-        schedule.enter(kdamond, 0)
+        schedule.due_us(kdamond, 0)
     while len(taken) < 32:
-        due = [kdamond for kdamond in range(8) if schedule.due_us(kdamond) <= now_us]
+        due = [kdamond for kdamond in range(8) if schedule.due_us(kdamond, now_us) <= now_us]
         if due:
             taken.append(due[0])
             schedule.began(due[0], now_us)
@@ -124,7 +124,7 @@ def test_no_lane_is_passed_over():
 def test_changes_put_surveys_off_but_not_for_ever():
     schedule, now_us = SurveySchedule(), 0
     schedule.began(0, now_us)
-    while schedule.due_us(1) > now_us:
+    while schedule.due_us(1, now_us) > now_us:
         now_us += S
         schedule.disturbed(now_us)
         assert now_us <= LONGEST_US + APART_US

@@ -98,7 +98,7 @@ def test_after_the_driver_lanes_has_run_in_this_boot(node):
     node.write_as_other("nr_kdamonds", "8")
     (node.state_dir).mkdir(exist_ok=True)
     (node.state_dir / "record.json").write_text(
-        '{"format":2,"bootId":"this-boot","isMarked":true,"native":false,"stoppedDamonStat":false,"kdamonds":[]}'
+        '{"format":2,"bootId":"this-boot","isSigned":true,"native":false,"stoppedDamonStat":false,"kdamonds":[]}'
     )
     assert "another driver" in refused(node)
 

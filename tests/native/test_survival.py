@@ -5,6 +5,7 @@ changes plans, lets processes die and pids come back, starves the node of memory
 kills the agent before or after any write.
 """
 
+import contextlib
 import errno
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from hypothesis.stateful import (
 
 from damon_agent.facts import Process
 from damon_agent.kernel.native import classes
+from damon_agent.kernel.native.boot import Phase
 from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.damon import Fails, Fault, Killed, Kills
 
@@ -353,3 +355,16 @@ def test_the_kernel_survives_everything(machine):
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+@pytest.mark.parametrize("skip", range(110, 150))
+def test_an_agent_killed_while_it_lays_out_the_slots_gives_all_back(node_of, skip):
+    """Between the count of schemes and its watermarks the tree has no signature."""
+    node = node_of()
+    node.emulator.faults.add(Fault("*", Kills("after"), skip=skip))
+    with contextlib.suppress(Killed):
+        node.settle(node.intent())
+    node.emulator.faults.clear()
+    node.restart()
+    node.release()
+    assert node.phase() in {None, Phase.SPENT}, "nothing is left that nobody answers for"

@@ -30,35 +30,52 @@ class Obstacle:
     """When to try again."""
 
 
-class Guard:
-    """Runs steps; remembers how long DAMON's sysfs has been locked."""
+class SysfsLock:
+    """Remembers how long DAMON's sysfs has been locked; says so once it lasts."""
 
     def __init__(self) -> None:
-        self._busy = Backoff(5_000, 50_000)
+        self._backoff = Backoff(5_000, 50_000)
+
+    @property
+    def until_us(self) -> int:
+        """Nothing at all before this."""
+        return self._backoff.until_us
+
+    def message(self, error: Busy, now_us: int) -> str | None:
+        """Note an EBUSY; return what to tell of it, None while it is too early for that."""
+        self._backoff.lengthen(now_us)
+        if now_us - self._backoff.since_us <= LOCKED_US:
+            return None
+        return f"{error}; something else keeps DAMON's sysfs locked, or uses DAMON exclusively"
+
+    def clear(self) -> None:
+        """Note that nothing was locked."""
+        self._backoff.clear()
+
+
+class Guard:
+    """Runs steps."""
+
+    def __init__(self) -> None:
+        self._lock = SysfsLock()
 
     def run(self, step: Callable[[], None], now_us: int) -> Obstacle | None:
         """Do a step; None: nothing was in its way."""
         try:
             step()
         except Busy as error:
-            self._busy.lengthen(now_us)
-            return Obstacle(self.locked(error, now_us), self._busy.until_us)
+            message = self._lock.message(error, now_us)
+            faults = () if message is None else (Fault(NodeReason.SYSFS_LOCKED, message),)
+            return Obstacle(faults, self._lock.until_us)
         except Blocked as blocked:
-            faults = (blocked.fault,)
+            fault = blocked.fault
         except StateUnwritable as error:
             message = f"{error}; nothing is changed until it works"
-            faults = (Fault(NodeReason.STATE_UNWRITABLE, message),)
+            fault = Fault(NodeReason.STATE_UNWRITABLE, message)
         except KernelError as error:
-            faults = (Fault(error.reason, str(error)),)
+            fault = Fault(error.reason, str(error))
         else:
-            self._busy.clear()
+            self._lock.clear()
             return None
-        self._busy.clear()
-        return Obstacle(faults, now_us + RETRY_US)
-
-    def locked(self, error: Busy, now_us: int) -> tuple[Fault, ...]:
-        """Return what to tell of an EBUSY: nothing, until it lasts."""
-        if now_us - self._busy.since_us <= LOCKED_US:
-            return ()
-        message = f"{error}; something else keeps DAMON's sysfs locked, or uses DAMON exclusively"
-        return (Fault(NodeReason.SYSFS_LOCKED, message),)
+        self._lock.clear()
+        return Obstacle((fault,), now_us + RETRY_US)

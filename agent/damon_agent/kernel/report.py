@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from damon_agent.facts import Process
 from damon_agent.kernel.intent import Intent
 from damon_contract.v1alpha1.node import Lane, NodeReason
+
+IDLE_US: Final = 5_000_000
+"""How soon a driver looks again when there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)

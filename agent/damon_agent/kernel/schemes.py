@@ -32,7 +32,7 @@ def schemes(
     agent is about to end, has the action `stat`: nothing that happens in the kernel can reclaim
     from it. Observe: the acting scheme only counts what it would take.
     """
-    monitor = Scheme("stat", ANYTHING, marked=True)
+    monitor = Scheme("stat", ANYTHING, signed=True)
     if role == "Protected":
         return (monitor,)
     awake = mark_permille is None or memory.wakes(mark_permille)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from damon_agent.facts import Process
 from damon_agent.kernel import ladder as rungs
 from damon_agent.kernel.intent import Intent, Member, effective_priorities
-from damon_agent.kernel.ladder import Ladder
 from damon_agent.kernel.lanes import bands
 from damon_agent.kernel.lanes.bands import Band
 
@@ -16,7 +15,6 @@ from damon_agent.kernel.lanes.bands import Band
 class Assignment:
     """The lanes of a node as they should be."""
 
-    ladder: Ladder
     bands: Mapping[int, Band]
     """By kdamond."""
     members: Mapping[int, tuple[Member, ...]]
@@ -40,7 +38,6 @@ def assign(intent: Intent, occupants: Mapping[int, Sequence[Process]]) -> Assign
     for member in intent.members:
         members[home[effective[member.process]]].append(member)
     return Assignment(
-        ladder=ladder,
         bands=assigned,
         members={kdamond: tuple(held) for kdamond, held in members.items()},
     )

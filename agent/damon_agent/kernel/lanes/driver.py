@@ -6,7 +6,6 @@ read again at each step; what is remembered are delays, and what sysfs read a mo
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from damon_agent.facts import Process
 from damon_agent.kernel.availability import Availability
@@ -17,9 +16,8 @@ from damon_agent.kernel.lanes.assignment import Assignment, assign
 from damon_agent.kernel.lanes.bands import KDAMONDS
 from damon_agent.kernel.lanes.figures import Figures
 from damon_agent.kernel.lanes.lane import Lane
-from damon_agent.kernel.lanes.moves import POLL_US
+from damon_agent.kernel.lanes.lifetimes import Lifetimes
 from damon_agent.kernel.lanes.survey_schedule import SurveySchedule
-from damon_agent.kernel.lanes.surveyor import Surveyor
 from damon_agent.kernel.lanes.wanted import Wanted, wanted
 from damon_agent.kernel.ownership.exclusive import (
     refuse_exclusive_users,
@@ -28,14 +26,11 @@ from damon_agent.kernel.ownership.exclusive import (
 )
 from damon_agent.kernel.ownership.ownership import Foreign, Ownership
 from damon_agent.kernel.ownership.record import Record, StateDirectory
-from damon_agent.kernel.report import Report
+from damon_agent.kernel.report import IDLE_US, Report
 from damon_agent.kernel.tree.commands import Commands
 from damon_agent.kernel.tree.features import Features, probe
-from damon_agent.kernel.tree.kdamond import Kdamond, Spent
+from damon_agent.kernel.tree.kdamond import POLL_US, Kdamond, Spent
 from damon_agent.kernel.tree.sysfs import Sysfs
-
-IDLE_US: Final = 5_000_000
-"""How soon to look again when there is nothing to do."""
 
 
 class LanesDriver:
@@ -71,6 +66,7 @@ class LanesDriver:
         self._epoch = 0
         self._applied_plan: str | None = None
         self._memory = Availability()
+        self._lifetimes = Lifetimes(alive)
         self._surveys = SurveySchedule()
         self._turn = 0
         self._releasing = False
@@ -134,12 +130,10 @@ class LanesDriver:
         self._epoch = self._ownership.epoch
 
     def _lane(self, kernel: Kdamond, record: Record) -> Lane:
-        surveyor = Surveyor(kernel.index, self._damon, self._surveys)
-        can_survey = "tried_regions" in self._features
         return Lane(
             kernel,
             record.kdamonds[kernel.index],
-            figures=Figures(kernel.files, surveyor if can_survey else None),
+            figures=Figures(kernel, self._damon, self._surveys, self._features),
             features=self._features,
             alive=self._alive,
             note=self._ownership.note,
@@ -178,11 +172,12 @@ class LanesDriver:
             intent, {lane.kernel.index: lane.slots.occupants for lane in self._lanes}
         )
         self._memory = self._memory.looked(intent, now_us)
+        self._lifetimes.look(intent.members, now_us)
         at_rest = applied = True
         carried = self._carried()
         was_held = any(lane.kernel.holds_kernel for lane in self._lanes)
         for lane in self._in_turn():
-            asked = self._wanted(lane, assignment, intent)
+            asked = self._wanted(lane, assignment, intent, now_us)
             self._step_lane(lane, asked, now_us)
             is_whole = asked is None or asked.is_whole
             at_rest = at_rest and is_whole and lane.rests_as(asked)
@@ -232,7 +227,9 @@ class LanesDriver:
     def _carried(self) -> frozenset[Process]:
         return frozenset[Process]().union(*(lane.slots.carried for lane in self._lanes))
 
-    def _wanted(self, lane: Lane, assignment: Assignment, intent: Intent) -> Wanted | None:
+    def _wanted(
+        self, lane: Lane, assignment: Assignment, intent: Intent, now_us: int
+    ) -> Wanted | None:
         """Return what a lane should be, without those who have to leave another lane first.
 
         The same process in two kdamonds would be sampled and paged out twice.
@@ -240,11 +237,15 @@ class LanesDriver:
         band = assignment.bands.get(lane.kernel.index)
         if band is None:
             return None
-        members = assignment.members[lane.kernel.index]
+        due = [
+            member
+            for member in assignment.members[lane.kernel.index]
+            if self._lifetimes.due_us(member) <= now_us
+        ]
         others = [other for other in self._lanes if other is not lane]
         free = tuple(
             member.process
-            for member in members
+            for member in due
             if not any(member.process in other.slots.carried for other in others)
         )
         return wanted(
@@ -253,7 +254,7 @@ class LanesDriver:
             self._memory,
             self._features,
             processes=free,
-            is_whole=len(free) == len(members),
+            is_whole=len(free) == len(due),
         )
 
     def _told(self, now_us: int, *, is_free: bool) -> Report:

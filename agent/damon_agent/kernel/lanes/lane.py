@@ -21,12 +21,8 @@ from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.tree.commands import Keyword
 from damon_agent.kernel.tree.errors import Busy, KernelError
 from damon_agent.kernel.tree.features import Features
-from damon_agent.kernel.tree.kdamond import QUESTIONS, Answer, Kdamond
+from damon_agent.kernel.tree.kdamond import DRIFT_US, QUESTIONS, Answer, Kdamond
 from damon_contract.v1alpha1.node import NodeReason
-
-DRIFT_US: Final = 120_000_000
-"""How often all files of a lane are compared with what they should read, against somebody else's
-pen. What the agent writes is compared at each commit anyway."""
 
 DRIFT_APART_US: Final = 10_000_000
 """Between the comparisons of two lanes, so that no tick has to do them all."""
@@ -88,8 +84,8 @@ class Lane:
         """
         try:
             self._take_answer(now_us)
-            if not self.kernel.is_waiting and now_us < self.trouble.busy_until_us:
-                self.next_us = self.trouble.busy_until_us
+            if not self.kernel.is_waiting and now_us < self.trouble.lock.until_us:
+                self.next_us = self.trouble.lock.until_us
                 return
             seen = self._look(wanted, now_us)
             move = moves.next_move(replace(seen, kernel_is_free=kernel_is_free), now_us)
@@ -99,11 +95,11 @@ class Lane:
             self._carry_out(move.action, wanted, now_us)
         except Busy as error:
             self.trouble.is_locked(error, now_us)
-            self.next_us = self.trouble.busy_until_us
+            self.next_us = self.trouble.lock.until_us
         except KernelError as error:
             self._fail(error.reason, str(error), now_us)
         else:
-            self.trouble.is_open()
+            self.trouble.lock.clear()
 
     def _look(self, wanted: Wanted | None, now_us: int) -> Seen:
         if self.kernel.is_waiting:
@@ -162,8 +158,8 @@ class Lane:
                 self._send(Keyword.UPDATE_SCHEMES_STATS, now_us)
             case Action.START, Wanted():
                 self._start(wanted, now_us)
-            case Action.COMMIT, Wanted():
-                self._commit(wanted, now_us)
+            case Action.COMMIT, _ if self._change is not None:
+                self._commit(self._change, now_us)
             case Action.CHECK_DRIFT, Wanted():
                 # First: a comparison that fails is not to come again at once.
                 self._drift_us = now_us + DRIFT_US
@@ -188,12 +184,11 @@ class Lane:
             return
         self._send(Keyword.ON, now_us)
 
-    def _commit(self, wanted: Wanted, now_us: int) -> None:
-        placed = slot_rules.place(self.slots, wanted.processes, self._alive)
-        change = self._change = self._changed(wanted, placed)
-        self._keep(replace(placed, committed=False))
+    def _commit(self, change: Change, now_us: int) -> None:
+        self._keep(replace(change.slots, committed=False))
         self.kernel.files.write(change.files)
-        if slot_rules.place(placed, wanted.processes, self._alive) is not placed:
+        placed = slot_rules.place(change.slots, change.wanted.processes, self._alive)
+        if placed is not change.slots:
             self.next_us = now_us  # somebody died while we wrote: never commit a dead pid
             return
         self._send(Keyword.COMMIT, now_us)

@@ -28,10 +28,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-POLL_US: Final = 500_000
-"""How soon to look again at a command that is under way, if its end does not wake the loop: each
-look costs a step, and `update_schemes_stats` alone takes up to a sampling interval."""
-
+from damon_agent.kernel.tree.kdamond import POLL_US
 
 NEVER_US: Final = 2**63 - 1
 """Later than everything."""

@@ -1,19 +1,15 @@
 """What the lanes of a node look like from outside. Pure: nothing is asked, nothing is changed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from damon_agent.kernel.availability import Availability, works
 from damon_agent.kernel.intent import Intent, Member
 from damon_agent.kernel.lanes.assignment import Assignment
 from damon_agent.kernel.lanes.bands import Band
 from damon_agent.kernel.lanes.lane import Lane
-from damon_agent.kernel.report import Report, Survey
+from damon_agent.kernel.report import IDLE_US, Report, Survey
 from damon_agent.kernel.tree.features import Features
 from damon_contract.v1alpha1 import node
-
-LONGEST_US: Final = 5_000_000
-"""How soon to look again at the latest."""
 
 
 def report(
@@ -30,7 +26,7 @@ def report(
         _lane(lanes[kdamond], band, assignment.members[kdamond], intent, memory)
         for kdamond, band in assignment.bands.items()
     ]
-    latest_us = now_us + min(LONGEST_US, intent.interval_us)
+    latest_us = now_us + min(IDLE_US, intent.interval_us)
     return Report(
         driver_name="lanes",
         features=tuple(sorted(features.names)),

@@ -25,17 +25,14 @@ class SurveySchedule:
         self._due_us: dict[int, int] = {}
         self._pauses_us: dict[int, int] = {}
 
-    def enter(self, kdamond: int, now_us: int) -> None:
-        """Note that a lane is to be surveyed from now on, if that is not known.
+    def due_us(self, kdamond: int, now_us: int) -> int:
+        """Return the earliest moment for the next survey of a lane.
 
         The first lane of a node counts as a change, so that nothing is surveyed right after it.
         """
         if not self._pauses_us:
             self.disturbed(now_us)
         self._pauses_us.setdefault(kdamond, APART_US)
-
-    def due_us(self, kdamond: int) -> int:
-        """Return the earliest moment for the next survey of a lane."""
         return max(self._next_us, self._due_us.get(kdamond, 0))
 
     def disturbed(self, now_us: int) -> None:
@@ -46,6 +43,7 @@ class SurveySchedule:
     def began(self, kdamond: int, now_us: int) -> None:
         """Note that a survey begins."""
         self._last_us = now_us
+        self._pauses_us.setdefault(kdamond, APART_US)
         self._hold(kdamond, now_us)
 
     def read(self, kdamond: int, regions: int, now_us: int) -> None:
@@ -59,7 +57,6 @@ class SurveySchedule:
         self._pauses_us.pop(kdamond, None)
 
     def _hold(self, kdamond: int, now_us: int) -> None:
-        self.enter(kdamond, now_us)
         self._next_us = max(self._next_us, now_us + self._pauses_us[kdamond])
         # Not before every other lane has had its turn.
         self._due_us[kdamond] = now_us + max(LANE_US, sum(self._pauses_us.values()))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from damon_agent.kernel.guard import LOCKED_US
+from damon_agent.kernel.guard import SysfsLock
 from damon_agent.kernel.report import Fault
 from damon_agent.kernel.tree.backoff import Backoff
 from damon_agent.kernel.tree.errors import Busy
@@ -18,13 +18,8 @@ class Trouble:
     def __init__(self, kdamond: int) -> None:
         self.fault: Fault | None = None
         self._kdamond = kdamond
-        self._busy = Backoff(5_000, 50_000)
+        self.lock = SysfsLock()
         self._failed = Backoff(1_000_000, 60_000_000)
-
-    @property
-    def busy_until_us(self) -> int:
-        """Nothing at all before this."""
-        return self._busy.until_us
 
     @property
     def retry_us(self) -> int:
@@ -33,24 +28,16 @@ class Trouble:
 
     def is_locked(self, error: Busy, now_us: int) -> None:
         """Note an EBUSY; say so once it lasts longer than any command should."""
-        self._busy.lengthen(now_us)
-        if now_us - self._busy.since_us > LOCKED_US:
-            self.say(
-                NodeReason.SYSFS_LOCKED,
-                f"{error}; something else keeps DAMON's sysfs locked, or uses DAMON exclusively",
-            )
-
-    def is_open(self) -> None:
-        """Note that nothing was locked."""
-        self._busy.clear()
+        message = self.lock.message(error, now_us)
+        if message is not None:
+            self._say(NodeReason.SYSFS_LOCKED, message)
 
     def fail(self, reason: NodeReason, message: str, now_us: int) -> None:
         """Note a failure that is worth a pause."""
-        self.say(reason, message)
+        self._say(reason, message)
         self._failed.lengthen(now_us)
 
-    def say(self, reason: NodeReason, message: str) -> None:
-        """Tell what is the case."""
+    def _say(self, reason: NodeReason, message: str) -> None:
         self.fault = Fault(reason, f"kdamond {self._kdamond}: {message}")
 
     def overcome(self, running_us: int) -> None:

@@ -96,10 +96,10 @@ def _vacant(index: int) -> Scheme:
     """Return the scheme of a sentinel or of an empty slot: always active, it does nothing.
 
     While one scheme is active a commit is quick, and the kernel looks every five seconds, not
-    later, whether it has to compute marks again. The first carries the mark of our kdamonds.
+    later, whether it has to compute marks again. The first carries our signature.
     """
     only = None if index < len(SENTINELS) else index
-    return Scheme("stat", NOTHING, marked=index == 0, only_target=only)
+    return Scheme("stat", NOTHING, signed=index == 0, only_target=only)
 
 
 def _schemes(
@@ -119,7 +119,7 @@ def _schemes(
             continue
         role = rungs.ladder.role(priority)
         scheme = schemes.schemes(intent, role, rungs.mark(priority), rungs.memory)[-1]
-        scheme = replace(scheme, only_target=index, marked=False)
+        scheme = replace(scheme, only_target=index, signed=False)
         if role != "Protected":
             counted, limit = snapshots.get(index, (0, 0))
             most = schemes.most_snapshots(scheme, counted, limit, allowance)

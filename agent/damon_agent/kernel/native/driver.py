@@ -9,7 +9,6 @@ is parked, not switched off; mode Off is the end of it.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from damon_agent.facts import Process
 from damon_agent.kernel.guard import Guard, Obstacle
@@ -25,19 +24,13 @@ from damon_agent.kernel.native.running import Running
 from damon_agent.kernel.ownership.exclusive import refuse_exclusive_users
 from damon_agent.kernel.ownership.ownership import Foreign, Ownership
 from damon_agent.kernel.ownership.record import StateDirectory
-from damon_agent.kernel.report import Blocked, Report
+from damon_agent.kernel.report import IDLE_US, Blocked, Report
 from damon_agent.kernel.tree.commands import Commands, Keyword
 from damon_agent.kernel.tree.errors import Busy, KernelError
 from damon_agent.kernel.tree.features import CONTEXT, Features, probe
-from damon_agent.kernel.tree.kdamond import Answer, Spent
+from damon_agent.kernel.tree.kdamond import POLL_US, Answer, Spent
 from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path
 from damon_contract.v1alpha1.node import NodeReason
-
-IDLE_US: Final = 5_000_000
-"""How soon to look again when there is nothing to do."""
-
-POLL_US: Final = 500_000
-"""How soon to look again at a command that is under way, if its end does not wake the loop."""
 
 
 class NativeDriver:
@@ -236,13 +229,15 @@ class NativeDriver:
         if plan is None:
             self._give_back()
             return
-        self._ownership.take()  # an agent that was killed may not have come to the mark
+        self._ownership.take()  # an agent that was killed may not have come to the signature
         self._lacking = self._missing()
         try:
             self._refuse(plan)
         except Blocked:
             self._give_back()
             raise
+        # Before the first write: an agent killed in the middle leaves a tree without signature.
+        self._ownership.note(KDAMOND, self._layout.vacant())
         lay_out(self._kernel, self._layout, self._features)
         self._note(Phase.ARMED)
         self._switching_on = True

@@ -28,14 +28,14 @@ from damon_agent.kernel.tree.backoff import Backoff
 from damon_agent.kernel.tree.commands import Keyword
 from damon_agent.kernel.tree.context import render
 from damon_agent.kernel.tree.features import CONTEXT, Features
-from damon_agent.kernel.tree.kdamond import Answer
+from damon_agent.kernel.tree.kdamond import COUNTERS_US, Answer
 from damon_contract.v1alpha1.node import NodeReason
 
 AGAIN_US: Final = 7_000_000
 """After a commit that changed a slot: the kernel looks every five seconds, and computes once."""
 
 DRIFT_US: Final = 60_000_000
-COUNTERS_US: Final = 30_000_000
+"""More often than in lanes: what somebody else writes here may crash the kernel."""
 
 
 class Running:

@@ -2,7 +2,7 @@
 
 sysfs has no owner: writing nr_kdamonds destroys whatever stopped kdamonds others had set up. So
 nothing is taken unless there was nothing, and the record says so before the write. What is ours
-carries a mark besides (damon_agent.kernel.tree.mark), because a record can be lost and
+carries a signature besides (damon_agent.kernel.tree.signature), because a record can be lost and
 a number of kdamonds can be somebody else's by chance.
 """
 
@@ -14,7 +14,7 @@ from damon_agent.kernel.report import Blocked
 from damon_agent.kernel.slots import Slots
 from damon_agent.kernel.tree.errors import AlreadyRunning, KernelError, Missing
 from damon_agent.kernel.tree.features import COUNTS
-from damon_agent.kernel.tree.mark import is_marked, mark
+from damon_agent.kernel.tree.signature import is_signed, sign
 from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path, state_path
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -82,9 +82,9 @@ class Ownership:
         record = self.adopt(idle=idle)
         if record is None or not self.allocated:
             record = self._allocate(record)
-        if not record.is_marked:
-            self._mark()
-            record = replace(record, is_marked=True)
+        if not record.is_signed:
+            self._sign()
+            record = replace(record, is_signed=True)
             self.keep(record)
         return record
 
@@ -108,14 +108,14 @@ class Ownership:
         self._epoch += 1
         return new
 
-    def _mark(self) -> None:
-        """Put the mark into every kdamond, and with it all that shows what this kernel offers."""
+    def _sign(self) -> None:
+        """Put the signature into every kdamond, and with it all that shows what there is."""
         for kdamond in range(self._allocated):
             for count in COUNTS:
                 path = f"{kdamond_path(kdamond)}/{count}"
                 if self._damon.read(path) == "0":
                     self._damon.write(path, "1")
-            mark(self._damon, kdamond)
+            sign(self._damon, kdamond)
 
     def note(self, kdamond: int, slots: Slots) -> None:
         """Record the list of a kdamond, before the writes it covers.
@@ -146,25 +146,25 @@ class Ownership:
         self._state.forget()
 
     def _recognised(self, found: int, record: Record | None) -> Record | None:
-        """Return the record of kdamonds that carry our mark, a new one if it was lost.
+        """Return the record of kdamonds that carry our signature, a new one if it was lost.
 
         None: they do not carry it, so they are somebody else's; or without a record they may be
         those of the other driver, which allocates another number. To start one of native again in
         the same boot is what its kernel does not survive.
         """
         is_whole = record is not None and len(record.kdamonds) == found
-        if record is not None and is_whole and not (record.is_marked and _is_committed(record)):
-            return record  # a change was cut off: the mark may have been about to be written
-        marked = {k for k in range(found) if is_marked(self._damon, k)}
-        if not marked:
+        if record is not None and is_whole and not (record.is_signed and _is_committed(record)):
+            return record  # a change was cut off: the signature may have been about to be written
+        signed = {k for k in range(found) if is_signed(self._damon, k)}
+        if not signed:
             return None
         if is_whole:
             return record
         if found != self._wanted:
             return None
-        if any(self._damon.read(state_path(k)) == "on" for k in range(found) if k not in marked):
+        if any(self._damon.read(state_path(k)) == "on" for k in range(found) if k not in signed):
             return None
-        lost = Record(self._state.boot_id, (Slots(),) * found, is_marked=True, native=self._native)
+        lost = Record(self._state.boot_id, (Slots(),) * found, is_signed=True, native=self._native)
         self._state.save(lost)
         return lost
 

@@ -28,8 +28,8 @@ class Record:
     """/proc/sys/kernel/random/boot_id when it was written."""
     kdamonds: tuple[Slots, ...]
     """The targets of each kdamond we have allocated: as many as we wrote to nr_kdamonds."""
-    is_marked: bool = False
-    """Whether they carry our mark, so that a tree without it is somebody else's."""
+    is_signed: bool = False
+    """Whether they carry our signature, so that a tree without it is somebody else's."""
     native: bool = False
     """Whether this boot belongs to the driver native: no other may touch the kdamonds then."""
     stopped_damon_stat: bool = False
@@ -124,7 +124,7 @@ def dump(record: Record) -> str:
         {
             "format": _FORMAT,
             "bootId": record.boot_id,
-            "isMarked": record.is_marked,
+            "isSigned": record.is_signed,
             "native": record.native,
             "stoppedDamonStat": record.stopped_damon_stat,
             "kdamonds": [
@@ -154,7 +154,7 @@ def parse(text: bytes | str) -> Record | None:
             return None
         return Record(
             boot_id=str(value["bootId"]),
-            is_marked=_true_or_false(value["isMarked"]),
+            is_signed=_true_or_false(value["isSigned"]),
             native=_true_or_false(value["native"]),
             stopped_damon_stat=_true_or_false(value["stoppedDamonStat"]),
             kdamonds=tuple(

@@ -11,7 +11,7 @@ from typing import Final
 
 from damon_agent.kernel.slots import TOMBSTONE_PID, Slots, needs_clearing
 from damon_agent.kernel.tree.features import CONTEXT, Features
-from damon_agent.kernel.tree.mark import MARK
+from damon_agent.kernel.tree.signature import SIGNATURE
 
 DUMMY_REGION: Final = (4096, 8192)
 """Below vm.mmap_min_addr, so it overlaps no region a process ever had: all of those are dropped."""
@@ -52,8 +52,8 @@ class Scheme:
     pattern: Pattern
     watermarks: Watermarks | None = None
     """None: metric none, always active."""
-    marked: bool = False
-    """Whether it carries MARK; only where the metric is none."""
+    signed: bool = False
+    """Whether it carries SIGNATURE; only where the metric is none."""
     quota_bytes: int = 0
     """0: no quota."""
     quota_window_ms: int = 0
@@ -223,7 +223,7 @@ def _quotas(path: str, quota: tuple[int, int], features: Features) -> Iterator[t
 
 def _watermarks(path: str, scheme: Scheme) -> Iterator[tuple[str, int | str]]:
     watermarks = scheme.watermarks
-    high, mid, low = MARK if scheme.marked else (0, 0, 0)
+    high, mid, low = SIGNATURE if scheme.signed else (0, 0, 0)
     if watermarks is not None:
         # No band between mid and high: since 6.2 every commit wakes a scheme that sleeps in it.
         high = mid = watermarks.mark_permille

@@ -13,6 +13,17 @@ from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path, state_path
 QUESTIONS: Final = {Keyword.UPDATE_SCHEMES_STATS, Keyword.UPDATE_SCHEMES_TRIED_REGIONS}
 """Keywords that ask for figures: nothing depends on an answer."""
 
+POLL_US: Final = 500_000
+"""How soon to look again at a command that is under way, if its end does not wake the loop: each
+look costs a step, and `update_schemes_stats` alone takes up to a sampling interval."""
+
+COUNTERS_US: Final = 60_000_000
+"""How often the kernel is asked for its counters. Each question wakes the agent twice."""
+
+DRIFT_US: Final = 120_000_000
+"""How often all files are compared with what they should read, against somebody else's pen. What
+the agent writes is compared at each commit anyway."""
+
 WORK_SHARE: Final = 100
 """A kdamond that has used more than one part in so many of a time has worked in it."""
 
