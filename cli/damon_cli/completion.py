@@ -5,6 +5,7 @@ cobra's `ShellCompDirective`): 4 offers no files, 0 does.
 """
 
 import sys
+from itertools import pairwise
 from typing import Any, Final
 
 from typer.main import get_command
@@ -74,7 +75,7 @@ def _explained(words: list[str], line: list[str]) -> list[str]:
     kind = next((each for each in KINDS if words[0] in each.words), None)
     if kind is None or len(words) > 1:
         return []
-    said = dict(zip(line, line[1:], strict=False))
+    said = dict(pairwise(line))
     namespace = said.get("-n") or said.get("--namespace") or ""
     try:
         with options.client(

@@ -9,74 +9,75 @@ import gzip
 import hashlib
 import importlib.metadata
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NAME = "kubectl-damon"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = {
-    "manylinux_2_17_x86_64": ("linux", "amd64"),
-    "manylinux_2_17_aarch64": ("linux", "arm64"),
-    "macosx_11_0_arm64": ("darwin", "arm64"),
+    "x86_64-manylinux_2_17": ("linux", "amd64"),
+    "aarch64-manylinux_2_17": ("linux", "arm64"),
+    "aarch64-apple-darwin": ("darwin", "arm64"),
 }
-"""pip's names for what the file runs on, and krew's."""
+"""uv's names for what the file runs on, and krew's."""
 COMPILED = "pydantic_core"
 
 
-def pip(*arguments: str) -> None:
-    """Run pip, which names what goes wrong."""
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, cwd=ROOT, check=True)
+def install(target: Path, *arguments: str) -> None:
+    """Install into a directory; uv names what goes wrong."""
+    uv = Path(sys.executable).with_name("uv")
+    command = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", target]
+    subprocess.run([*command, *arguments], cwd=ROOT, check=True)
 
 
 def site(directory: Path) -> Path:
     """Fill a directory with everything that is packed; return it."""
-    locked = ROOT / "requirements-cli.lock"
-    pip("install", "--target", str(directory), "--require-hashes", "-r", str(locked))
-    pip("install", "--target", str(directory), "--no-deps", "--no-build-isolation", str(ROOT))
+    install(directory, "--require-hashes", "-r", str(ROOT / "requirements-cli.lock"))
+    install(directory, "--no-deps", "--no-build-isolation", str(ROOT))
     for unused in ("damon_mock", "bin"):
-        subprocess.run(["rm", "-rf", str(directory / unused)], check=True)
+        shutil.rmtree(directory / unused, ignore_errors=True)
     for fast in (directory / "yaml").glob("_yaml*.so"):
         fast.unlink()  # PyYAML does without it
-    version = next(directory.glob("pydantic_core-*.dist-info")).name.split("-")[1].split(".dist")[0]
-    for wheel in cores(directory.parent / "wheels", version):
-        with zipfile.ZipFile(wheel) as packed:
-            for member in packed.namelist():
-                if member.startswith(f"{COMPILED}/_{COMPILED}."):
-                    packed.extract(member, directory)
-    others = {path for path in directory.rglob("*.so") if path.parent.name != COMPILED}
+    for core in cores(directory.parent):
+        (directory / COMPILED / core.name).unlink(missing_ok=True)  # this machine's, linked by uv
+        shutil.copy(core, directory / COMPILED)
+    others = [path for path in directory.rglob("*.so") if path.parent.name != COMPILED]
     if others:
         raise SystemExit(f"compiled for this machine alone: {sorted(map(str, others))}")
     return directory
 
 
-def cores(directory: Path, version: str) -> list[Path]:
-    """Download pydantic's compiled core for each Python and platform, with its hash checked."""
-    pinned = directory / "core.txt"
-    directory.mkdir()
+def pinned() -> str:
+    """Return what the lock says of pydantic's core, hashes included."""
     locked = (ROOT / "requirements-cli.lock").read_text(encoding="utf-8").splitlines()
     first = next(i for i, line in enumerate(locked) if line.startswith("pydantic-core=="))
-    hashes = []
-    for line in locked[first:]:
-        hashes.append(line)
-        if not line.endswith("\\"):
-            break
-    pinned.write_text("\n".join(hashes) + "\n", encoding="utf-8")
-    if version not in locked[first]:
-        raise SystemExit(f"the lock has {locked[first]}, not {version}")
+    last = next(i for i in range(first, len(locked)) if not locked[i].endswith("\\"))
+    return "\n".join(locked[first : last + 1]) + "\n"
+
+
+def cores(work: Path) -> list[Path]:
+    """Return pydantic's compiled core for each Python and platform; the lock pins them all."""
+    requirement = work / "core.txt"
+    requirement.write_text(pinned(), encoding="utf-8")
+    found = []
     for python in PYTHONS:
         for platform in PLATFORMS:
-            pip(
-                *("download", "--no-deps", "--only-binary", ":all:", "--require-hashes"),
-                *("--python-version", python, "--platform", platform),
-                *("--dest", str(directory), "-r", str(pinned)),
+            target = work / f"{python}-{platform}"
+            install(
+                target,
+                *("--no-deps", "--only-binary", ":all:", "--require-hashes"),
+                *("--python-version", python, "--python-platform", platform),
+                *("-r", str(requirement)),
             )
-    return sorted(directory.glob("*.whl"))
+            found += (target / COMPILED).glob(f"_{COMPILED}.*.so")
+    if len({core.name for core in found}) != len(PYTHONS) * len(PLATFORMS):
+        raise SystemExit(f"not a file per Python and platform: {[core.name for core in found]}")
+    return found
 
 
 def pack(output: Path) -> None:

@@ -1,4 +1,4 @@
-"""`kubectl damon` on a real cluster: found by kubectl, with its tables, credentials and refusals."""
+"""`kubectl damon` on a real cluster: found by kubectl, with tables, credentials and refusals."""
 
 import json
 import os
