@@ -1,0 +1,16 @@
+# ruff: noqa: INP001 - loaded by mkdocs (`hooks` in mkdocs.yml), no package
+"""Put the records of docs/adr into the navigation of the site, each by its own title."""
+
+from pathlib import Path
+from typing import Any
+
+
+def on_config(config: Any) -> Any:
+    """Add a section `Decisions`; mkdocs calls it with its configuration."""
+    docs = Path(config.docs_dir)
+    records = [
+        {path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "): f"adr/{path.name}"}
+        for path in sorted((docs / "adr").glob("*.md"))
+    ]
+    config.nav.append({"Decisions": records})
+    return config
