@@ -4,6 +4,7 @@ What the API hands out goes the agent's own way: `read`, then `apply`, then the 
 """
 
 import copy
+import json
 from itertools import chain
 
 import pytest
@@ -159,3 +160,33 @@ def test_the_operator_takes_the_word_of_an_agent_of_any_version():
     written = read_written(item)
     assert written.observed_hash == "h1"
     assert written.conditions[0] == ("Ready", "False", "FromTomorrow")
+
+
+def rewrite(machine, **changes):
+    """Let the record be what an agent of another version would have left."""
+    path = machine.root / "state/record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_an_agent_goes_on_with_the_kdamonds_of_a_newer_one(machine, pod, hear, threads):
+    machine.start(10, machine.container(A))
+    hear(complete(pod(1, A, priority=30)))
+    machine.run(10)
+    before = threads()
+    rewrite(machine, fromTomorrow={"any": "thing"})
+    machine.restart()
+    machine.run(30)
+    assert (machine.targets(), threads()) == ([10], before)
+
+
+def test_a_record_in_another_format_costs_the_ages_and_nothing_else(machine, pod, hear, threads):
+    machine.start(10, machine.container(A))
+    hear(complete(pod(1, A, priority=30)))
+    machine.run(10)
+    before = threads()
+    rewrite(machine, format=99)
+    machine.restart()
+    machine.run(60)
+    assert machine.targets() == [10]
+    assert machine.condition("Ready").status == "True"
+    assert not set(threads().values()) & set(before.values())
