@@ -13,9 +13,9 @@ $(DOCS_STAMP): requirements-docs.lock
 
 .PHONY: docs
 docs: $(DOCS_STAMP) docs-check ## Build the documentation site into out/site; a broken link or anchor is an error
-	@NO_MKDOCS_2_WARNING=1 $(DOCS_BIN)/mkdocs build --strict --quiet --site-dir $(DOCS_OUT)
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_BIN)/mkdocs build --strict --site-dir $(DOCS_OUT)
 	@$(BIN)/python docs/tools/links.py --external
-	@echo "open $(DOCS_OUT)/index.html"
+	@echo "open $(DOCS_OUT)/index.html; its search needs a server: make docs-serve"
 
 .PHONY: docs-serve
 docs-serve: $(DOCS_STAMP) ## Serve the documentation at http://localhost:8000 and build it anew at each change

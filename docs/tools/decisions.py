@@ -6,11 +6,12 @@ from typing import Any
 
 
 def on_config(config: Any) -> Any:
-    """Add a section `Decisions`; mkdocs calls it with its configuration."""
+    """Add `Decisions` to the last section; mkdocs calls it with its configuration."""
     docs = Path(config.docs_dir)
     records = [
         {path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "): f"adr/{path.name}"}
         for path in sorted((docs / "adr").glob("*.md"))
     ]
-    config.nav.append({"Decisions": records})
+    (pages,) = config.nav[-1].values()
+    pages.append({"Decisions": records})
     return config
