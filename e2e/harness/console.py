@@ -14,7 +14,7 @@ it depends on the machine; then only the exit status is asked for.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -110,6 +110,21 @@ def _commands(file: Path, first: int, lines: list[str], *, is_example: bool) -> 
             at += 1
         whole = " ".join(part.removesuffix("\\").strip() for part in typed)
         yield Command(file, first + start, whole, tuple(lines[begin:at]), is_example)
+
+
+def filled(file: Path, printed: Mapping[int, str]) -> str:
+    """Return the page with what commands have printed below those that show nothing yet.
+
+    `printed` is by the line of the command, as in `Command.line`.
+    """
+    shows = {command.line for command in commands(file) if command.output}
+    lines = file.read_text(encoding="utf-8").splitlines()
+    for line in sorted(printed.keys() - shows, reverse=True):
+        end = line
+        while lines[end - 1].endswith("\\"):
+            end += 1
+        lines[end:end] = [text.rstrip() for text in printed[line].splitlines()]
+    return "\n".join(lines) + "\n"
 
 
 def missing(shown: tuple[str, ...], printed: str) -> str | None:

@@ -1,4 +1,8 @@
-"""docs/tutorial.md, command by command, on a cluster that has nothing of ours yet."""
+"""docs/tutorial.md, command by command, on a cluster that has nothing of ours yet.
+
+With TUTORIAL_RECORD=1 what the commands print goes into the page, below those that show nothing
+yet; what is too long there is shortened by hand, with `...`.
+"""
 
 import os
 import re
@@ -11,11 +15,12 @@ from typing import Final
 import pytest
 from harness.api import Api, eventually
 from harness.command import run
-from harness.console import Command, Home, commands, home, missing
+from harness.console import Command, Home, commands, filled, home, missing
 from harness.release import AGENT_IMAGE, NAMESPACE, ROOT, Release
 from tests_kind.nodes import Node
 from tests_kind.truth import remains
 
+TUTORIAL: Final = ROOT / "docs/tutorial.md"
 CLUSTER: Final = os.environ.get("KIND_CLUSTER", "damon-operator-e2e")
 PREFIX: Final = AGENT_IMAGE.rpartition("/")[0]
 _PATIENCE_S: Final = 60.0
@@ -40,16 +45,18 @@ def empty_fixture(release: Release, api: Api) -> Iterator[None]:
 def test_the_tutorial_leads_from_nothing_to_mode_enforce_and_back(
     empty: None, nodes: dict[str, Node], api: Api
 ) -> None:
-    played = [_fitted(c) for c in commands(ROOT / "docs/tutorial.md")]
-    for command in played:
+    printed: dict[int, str] = {}
+    for command in map(_fitted, commands(TUTORIAL)):
         if home(command.text) is Home.CLUSTER:
-            _play(command)
+            printed[command.line] = _play(command)
         if command.text.startswith("helm uninstall"):
             assert [trace for node in nodes.values() for trace in remains(node)] == []
             eventually("its pods have ended", lambda: not api.get("pods", namespace=NAMESPACE))
+    if "TUTORIAL_RECORD" in os.environ:
+        TUTORIAL.write_text(filled(TUTORIAL, printed), encoding="utf-8")
 
 
-def _play(command: Command) -> None:
+def _play(command: Command) -> str:
     """Run a command until it prints what the page shows: a status follows within seconds."""
     until = time.monotonic() + _PATIENCE_S
     while True:
@@ -65,7 +72,7 @@ def _play(command: Command) -> None:
         assert ran.returncode == 0, f"{command.where}: {command.text}\n{printed}"
         lost = None if command.is_example else missing(command.output, printed)
         if lost is None:
-            return
+            return printed
         reads = command.text.startswith("kubectl get")
         assert reads, f"{command.where}: {lost!r} is not in\n{printed}"
         assert time.monotonic() < until, f"{command.where}: {lost!r} is not in\n{printed}"

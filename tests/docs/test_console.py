@@ -1,7 +1,7 @@
 """How commands are read out of a page, and how their output is compared."""
 
 import pytest
-from harness.console import commands, missing
+from harness.console import commands, filled, missing
 
 PAGE = """\
 Before.
@@ -78,3 +78,12 @@ def test_what_differs_from_run_to_run_is_not_compared(shown, printed):
 )
 def test_what_is_shown_and_was_not_printed_is_named(shown, printed, line):
     assert missing(shown, printed) == line
+
+
+def test_a_page_is_filled_with_what_was_printed_where_it_shows_nothing(page):
+    demo, apply, date = commands(page)
+    printed = {demo.line: "other\n", apply.line: "created\ntwice\n", date.line: "Mon Nov 30\n"}
+    page.write_text(filled(page, printed))
+    again = commands(page)
+    assert [c.text for c in again] == [demo.text, apply.text, date.text]
+    assert [c.output for c in again] == [demo.output, ("created", "twice"), date.output]
