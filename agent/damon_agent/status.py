@@ -15,6 +15,7 @@ from damon_agent.plans.plan import Latest, Plan
 from damon_contract.quantities import shown_size
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
+    LIMITATIONS,
     MAX_STATUS_BYTES,
     BrakeStatus,
     DamonNodeStatus,
@@ -22,7 +23,6 @@ from damon_contract.v1alpha1.node import (
     Lane,
     Memory,
     NodeCondition,
-    LIMITATIONS,
     NodeReason,
     PlannedContainer,
     PodStatus,
