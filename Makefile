@@ -30,7 +30,7 @@ test: setup ## Run all tests that need nothing but this machine (< 3 min)
 	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 .PHONY: check
-check: setup lint types imports crds-check chart-readme-check ## Everything that needs no run: format, lint, types, imports, what is generated
+check: setup lint types imports crds-check chart-readme-check docs-check ## Everything that needs no run: format, lint, types, imports, what is generated
 
 .PHONY: lint
 lint: setup ## Formatter and linter
@@ -84,6 +84,7 @@ include e2e/kind/kind.mk
 include e2e/vm/vm.mk
 include e2e/vmnode/node.mk
 include helm/chart.mk
+include docs/docs.mk
 
 .PHONY: clean
 clean: ## Remove what setup and the tools made

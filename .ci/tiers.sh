@@ -27,6 +27,7 @@ TIERS=(
   "setup 15 setup"
   "check 15 make check"
   "test  20 make test"
+  "docs  10 make docs"
   "chart 20 chart"
   "kind  45 .ci/kind"
 )
