@@ -2,7 +2,8 @@ import pytest
 
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeStatus, Lane, Memory, PodStatus, Totals
+from damon_contract.v1alpha1.node import DamonNodeStatus, Lane, Memory, PodStatus
+from damon_contract.v1alpha1.totals import Totals
 
 GIB = 2**30
 

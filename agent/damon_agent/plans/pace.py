@@ -8,7 +8,8 @@ from enum import IntEnum
 from typing import Final
 
 from damon_contract.quantities import size_bytes
-from damon_contract.v1alpha1.node import DamonNodeStatus, Memory, PodStatus, Totals
+from damon_contract.v1alpha1.node import DamonNodeStatus, Memory, PodStatus
+from damon_contract.v1alpha1.totals import Totals
 
 _MEMORY_STEP: Final = 50
 """Available memory counts as changed when it moved by a 50th of the capacity."""

@@ -100,7 +100,7 @@ def resolve(pod: Pod, namespace: Namespace, how: Priorities) -> Verdict:
 def steps(pod: Pod, namespace: Namespace, how: Priorities) -> Iterator[Step]:
     """Yield every step of the chain, in order.
 
-    Exemptions, the pod's annotation, rules, the annotation of its namespace, PriorityClass, default.
+    Exemptions, the pod's annotation, rules, its namespace's annotation, PriorityClass, default.
 
     Whoever wants to know what would come next goes on after the step that decides.
     """
