@@ -11,7 +11,6 @@ from random import Random
 from typing import Any, Final
 
 from damon_mock.kube.failures import ApiFailure
-from damon_mock.nodes.memory import Memory
 from soak import judge
 from soak.program import Watched
 from soak.stage import MEMORY, Node, Stage
@@ -339,7 +338,7 @@ async def memory(stage: Stage, random: Random) -> None:
     """Let available memory rise and fall on all nodes."""
     for _ in range(random.randint(3, 8)):
         for node in stage.nodes:
-            level: Memory = MEMORY.with_available(random.choice((60, 150, 250, 350, 450, 650, 850)))
+            level = MEMORY.with_available(random.choice((60, 150, 250, 350, 450, 650, 850)))
             node.simulated.set_memory(level)
         await asyncio.sleep(random.uniform(0.5, 5))
 

@@ -14,6 +14,7 @@ from damon_mock.demo import expectation
 from damon_mock.demo.expectation import ExpectedPod, Meter
 from damon_mock.kube.cluster import Cluster
 from damon_mock.nodes import processes
+from damon_mock.nodes.memory import Memory
 
 _KTHREADD: Final = 2
 _MOST_LANES: Final = 8
@@ -108,12 +109,12 @@ def by_session() -> dict[int, set[int]]:
     return found
 
 
-def meter(memory: Any) -> Meter:
-    """Return a simulated node's memory as the expectation takes it."""
+def meter(memory: Memory) -> Meter:
+    """Return a simulated node's memory as its /proc/meminfo shows it, in whole KiB."""
     return Meter(
-        total=memory.total_bytes,
-        free=memory.free_bytes,
-        available=memory.available_bytes,
+        total=memory.total_bytes // 1024 * 1024,
+        free=memory.free_bytes // 1024 * 1024,
+        available=memory.available_bytes // 1024 * 1024,
         reserved=_RESERVED,
         zone_high=memory.zone_high_bytes,
     )
@@ -143,7 +144,7 @@ def of_kernel(expected: Iterable[ExpectedPod], looked: list[Lane], mode: str) ->
 
 
 def _of_lane(lane: Lane, leads: ExpectedPod, mode: str) -> Iterator[str]:
-    """The most important pod of a lane decides about it."""
+    """Yield how a lane is not what the most important pod in it wants."""
     action = "stat" if mode == "Observe" and leads.action else leads.action
     found = (lane.role, lane.mark, lane.action)
     wanted = (leads.role, leads.watermark or 0, action)
@@ -152,7 +153,7 @@ def _of_lane(lane: Lane, leads: ExpectedPod, mode: str) -> Iterator[str]:
 
 
 def _order(held: Mapping[int, set[int]], priorities: set[int]) -> Iterator[str]:
-    """A priority is in one lane; lanes are shared by neighbours, and only when there are too few."""
+    """Yield lanes whose priorities are no neighbours, or share one without need."""
     for index, here in held.items():
         others = set().union(*(there for other, there in held.items() if other != index))
         between = {p for p in others if min(here) <= p <= max(here)}
@@ -194,6 +195,9 @@ class Watch:
 
     looks: int = 0
     targets: int = 0
+    """Seen in all looks."""
+    carried: int = 0
+    """Seen in the last one."""
     writes: int = 0
     events: int = 0
     reclaimed_bytes: int = 0
@@ -215,9 +219,11 @@ class Watch:
             found.append(f"{look['inherited']} targets carry the ages of another process")
         if look["panicked"]:
             found.append(f"the kernel died: {look['panicked']}")
+        before = self.targets
         for kdamond in look["kdamonds"]:
             if kdamond["creator"] == "agent":
                 found += self._wrong(kdamond)
+        self.carried = self.targets - before
         for pid, start_ticks, size_bytes, hot_bytes in look["reclaims"]:
             self.reclaimed_bytes += size_bytes
             role = self._role(pid, start_ticks)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import functools
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -147,7 +148,8 @@ def main() -> None:
             asked = functools.partial(remote.answer, files)
             stack.enter_context(Server(given.home / "socket", asked))
             stack.callback(ticker.shared.close)
-        print(f"serving DAMON as of {given.profile}", flush=True)
+        sys.stdout.write(f"serving DAMON as of {given.profile}\n")
+        sys.stdout.flush()
         told.wait()
 
 

@@ -120,6 +120,8 @@ class Soak:
         def mine(name: str) -> Random:
             return Random(f"{self.seed}/{number}/{name}")  # noqa: S311 - a schedule
 
+        if judge.wanted(self.stage.api.cluster).mode == "Off":
+            self.stage.set_mode("Enforce")
         pods = round(PODS_PER_MINUTE * _PHASE_S / 60)
         harm = [kind(self.stage, mine(kind.__name__)) for kind in kinds]
         outcomes = await asyncio.gather(
@@ -155,7 +157,10 @@ class Soak:
             for difference in found:
                 self.stage.log.error("  %s", difference)
         else:
-            self.stage.log.info("phase %d: equal after %.1f s", phase.number, phase.settled_s)
+            targets = sum(watch.carried for watch in self.watches.values())
+            self.stage.log.info(
+                "phase %d: equal after %.1f s, %d targets", phase.number, phase.settled_s, targets
+            )
 
     async def _differences(self) -> list[str]:
         cluster = self.stage.api.cluster
@@ -187,7 +192,7 @@ class Soak:
         watch = self.watches[node.name]
         look = await node.ask("look", since_write=watch.writes, since_event=watch.events)
         for pod in real_pods(node):
-            planned, protected = self.churn.born.get(pod.uid, (False, True))
+            planned, protected = self.churn.born[pod.name]
             for container in pod.containers.values():
                 watch.meet(container.session, planned=planned, protected=protected)
             watch.meet(pod.sandbox.session, planned=False, protected=True)
@@ -215,7 +220,7 @@ class Soak:
             await asyncio.sleep(2)
 
     async def _ended(self, program: Any, status: int) -> None:
-        """A lost lease ends an operator by design; its kubelet starts it again, and so do we."""
+        """Start it again, as its kubelet would; a lost lease ends an operator by design."""
         if status == 1 and "LeaseLost" in program.tail(60):
             self.tally.lost_leases += 1
             self.stage.log.info("%s lost its lease and ended", program.name)

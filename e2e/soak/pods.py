@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
-from uuid import UUID
 
 from damon_mock.kube.failures import ApiFailure
 from damon_mock.nodes.pods import Pod
@@ -36,7 +35,7 @@ class Churn:
         self.created = 0
         self.real = 0
         self.born: dict[str, tuple[bool, bool]] = {}
-        """uid -> (may it be a target, is it protected): for all of its life."""
+        """name -> (may it be a target, is it protected): for all of its life."""
 
     async def settle(self, random: Random) -> None:
         """Fill nodes and paper nodes for the first time."""
@@ -94,8 +93,7 @@ class Churn:
         self.created += 1
         self.real += 1
         manifest = self.manifest(random, **spec)
-        uid = manifest["metadata"]["uid"] = str(UUID(int=random.getrandbits(128), version=4))
-        self.born[uid] = (not is_exempt(manifest), is_protected(manifest))
+        self.born[manifest["metadata"]["name"]] = (not is_exempt(manifest), is_protected(manifest))
         return await node.simulated.start_pod(manifest)
 
     def come_on_paper(self, random: Random, node: str, **spec: Any) -> None:

@@ -160,9 +160,10 @@ class Stage:
         await self._stack.aclose()
 
     def complain(self, problem: str) -> None:
-        """Note something that did not hold; the run goes on."""
-        self.problems.append(problem)
-        self.log.error("NOT HELD: %s", problem)
+        """Note something that did not hold, once; the run goes on."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            self.log.error("NOT HELD: %s", problem)
 
     def set_mode(self, mode: str) -> None:
         """Change the mode of the tuning; what the API server refuses is left."""

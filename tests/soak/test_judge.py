@@ -4,6 +4,7 @@ import os
 
 from soak import judge
 from soak.judge import Lane, Watch
+from soak.stage import MEMORY
 
 from damon_mock.demo.expectation import ExpectedPod
 from damon_mock.nodes import processes
@@ -140,3 +141,17 @@ def test_lanes_are_read_from_a_look():
         [lane] = judge.lanes(seen)
         roles.append((lane.role, lane.mark, lane.pids))
     assert roles == [("protected", 0, (10,)), ("ladder", 7, (10,)), ("eager", 0, (10,))]
+
+
+def test_memory_is_what_meminfo_shows():
+    """A mark is a floor of a quotient: the bytes that meminfo leaves out can turn it over."""
+    memory = MEMORY.with_available(450)
+    seen = dict(
+        line.split()[:2] for line in memory.meminfo().splitlines() if line.startswith("Mem")
+    )
+    meter = judge.meter(memory)
+    assert meter.total == int(seen["MemTotal:"]) * 1024
+    assert (meter.free, meter.available) == (
+        int(seen["MemFree:"]) * 1024,
+        int(seen["MemAvailable:"]) * 1024,
+    )
