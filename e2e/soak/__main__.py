@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from soak.phases import Soak
+from soak.phases import KINDS, Soak
 from soak.stage import Stage
 
 ROOT: Final = Path(__file__).parents[2]
@@ -26,6 +26,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    names = [kind.__name__ for kind in KINDS]
+    parser.add_argument("--kinds", nargs="+", choices=names, default=names, metavar="KIND",
+                        help=f"only these faults: {', '.join(names)}")  # fmt: skip
     given = parser.parse_args()
     logs = ROOT / "out" / "soak" / str(given.seed)
     shutil.rmtree(logs, ignore_errors=True)
@@ -33,20 +36,21 @@ def main() -> int:
     log = _log(logs / "soak.log")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     console.print(f"seed {given.seed}, {given.minutes:g} minutes, logs in {logs}")
-    return asyncio.run(_play(given.seed, given.minutes * 60, logs, log, console))
+    return asyncio.run(_play(given, logs, log, console))
 
 
 async def _play(
-    seed: int, seconds: float, logs: Path, log: logging.Logger, console: Console
+    given: argparse.Namespace, logs: Path, log: logging.Logger, console: Console
 ) -> int:
+    kinds = tuple(kind for kind in KINDS if kind.__name__ in given.kinds)
     task = asyncio.current_task()
     if task is not None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     stage = Stage(ROOT, logs, log)
     async with stage:
-        soak = Soak(stage, seed)
-        await soak.play(seconds)
+        soak = Soak(stage, given.seed, kinds)
+        await soak.play(given.minutes * 60)
     for problem in soak.meter.excess():
         stage.complain(problem)
     _close(soak, console)

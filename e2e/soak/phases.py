@@ -38,15 +38,17 @@ _TWICE_S: Final = 3.0
 _LOOK_S: Final = 1.0
 
 
-def schedule(seed: int) -> Iterator[tuple[int, tuple[faults.Kind, ...]]]:
+def schedule(
+    seed: int, kinds: tuple[faults.Kind, ...] = KINDS
+) -> Iterator[tuple[int, tuple[faults.Kind, ...]]]:
     """Yield phases without end: a number, and one to three kinds; all kinds before any again."""
     random = Random(seed)  # noqa: S311 - a schedule
     deck: list[faults.Kind] = []
     for number in range(1, 1_000_000):
         chosen: list[faults.Kind] = []
-        for _ in range(random.randint(1, 3)):
+        for _ in range(min(random.randint(1, 3), len(kinds))):
             if not deck:
-                deck = [kind for kind in KINDS if kind not in chosen]
+                deck = [kind for kind in kinds if kind not in chosen]
                 random.shuffle(deck)
             chosen.append(deck.pop())
         yield number, tuple(chosen)
@@ -75,9 +77,10 @@ class Tally:
 class Soak:
     """Plays phases on a stage until the time is over."""
 
-    def __init__(self, stage: Stage, seed: int) -> None:
+    def __init__(self, stage: Stage, seed: int, kinds: tuple[faults.Kind, ...] = KINDS) -> None:
         self.stage = stage
         self.seed = seed
+        self._kinds = kinds
         self.tally = Tally()
         self.meter = Meter()
         self.watches = {node.name: judge.Watch() for node in stage.nodes}
@@ -94,7 +97,7 @@ class Soak:
         guarding = asyncio.create_task(self._guard())
         try:
             await self._begin()
-            for number, kinds in schedule(self.seed):
+            for number, kinds in schedule(self.seed, self._kinds):
                 if self.elapsed_s() > seconds:
                     break
                 await self._phase(number, kinds)
