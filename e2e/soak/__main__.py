@@ -60,12 +60,13 @@ async def _play(
 
 
 def _log(path: Path) -> logging.Logger:
-    """Return a logger with one line per event in a file, and on the terminal."""
+    """Return a logger: every event goes into a file, progress to the terminal as well."""
     log = logging.getLogger("soak")
     log.setLevel(logging.INFO)
     for handler in (logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
+    log.handlers[-1].addFilter(lambda record: record.name == log.name)
     return log
 
 

@@ -5,6 +5,7 @@ What it does follows from its random numbers; when it meets the others does not.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -17,8 +18,9 @@ from soak.stage import MEMORY, Node, Stage
 
 Kind = Callable[[Stage, Random], Awaitable[None]]
 
-_PODS: Final = "damon/admin/kdamonds"
-_STATE: Final = f"{_PODS}/*/state"
+_EVENTS: Final = logging.getLogger("soak.events")
+_KDAMONDS: Final = "damon/admin/kdamonds"
+_STATE: Final = f"{_KDAMONDS}/*/state"
 
 
 async def _down(program: Watched, seconds: float, *, kindly: bool) -> None:
@@ -85,9 +87,11 @@ async def api_away(stage: Stage, random: Random) -> None:
     """Take the API server down and up again."""
     async with stage.api_lock:
         for _ in range(random.randint(1, 3)):
+            _EVENTS.info("the API server goes down")
             await stage.api.down()
             await asyncio.sleep(random.uniform(0.2, 12))
             await stage.api.up()
+            _EVENTS.info("the API server is up")
             await asyncio.sleep(random.uniform(0.5, 4))
 
 
@@ -122,6 +126,7 @@ async def expired_watches(stage: Stage, random: Random) -> None:
     async with stage.api_lock:
         for _ in range(random.randint(2, 5)):
             what = random.choice(("expire", "drop", "compact", "gap"))
+            _EVENTS.info("watches: %s", what)
             stage.api.faults.expired_as_status = random.random() < 0.5
             if what == "gap":
                 pods = stage.api.cluster.list("pods")
@@ -135,20 +140,23 @@ async def expired_watches(stage: Stage, random: Random) -> None:
 async def refusals(stage: Stage, random: Random) -> None:
     """429, 503 and other statuses, with and without Retry-After."""
     for _ in range(random.randint(3, 8)):
-        stage.api.faults.fail_next(
-            random.randint(1, 25),
-            random.choice((429, 429, 503, 500, 504, 409, 403)),
-            method=random.choice(("", "GET", "PATCH", "PUT")),
-            retry_after_s=random.choice((0, 1, 5)),
-        )
+        count, status = random.randint(1, 25), random.choice((429, 429, 503, 500, 504, 409, 403))
+        method, after_s = random.choice(("", "GET", "PATCH", "PUT")), random.choice((0, 1, 5))
+        _EVENTS.info("the next %d %s get %d, Retry-After %d", count, method, status, after_s)
+        stage.api.faults.fail_next(count, status, method=method, retry_after_s=after_s)
         await asyncio.sleep(random.uniform(0.5, 4))
     stage.api.faults.refusals.clear()
 
 
 async def restored_store(stage: Stage, random: Random) -> None:
-    """Restore the API's store to what it was some seconds ago; versions are given out again."""
+    """Restore the API's store to what it was some seconds ago; versions are given out again.
+
+    So many that no reader's version is passed while it could still take the silence for rest: a
+    backup is minutes old at least. What a younger one would hide is in docs/adr/0015.
+    """
     async with stage.api_lock, stage.tuning_lock:
         photograph = stage.api.photograph()
+        stage.api.registry.store.version += 1_000_000
         await asyncio.sleep(random.uniform(4, 12))
         await stage.api.restore(photograph)
         await asyncio.sleep(2)
@@ -176,6 +184,7 @@ async def altered_plans(stage: Stage, random: Random) -> None:
                 {"settings": {"watermarks": {"floorPermille": 400, "ceilingPermille": 700}}},
                 {"mode": "Observe"}, {"pods": []}, {"hash": "0" * 16}, None,
             ))  # fmt: skip
+            _EVENTS.info("DamonNode %s is changed: %s", name, change)
             if change is None:
                 cluster.delete("dn", name)
             else:
@@ -193,7 +202,7 @@ async def damaged_state(stage: Stage, random: Random) -> None:
             if dead:
                 await node.agent.kill()
             for _ in range(mine.randint(1, 2)):
-                damage(node.state, mine, stage)
+                damage(node.state, mine)
             if dead:
                 await node.agent.start()
 
@@ -203,7 +212,7 @@ async def damaged_state(stage: Stage, random: Random) -> None:
         await asyncio.sleep(random.uniform(5, 12))
 
 
-def damage(directory: Path, random: Random, stage: Stage) -> None:
+def damage(directory: Path, random: Random) -> None:
     """Damage one file of a state directory."""
     with contextlib.suppress(OSError):
         path = directory / random.choice(("record.json", "plan.json", "record.json.new"))
@@ -218,7 +227,7 @@ def damage(directory: Path, random: Random, stage: Stage) -> None:
         else:
             texts = {"cut": bytes(held[:at]), "brackets": b"[" * 100_000, "list": b"[1]"}
             path.write_bytes(texts.get(how, b""))
-        stage.log.info("damaged %s/%s: %s at %d", directory.parent.name, path.name, how, at)
+        _EVENTS.info("damaged %s/%s: %s at %d", directory.parent.name, path.name, how, at)
 
 
 async def full_disk(stage: Stage, random: Random) -> None:
@@ -229,6 +238,7 @@ async def full_disk(stage: Stage, random: Random) -> None:
         return
     chosen = random.sample(nodes, random.randint(1, len(nodes)))
     for node in chosen:
+        _EVENTS.info("%s: the disk is full", node.name)
         with contextlib.suppress(OSError), (node.state / "ballast").open("wb", buffering=0) as file:
             while True:
                 file.write(b"x" * 4096)
@@ -246,7 +256,7 @@ async def busy_kernel(stage: Stage, random: Random) -> None:
         for _ in range(random.randint(1, 4)):
             await node.ask(
                 "inject",
-                path=random.choice((_STATE, f"{_PODS}/*", f"{_PODS}/*/targets/*")),
+                path=random.choice((_STATE, f"{_KDAMONDS}/*", f"{_KDAMONDS}/*/targets/*")),
                 value="*",
                 effect=random.choice(("EBUSY", "EBUSY", "EINTR", "ENOMEM", "EIO")),
                 times=random.choice((1, 3, 30, 200)),
@@ -290,21 +300,21 @@ async def foreign_kdamonds(stage: Stage, random: Random) -> None:
             await node.agent.kill()
             look = await node.ask("look", since_write=0, since_event=0)
             for index in range(look["nr_kdamonds"]):
-                await node.ask("write", path=f"{_PODS}/{index}/state", value="off")
+                await node.ask("write", path=f"{_KDAMONDS}/{index}/state", value="off")
             await asyncio.sleep(3)  # a kdamond ends at its next sample
-            await node.ask("write", path=f"{_PODS}/nr_kdamonds", value=str(number))
+            await node.ask("write", path=f"{_KDAMONDS}/nr_kdamonds", value=str(number))
             for path, value in (
                 ("contexts/nr_contexts", "1"), ("contexts/0/operations", "vaddr"),
                 ("contexts/0/targets/nr_targets", "1"),
                 ("contexts/0/targets/0/pid_target", str(node.kernel.pid)), ("state", "on"),
             ):  # fmt: skip
-                await node.ask("write", path=f"{_PODS}/0/{path}", value=value)
+                await node.ask("write", path=f"{_KDAMONDS}/0/{path}", value=value)
             await node.agent.start()
         await asyncio.sleep(stays)
         for index in range(number):
-            await node.ask("write", path=f"{_PODS}/{index}/state", value="off")
+            await node.ask("write", path=f"{_KDAMONDS}/{index}/state", value="off")
         await asyncio.sleep(3)
-        await node.ask("write", path=f"{_PODS}/nr_kdamonds", value="0")
+        await node.ask("write", path=f"{_KDAMONDS}/nr_kdamonds", value="0")
 
     victims = random.sample(stage.nodes[1:], random.randint(1, 2))
     # With eight there are as many as ours.
@@ -320,7 +330,7 @@ async def damon_stat(stage: Stage, random: Random) -> None:
         for node in random.sample(stage.nodes, 2):
             path = "module/damon_stat/parameters/enabled"
             answer = await node.ask("write", path=path, value="Y")
-            stage.log.info("DAMON_STAT on %s: errno %d", node.name, answer["errno"])
+            _EVENTS.info("DAMON_STAT on %s: errno %d", node.name, answer["errno"])
         stage.set_mode("Enforce")
         await asyncio.sleep(random.uniform(3, 8))
 
@@ -339,6 +349,7 @@ async def memory(stage: Stage, random: Random) -> None:
     for _ in range(random.randint(3, 8)):
         for node in stage.nodes:
             level = MEMORY.with_available(random.choice((60, 150, 250, 350, 450, 650, 850)))
+            _EVENTS.info("%s: %d MiB available", node.name, level.available_bytes >> 20)
             node.simulated.set_memory(level)
         await asyncio.sleep(random.uniform(0.5, 5))
 

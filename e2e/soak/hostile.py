@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from pathlib import Path
 from random import Random
@@ -12,6 +13,7 @@ from damon_mock.nodes.pods import Container
 from soak.pods import real_pods
 from soak.stage import PAPER_NODES, Node, Stage
 
+_EVENTS: Final = logging.getLogger("soak.events")
 _GONE: Final = (ApiFailure, KeyError, ProcessLookupError, StopIteration, RuntimeError, OSError)
 
 
@@ -25,6 +27,7 @@ async def huge_pods(stage: Stage, random: Random) -> None:
         manifest["spec"]["nodeName"] = random.choice(PAPER_NODES)
         names.append((manifest["metadata"]["name"], manifest["metadata"]["namespace"]))
         stage.api.cluster.create(manifest)
+        _EVENTS.info("huge pod %s", manifest["metadata"]["name"])
         await asyncio.sleep(random.uniform(0.5, 3))
     for name, namespace in names:
         with contextlib.suppress(*_GONE):
@@ -42,6 +45,7 @@ async def forks(stage: Stage, random: Random) -> None:
         node = random.choice(stage.nodes)
         with contextlib.suppress(*_GONE):
             pod = random.choice(list(real_pods(node)))
+            _EVENTS.info("%s forks on %s", pod.name, node.name)
             for _ in range(random.randint(5, 60)):
                 await node.simulated.fork(pod.name, namespace=pod.namespace)
         await asyncio.sleep(random.uniform(0.5, 3))
@@ -53,6 +57,7 @@ async def crash_loops(stage: Stage, random: Random) -> None:
         node = random.choice(stage.nodes)
         with contextlib.suppress(*_GONE):
             pod = random.choice(list(real_pods(node)))
+            _EVENTS.info("%s crashes on %s", pod.name, node.name)
             for _ in range(random.randint(5, 30)):
                 await node.simulated.crash(pod.name, namespace=pod.namespace)
                 await asyncio.sleep(random.uniform(0.02, 0.3))
@@ -74,6 +79,7 @@ async def odd_cgroups(stage: Stage, random: Random) -> None:
                 odd = home / random.choice(("a b\n0::", "\x1b[2J", "kubepods.slice", "x" * 255))
                 odd.mkdir()
                 made.append(odd)
+                _EVENTS.info("odd cgroups in %s", home)
     await asyncio.sleep(random.uniform(8, 15))
     for entry, text in moved:
         with contextlib.suppress(OSError):
@@ -124,6 +130,7 @@ async def odd_files(stage: Stage, random: Random) -> None:
             path = _directory(node, container) / name
             with contextlib.suppress(OSError):
                 changed.append((path, path.read_bytes()))
+                _EVENTS.info("garbage in %s", path)
                 path.write_bytes(random.choice((b"", b"garbage", b"\xff\xfe", b"anon -1\n")))
     await asyncio.sleep(random.uniform(12, 20))
     for path, before in changed:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
@@ -10,6 +11,7 @@ from damon_mock.kube.failures import ApiFailure
 from damon_mock.nodes.pods import Pod
 from soak.stage import NAMESPACES, PAPER_NODES, Node, Stage
 
+_EVENTS: Final = logging.getLogger("soak.events")
 REAL_PER_NODE: Final = 9
 PAPER_PER_NODE: Final = 40
 _REAL_PERMILLE: Final = 200
@@ -63,6 +65,7 @@ class Churn:
         if len(keys) > REAL_PER_NODE:
             namespace, name = random.choice(keys)
             await node.simulated.delete_pod(name, namespace)
+            _EVENTS.info("%s/%s leaves %s", namespace, name, node.name)
         if keys:
             namespace, name = random.choice(keys)
             self._ask_anew(random, name, namespace)
@@ -75,6 +78,7 @@ class Churn:
         if len(here) > PAPER_PER_NODE:
             metadata = random.choice(here)["metadata"]
             cluster.delete("pods", metadata["name"], metadata["namespace"], grace_seconds=0)
+            _EVENTS.info("%s/%s leaves %s", metadata["namespace"], metadata["name"], node)
         metadata = random.choice(here)["metadata"]
         self._ask_anew(random, metadata["name"], metadata["namespace"])
 
@@ -84,15 +88,16 @@ class Churn:
         pod = cluster.get("pods", name, namespace)
         if pod["spec"].get("priorityClassName") == "critical" or is_exempt(pod):
             return
-        cluster.annotate(
-            "pods", name, {"damon-operator.io/priority": random.choice(_ASKED)}, namespace
-        )
+        asked = random.choice(_ASKED)
+        _EVENTS.info("%s/%s asks for %.20r", namespace, name, asked)
+        cluster.annotate("pods", name, {"damon-operator.io/priority": asked}, namespace)
 
     async def come(self, random: Random, node: Node, **spec: Any) -> dict[str, Any]:
         """Run a pod with real processes on a node."""
         self.created += 1
         self.real += 1
         manifest = self.manifest(random, **spec)
+        _EVENTS.info("%s comes to %s", manifest["metadata"]["name"], node.name)
         self.born[manifest["metadata"]["name"]] = (not is_exempt(manifest), is_protected(manifest))
         return await node.simulated.start_pod(manifest)
 
@@ -100,6 +105,7 @@ class Churn:
         """Create a pod that is said to run."""
         self.created += 1
         manifest = self.manifest(random, nodeName=node, **spec)
+        _EVENTS.info("%s comes to %s", manifest["metadata"]["name"], node)
         identifier = f"{random.getrandbits(256):064x}"
         manifest["status"] = {
             "phase": "Running",

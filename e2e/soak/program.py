@@ -1,6 +1,7 @@
 """The real programs of the soak: each a process that may end only when the soak ends it."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Final
 
 from damon_mock.demo.programs import Program
 
+_EVENTS: Final = logging.getLogger("soak.events")
 _GRACE_S: Final = 30.0
 """As a kubelet gives a pod."""
 _CLEAN: Final = {k: v for k, v in os.environ.items() if k not in {"KUBECONFIG", "DAMON_ROOT"}}
@@ -42,10 +44,12 @@ class Watched(Program):
         await super().start(environment or _CLEAN)
         self.wanted = True
         self.starts += 1
+        _EVENTS.info("%s started, pid %d", self.name, self.pid)
 
     async def kill(self) -> None:
         """SIGKILL it."""
         self.wanted = False
+        _EVENTS.info("%s gets SIGKILL", self.name)
         await super().kill()
 
     async def stop(self) -> None:
@@ -53,6 +57,7 @@ class Watched(Program):
         self.wanted = False
         if self._process is None or not self.pid:
             return
+        _EVENTS.info("%s gets SIGTERM", self.name)
         self._process.terminate()
         try:
             await asyncio.wait_for(self._process.wait(), _GRACE_S)
@@ -62,6 +67,7 @@ class Watched(Program):
     async def pause(self, seconds: float) -> None:
         """SIGSTOP it for a while: time leaps, as it does for a suspended machine."""
         if self.pid:
+            _EVENTS.info("%s gets SIGSTOP for %.1f s", self.name, seconds)
             os.kill(self.pid, signal.SIGSTOP)
             try:
                 await asyncio.sleep(seconds)

@@ -32,6 +32,8 @@ NAMESPACES: Final = {"shop": {}, "builds": {"purpose": "ci"}, "team-a": {}, "dam
 MEMORY: Final = Memory(
     total_bytes=16 * GIB, free_bytes=5 * GIB, available_bytes=6 * GIB, zone_high_bytes=96 * 2**20
 )
+_EVENTS: Final = logging.getLogger("soak.events")
+"""One line per event: for the file, not for the terminal."""
 _STATE_KIB: Final = 512
 _STARTING_S: Final = 20.0
 
@@ -60,6 +62,7 @@ class Api(ApiServer):
         await self.down()
         store: Store = self.registry.store
         version, held = photograph
+        _EVENTS.info("the store goes back from version %d to %d", store.version, version)
         for name, collection in store.collections():
             collection.objects = dict(held.get(name, {}))
         store.version = version
@@ -84,6 +87,8 @@ class Node:
 
     async def ask(self, verb: str, **keys: Any) -> dict[str, Any]:
         """Ask the emulated kernel."""
+        if verb != "look":
+            _EVENTS.info("%s: %s %s", self.name, verb, keys)
         return await asyncio.to_thread(self._control.ask, {"do": verb, **keys})
 
     def small_disk(self) -> None:
@@ -167,6 +172,7 @@ class Stage:
 
     def set_mode(self, mode: str) -> None:
         """Change the mode of the tuning; what the API server refuses is left."""
+        _EVENTS.info("mode %s", mode)
         with contextlib.suppress(ApiFailure):
             self.api.cluster.patch("dt", "default", {"spec": {"mode": mode}})
 

@@ -2,6 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
+from typing import Final
+
+_EVENTS: Final = logging.getLogger("soak.events")
 
 
 class Wire:
@@ -28,15 +32,18 @@ class Wire:
     def cut(self) -> None:
         """Break what is connected, and every connection that comes."""
         self._is_cut = True
+        _EVENTS.info("the wire of port %d is cut", self.port)
         for connection in list(self._connections):
             connection.abort()
 
     def mend(self) -> None:
         """Let connections through again."""
         self._is_cut = False
+        _EVENTS.info("the wire of port %d is mended", self.port)
 
     def silence(self) -> int:
         """Let nothing through on what is connected now, for ever, and leave it open."""
+        _EVENTS.info("%d connections of port %d fall silent", len(self._connections), self.port)
         for connection in self._connections:
             connection.silent = True
         return len(self._connections)
