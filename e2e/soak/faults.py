@@ -5,6 +5,7 @@ What it does follows from its random numbers; when it meets the others does not.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -296,6 +297,7 @@ async def foreign_kdamonds(stage: Stage, random: Random) -> None:
     """While an agent is dead somebody else takes the kdamonds, works, and leaves them empty."""
 
     async def one(node: Node, number: int, stays: float) -> None:
+        somebody = next(pod.sandbox.session for pod in node.simulated.kubelet.pods.values())
         async with node.agent.lock:
             await node.agent.kill()
             look = await node.ask("look", since_write=0, since_event=0)
@@ -303,14 +305,19 @@ async def foreign_kdamonds(stage: Stage, random: Random) -> None:
                 await node.ask("write", path=f"{_KDAMONDS}/{index}/state", value="off")
             await asyncio.sleep(3)  # a kdamond ends at its next sample
             await node.ask("write", path=f"{_KDAMONDS}/nr_kdamonds", value=str(number))
-            for path, value in (
+            for index, (path, value) in itertools.product(range(number), (
                 ("contexts/nr_contexts", "1"), ("contexts/0/operations", "vaddr"),
-                ("contexts/0/targets/nr_targets", "1"),
-                ("contexts/0/targets/0/pid_target", str(node.kernel.pid)), ("state", "on"),
-            ):  # fmt: skip
-                await node.ask("write", path=f"{_KDAMONDS}/0/{path}", value=value)
+                ("contexts/0/schemes/nr_schemes", "1"), ("contexts/0/targets/nr_targets", "1"),
+                ("contexts/0/targets/0/pid_target", str(somebody)),
+            )):  # fmt: skip
+                await node.ask("write", path=f"{_KDAMONDS}/{index}/{path}", value=value)
+            await node.ask("write", path=f"{_KDAMONDS}/0/state", value="on")
             await node.agent.start()
+        await node.agent.until_said("agent of node")
         await asyncio.sleep(stays)
+        look = await node.ask("look", since_write=0, since_event=0)
+        said = list(judge.says_ready(stage.api.cluster.find("dn", node.name)))
+        _EVENTS.info("%s: %d writes, %s", node.name, look["writes"], said)
         for index in range(number):
             await node.ask("write", path=f"{_KDAMONDS}/{index}/state", value="off")
         await asyncio.sleep(3)
@@ -318,7 +325,7 @@ async def foreign_kdamonds(stage: Stage, random: Random) -> None:
 
     victims = random.sample(stage.nodes[1:], random.randint(1, 2))
     # With eight there are as many as ours.
-    plans = [(n, random.choice((1, 3, 8)), random.uniform(5, 12)) for n in victims]
+    plans = [(n, random.choice((1, 3, 8, 8)), random.uniform(8, 16)) for n in victims]
     await asyncio.gather(*(one(*each) for each in plans))
 
 

@@ -97,8 +97,9 @@ class Soak:
         guarding = asyncio.create_task(self._guard())
         try:
             await self._begin()
+            until_s = self.elapsed_s() + seconds
             for number, kinds in schedule(self.seed, self._kinds):
-                if self.elapsed_s() > seconds:
+                if self.elapsed_s() > until_s:
                     break
                 await self._phase(number, kinds)
             await self._end()

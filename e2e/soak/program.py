@@ -38,9 +38,11 @@ class Watched(Program):
         """Whether it should run now."""
         self.starts = 0
         self._read = 0
+        self._begins = 0
 
     async def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Start it, with an environment that names no cluster."""
+        self._begins = self.log.stat().st_size if self.log.exists() else 0
         await super().start(environment or _CLEAN)
         self.wanted = True
         self.starts += 1
@@ -74,6 +76,13 @@ class Watched(Program):
             finally:
                 if self.pid:
                     os.kill(self.pid, signal.SIGCONT)
+
+    async def until_said(self, words: str, seconds: float = 60.0) -> None:
+        """Wait until it has logged these words since its start, or it takes too long."""
+        for _ in range(round(seconds / 0.2)):
+            if words.encode() in self.log.read_bytes()[self._begins :]:
+                return
+            await asyncio.sleep(0.2)
 
     def ended_by_itself(self) -> int | None:
         """Return its status if it has ended and should not have; it is not wanted any more then."""

@@ -87,9 +87,10 @@ class Node:
 
     async def ask(self, verb: str, **keys: Any) -> dict[str, Any]:
         """Ask the emulated kernel."""
+        answer = await asyncio.to_thread(self._control.ask, {"do": verb, **keys})
         if verb != "look":
-            _EVENTS.info("%s: %s %s", self.name, verb, keys)
-        return await asyncio.to_thread(self._control.ask, {"do": verb, **keys})
+            _EVENTS.info("%s: %s %s -> %s", self.name, verb, keys, answer)
+        return answer
 
     def small_disk(self) -> None:
         """Give the state directory a disk of its own, if we may."""

@@ -119,6 +119,7 @@ async def test_a_program_that_ends_by_itself_is_noticed_once(tmp_path):
     await program._process.wait()
     assert program.ended_by_itself() == 0
     assert program.ended_by_itself() is None
+    await program.until_said("loop")
     assert "loop" in program.news()
     assert program.news() == ""
 
