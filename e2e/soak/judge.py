@@ -214,7 +214,9 @@ class Watch:
         """Return what this look shows that may never be."""
         self.looks += 1
         self.writes, self.events = look["writes"], look["events"]
-        found = [f"a write to somebody else's kdamond: {write}" for write in look["wrong_writes"]]
+        found = []
+        if wrong := look["wrong_writes"]:
+            found.append(f"{len(wrong)} writes to somebody else's kdamonds, the first: {wrong[0]}")
         if look["inherited"]:
             found.append(f"{look['inherited']} targets carry the ages of another process")
         if look["panicked"]:
