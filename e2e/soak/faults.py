@@ -296,7 +296,8 @@ async def _cleared(stage: Stage) -> None:
 async def foreign_kdamonds(stage: Stage, random: Random) -> None:
     """While an agent is dead somebody else takes the kdamonds, works, and leaves them empty."""
 
-    async def one(node: Node, number: int, stays: float) -> None:
+    async def one(node: Node, number: int, stays: float, waits: float) -> None:
+        await asyncio.sleep(waits)  # so that it may be killed in the middle of a change
         somebody = next(pod.sandbox.session for pod in node.simulated.kubelet.pods.values())
         async with node.agent.lock:
             await node.agent.kill()
@@ -325,7 +326,8 @@ async def foreign_kdamonds(stage: Stage, random: Random) -> None:
 
     victims = random.sample(stage.nodes[1:], random.randint(1, 2))
     # With eight there are as many as ours.
-    plans = [(n, random.choice((1, 3, 8, 8)), random.uniform(8, 16)) for n in victims]
+    plans = [(n, random.choice((1, 3, 8, 8)), random.uniform(8, 16), random.uniform(0, 9))
+             for n in victims]  # fmt: skip
     await asyncio.gather(*(one(*each) for each in plans))
 
 
