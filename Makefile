@@ -87,6 +87,7 @@ include cli/packaging/cli.mk
 include e2e/kind/kind.mk
 include e2e/vm/vm.mk
 include e2e/vmnode/node.mk
+include e2e/soak/soak.mk
 include helm/chart.mk
 include docs/docs.mk
 

@@ -83,6 +83,29 @@ def test_others_kdamonds_are_never_taken_for_ours_whatever_their_number(node_of,
     assert node.writes()[before:] == []
 
 
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_others_kdamonds_are_not_ours_because_a_change_of_ours_was_cut_off(node_of, profile):
+    """43 writes went to eight of somebody else's that look like ours, without a fault."""
+    node = node_of(profile)
+    first, second = node.spawn(), node.spawn()
+    node.settle(node.intent([(first, 50)]))
+    node.emulator.faults.add(Fault("damon/*", Kills("after")))
+    with pytest.raises(Killed):
+        node.keep_running(node.intent([(first, 50), (second, 50)]), 20_000_000)
+    node.emulator.faults.clear()
+    node.write_as_other("0/state", "off")
+    node.emulator.advance(3_000_000)
+    node.write_as_other("nr_kdamonds", "8")
+    for kdamond in range(8):
+        for count in ("nr_contexts", "0/schemes/nr_schemes", "0/targets/nr_targets"):
+            node.write_as_other(f"{kdamond}/contexts/{count}", "1")
+    before = len(node.writes())
+    node.restart()
+    busy = node.settle(node.intent([(first, 50)]), until=lambda r: bool(r.faults))
+    assert [fault.reason for fault in busy.faults] == [NodeReason.DAMON_BUSY]
+    assert node.writes()[before:] == []
+
+
 def test_off_is_not_said_while_another_agent_holds_the_state_directory(node_of):
     node = node_of("7.2")
     node.settle(node.intent([(node.spawn(), 10)]))

@@ -87,6 +87,16 @@ async def test_a_watch_from_the_future_is_silent(http, pod):
         assert await stream.content.read() == b""
 
 
+@pytest.mark.embedded
+async def test_a_watch_from_the_future_gets_no_bookmark_before_it(api, http, pod):
+    """It would be a sign of life of a server that passes over every change there is."""
+    api._bookmark_interval_s = 0.05
+    query = {"resourceVersion": "999999", "timeoutSeconds": "1", "allowWatchBookmarks": "true"}
+    async with http.watch(PODS, **query) as stream:
+        await http.create(pod("p"))
+        assert await stream.content.read() == b""
+
+
 async def test_a_watch_ends_after_its_timeout(http):
     async with http.watch(PODS, timeoutSeconds="1") as stream:
         assert await stream.content.read() == b""

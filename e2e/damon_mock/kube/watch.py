@@ -74,13 +74,11 @@ class Watch:
                 if subscription.ended:
                     return
                 if loop.time() >= end:
-                    if self._options.bookmarks:
-                        yield self._bookmark()
+                    yield self._bookmark()
                     return
                 if loop.time() >= next_bookmark:
                     next_bookmark = loop.time() + self._interval_s
-                    if self._options.bookmarks:
-                        yield self._bookmark()
+                    yield self._bookmark()
                 await _wait(subscription, min(end, next_bookmark))
         finally:
             subscription.close()
@@ -94,6 +92,13 @@ class Watch:
         return [line for line in lines if line]
 
     def _bookmark(self) -> bytes:
+        """Return a bookmark; empty where none is asked for, or while the watch is in the future.
+
+        cacheWatcher.process() in apiserver/pkg/storage/cacher sends nothing of a version below the
+        one that was asked for, bookmarks included.
+        """
+        if not self._options.bookmarks or self._store.version < self._from:
+            return b""
         metadata: Body = {"resourceVersion": str(self._store.version)}
         resource = self._resource
         body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}

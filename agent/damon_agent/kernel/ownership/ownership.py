@@ -152,15 +152,14 @@ class Ownership:
         those of the other driver, which allocates another number. To start one of native again in
         the same boot is what its kernel does not survive.
         """
-        is_whole = record is not None and len(record.kdamonds) == found
-        if record is not None and is_whole and not (record.is_signed and _is_committed(record)):
-            return record  # a change was cut off: the signature may have been about to be written
+        if record is not None and len(record.kdamonds) == found:
+            # Where a change was cut off, the signature may have been about to be written.
+            sure = [k for k, held in enumerate(record.kdamonds) if held.committed]
+            cannot_tell = not (record.is_signed and sure)
+            is_ours = cannot_tell or any(is_signed(self._damon, k) for k in sure)
+            return record if is_ours else None
         signed = {k for k in range(found) if is_signed(self._damon, k)}
-        if not signed:
-            return None
-        if is_whole:
-            return record
-        if found != self._wanted:
+        if not signed or found != self._wanted:
             return None
         if any(self._damon.read(state_path(k)) == "on" for k in range(found) if k not in signed):
             return None
@@ -184,10 +183,6 @@ class Ownership:
                 "(CONFIG_DAMON_SYSFS), or it is not mounted where the agent looks",
             ) from error
         return int(text)
-
-
-def _is_committed(record: Record) -> bool:
-    return all(held.committed for held in record.kdamonds)
 
 
 class Foreign(Blocked):
