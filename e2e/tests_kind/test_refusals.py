@@ -178,3 +178,62 @@ def test_helm_test_passes(release: Release, tuning: Body) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 DamonNode(s)" in done.stdout
+
+
+def _kubectl(*arguments: str, body: Body | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["kubectl", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=None if body is None else json.dumps(body),
+    )
+
+
+def _deployment(own: dict[str, str], template: dict[str, str]) -> Body:
+    labels = {"app": "judged"}
+    pod = {"containers": [{"name": "main", "image": "nowhere/none"}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "judged", "namespace": "default", "annotations": own},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels, "annotations": template}, "spec": pod},
+        },
+    }
+
+
+def test_annotations_are_judged_when_they_change_and_where_they_count(release: Release) -> None:
+    """The API server's own CEL, on the policies as the chart installs them (action Warn)."""
+    priority = "damon-operator.io/priority"
+    apply = ("apply", "--filename", "-")
+    try:
+        own = _kubectl(*apply, body=_deployment({priority: "30"}, {}))
+        assert own.returncode == 0, own.stderr
+        assert "annotations of a Deployment do not reach its pods" in own.stderr
+        bad = _kubectl(*apply, body=_deployment({}, {priority: "very high"}))
+        assert bad.returncode == 0, bad.stderr
+        assert "no whole number from 1 to 100 and will be ignored" in bad.stderr
+        scaled = _kubectl("label", "deployment", "judged", "touched=true")
+        assert scaled.returncode == 0, scaled.stderr
+        assert "Warning" not in scaled.stderr, "nothing that is judged has changed"
+        good = _kubectl(*apply, body=_deployment({}, {priority: "30"}))
+        assert "Warning" not in good.stderr
+    finally:
+        _kubectl("delete", "deployment", "judged", "--ignore-not-found")
+
+
+def test_a_second_installation_is_refused_by_the_name_of_the_first(release: Release) -> None:
+    done = subprocess.run(
+        [
+            *("helm", "install", "second", str(CHART), "--namespace", "second"),
+            *("--create-namespace", "--set", "crds.enabled=false"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert f"release {NAME} in namespace {NAMESPACE}" in done.stderr
