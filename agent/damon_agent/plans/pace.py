@@ -7,10 +7,16 @@ API server's largest load.
 from enum import IntEnum
 from typing import Final
 
+from damon_contract.quantities import size_bytes
 from damon_contract.v1alpha1.node import DamonNodeStatus, Memory, PodStatus
+from damon_contract.v1alpha1.totals import Totals
 
 _MEMORY_STEP: Final = 50
 """Available memory counts as changed when it moved by a 50th of the capacity."""
+_STEP: Final = 4
+"""Cold memory of a pod, and what all have given up, count as changed when moved by a quarter."""
+_LEAST_BYTES: Final = 4 << 20
+"""And by no less than this."""
 
 
 _NO_LANE_FIGURES: Final = {
@@ -27,7 +33,7 @@ class Urgency(IntEnum):
 
     NONE = 0
     FIGURES = 1
-    """Meters only: bytes tried, applied, cold, given up and refaulted, available memory."""
+    """Meters only: cold, given up and refaulted, available memory, moved by more than a little."""
     CONTENT = 2
     """Lanes, pods, targets, the plan spoken of."""
     CONDITIONS = 3
@@ -51,18 +57,62 @@ def urgency(written: DamonNodeStatus | None, wanted: DamonNodeStatus) -> Urgency
     # Hundreds of pods at every tick: mostly they are equal as they are.
     if written.pods != wanted.pods and _strangers(written.pods, wanted.pods):
         return Urgency.CONTENT
-    figures = (written.lanes, written.pods, written.totals) != (
-        wanted.lanes,
-        wanted.pods,
-        wanted.totals,
-    )
-    if figures or _moved(written.memory, wanted.memory):
+    if (
+        _cold_moved(written, wanted)
+        or _swap_moved(written.totals, wanted.totals)
+        or _moved(written.memory, wanted.memory)
+    ):
         return Urgency.FIGURES
     return Urgency.NONE
 
 
-def _verdicts(status: DamonNodeStatus) -> list[tuple[str, str, str]]:
-    return [(c.type, c.status, c.reason) for c in status.conditions]
+def _verdicts(status: DamonNodeStatus) -> list[tuple[str, str, str, str]]:
+    # A new time with an old status: somebody else said otherwise in between.
+    return [(c.type, c.status, c.reason, c.last_transition_time) for c in status.conditions]
+
+
+def _cold_moved(written: DamonNodeStatus, wanted: DamonNodeStatus) -> bool:
+    """Say whether cold memory is worth telling anew; both have the same pods.
+
+    Lanes are measured in turn: the first measures of all are told together. While a lane reclaims,
+    its measures come and go with its work. What lanes have tried and applied only ever grows while
+    they work, and is told along with something else.
+    """
+    moving = {pod.uid for pod in wanted.pods if _is_moving(pod)}
+    before = {
+        pod.uid: pod.cold_bytes
+        for pod in written.pods
+        if pod.cold_bytes is not None and pod.uid not in moving
+    }
+    after = {pod.uid: pod for pod in wanted.pods if pod.cold_bytes is not None}
+    if len(after) < len(before):
+        return True
+    measured = all(lane.cold_bytes is not None for lane in wanted.lanes if lane.targets)
+    if len(after) > len(before) and measured:
+        return True
+    reclaiming = {lane.kdamond for lane in wanted.lanes if lane.active}
+    return any(
+        _step(before[uid], pod.cold_bytes or 0)
+        for uid, pod in after.items()
+        if uid in before and pod.kdamond not in reclaiming
+    )
+
+
+def _swap_moved(written: Totals | None, wanted: Totals | None) -> bool:
+    """Say whether the pods together gave up, or took back, much more or much less than was told."""
+    before, after = _swap_bytes(written), _swap_bytes(wanted)
+    return any(_step(one, other) for one, other in zip(before, after, strict=True))
+
+
+def _swap_bytes(totals: Totals | None) -> tuple[int, int]:
+    if totals is None:
+        return 0, 0
+    return size_bytes(totals.given_up or "0"), size_bytes(totals.refaulted or "0")
+
+
+def _step(before_bytes: int, after_bytes: int) -> bool:
+    step_bytes = max(before_bytes, after_bytes) // _STEP
+    return abs(after_bytes - before_bytes) > max(step_bytes, _LEAST_BYTES)
 
 
 def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
@@ -78,12 +128,27 @@ def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
 
 
 def _strangers(written: tuple[PodStatus, ...], wanted: tuple[PodStatus, ...]) -> bool:
-    """Say whether pods differ in more than figures, and than who has room to tell them."""
+    """Say whether pods differ in more than figures, and in more than for a moment."""
     return len(written) != len(wanted) or any(
-        one != other
-        and one.model_copy(update={name: getattr(other, name) for name in _POD_FIGURES}) != other
+        one != other and _still(one, other) != other
         for one, other in zip(written, wanted, strict=True)
     )
+
+
+def _still(one: PodStatus, other: PodStatus) -> PodStatus:
+    """Return `one` with what may differ without being news."""
+    update = {name: getattr(other, name) for name in _POD_FIGURES}
+    if _is_moving(other):
+        update["kdamond"] = None
+    return one.model_copy(update=update)
+
+
+def _is_moving(pod: PodStatus) -> bool:
+    """Say whether a pod has processes and no place: as long as a commit of its lane takes.
+
+    What keeps it without one is told by the lane's state, or as a fault.
+    """
+    return pod.kdamond is None and pod.processes > 0
 
 
 def _moved(written: Memory | None, wanted: Memory | None) -> bool:
