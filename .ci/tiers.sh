@@ -29,5 +29,6 @@ TIERS=(
   "test  20 make test"
   "docs  10 make docs"
   "chart 20 chart"
+  "python 30 .ci/python"
   "kind  45 .ci/kind"
 )

@@ -34,7 +34,7 @@ def test_the_sync_client_reads_writes_and_watches(kubeconfig, pod):
 @pytest.mark.embedded
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command makes certificates")
 def test_tls_with_an_own_authority_and_a_token(tmp_path):
-    with ApiThread(ApiServer(authority=Authority.make(tmp_path))) as api:
+    with ApiThread(ApiServer(authority=Authority.make(tmp_path, sound=True))) as api:
         api.server.faults.rotate_token("secret")
         kubeconfig = api.server.write_kubeconfig(tmp_path / "kubeconfig")
         assert kubeconfig.stat().st_mode & 0o077 == 0
