@@ -14,12 +14,14 @@ import pytest
 import yaml
 from harness import images
 from harness.api import Api, Body
-from harness.release import ROOT, Release
+from harness.release import ROOT, VALUES, Release
 from harness.workloads import Workloads
 from tests_kind import nodes as machines
 from tests_kind.nodes import Node
 from tests_kind.truth import CEILING_PERMILLE, FLOOR_PERMILLE, Truth
 
+SECCOMP = "/var/lib/kubelet/seccomp"
+"""Where a kubelet looks for profiles of type Localhost."""
 NEEDED = ("KUBECONFIG", "DAMON_MOCKS", "KIND_ENGINE")
 
 
@@ -68,9 +70,18 @@ def images_fixture(nodes: dict[str, Node]) -> None:
 
 
 @pytest.fixture(name="release", scope="session")
-def release_fixture(api: Api, images: None) -> Release:
-    """The chart, installed; nothing of an earlier run governs any node."""
-    release = Release(api)
+def release_fixture(api: Api, images: None, nodes: dict[str, Node]) -> Release:
+    """The chart, installed; nothing of an earlier run governs any node.
+
+    The agents run under the seccomp profile of the chart, laid on the nodes as docs/security.md has
+    it.
+    """
+    profile = (ROOT / "helm/damon-operator/files/seccomp-agent.json").read_text()
+    for node in nodes.values():
+        node.run(f"mkdir -p {SECCOMP}/damon-operator")
+        node.write(f"{SECCOMP}/damon-operator/agent.json", profile)
+    localhost = {"type": "Localhost", "localhostProfile": "damon-operator/agent.json"}
+    release = Release(api, {**VALUES, "agent": {**VALUES["agent"], "seccompProfile": localhost}})
     release.install()
     _remove_tunings(api)
     for name in ("shop", "builds"):
