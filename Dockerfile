@@ -1,9 +1,11 @@
 # The two images of damon-operator: `--target operator` (uid 65532) and `--target agent` (uid 0, which
 # owns the files of the DAMON sysfs, and needs no capability). `make images` builds both.
 #
-# Pin the base by digest, or use one of your own, with
-# --build-arg PYTHON_IMAGE=docker.io/library/python:3.13-slim@sha256:...
-ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim
+# The base is pinned by the digest of its index, which names the image of each architecture. To update it, for fixes in
+# Debian or Python, put in what this prints:
+#   docker buildx imagetools inspect docker.io/library/python:3.13-slim --format '{{.Manifest.Digest}}'
+# Another base of your own: --build-arg PYTHON_IMAGE=...
+ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 # --- what is needed to build, and stays behind -------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS builder

@@ -2,7 +2,8 @@
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # The first engine that answers: a docker client without a daemon is no engine.
 CONTAINER_ENGINE ?= $(shell for e in docker podman; do $$e info >/dev/null 2>&1 && echo $$e && break; done)
-PYTHON_IMAGE ?= docker.io/library/python:3.13-slim
+# Another base than the Dockerfile's, which is pinned.
+PYTHON_IMAGE ?=
 IMAGE_PREFIX ?= localhost/damon-operator
 IMAGE_TAG ?= $(VERSION)
 # More for the engine's build command, such as --network host or --platform linux/arm64.
@@ -16,7 +17,7 @@ images: ## Build the images with docker or podman (IMAGE_PREFIX= IMAGE_TAG= PYTH
 	revision=$$(git describe --always --dirty 2>/dev/null || echo unknown); \
 	for target in operator agent; do \
 	  $$engine build $(IMAGE_BUILD_FLAGS) --target $$target --tag $(IMAGE_PREFIX)/$$target:$(IMAGE_TAG) \
-	    --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$revision . || exit; \
+	    $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$revision . || exit; \
 	done
 
 .PHONY: chart-readme
