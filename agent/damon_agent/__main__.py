@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from damon_agent import health
 from damon_agent import settings as setup
 from damon_agent.bell import Bell
 from damon_agent.clock import SystemClock
@@ -27,13 +28,14 @@ from damon_agent.kernel.report import Driver
 from damon_agent.kernel.tree.commands import ThreadCommands
 from damon_agent.kernel.tree.errors import RealSysfs
 from damon_agent.kernel.tree.sysfs import DirectoryFiles, Files, Sysfs
-from damon_agent.loop import Loop
+from damon_agent.loop import Loop, Ticks
 from damon_agent.node.exits import Exits
 from damon_agent.node.hierarchy import Hierarchy
 from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.procfs import Procfs
 from damon_agent.node.resolver import Resolver
 from damon_agent.plans.client import Api, connect
+from damon_agent.plans.heartbeat import Heartbeat, Pulse
 from damon_agent.plans.plan import Latest
 from damon_agent.plans.reporter import Reporter
 from damon_agent.plans.store import PlanStore
@@ -43,6 +45,8 @@ from damon_contract import logs
 from damon_contract.v1alpha1.node import DamonNodeStatus
 
 _LOGGER: Final = logging.getLogger("damon_agent")
+_PATIENCE_US: Final = 90_000_000
+"""A loop without a tick for so long hangs; a tick is due every 30 s at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class ApiPlans:
 
     watcher: Watcher
     reporter: Reporter
+    pulse: Pulse
+    """Of the loop."""
 
     def latest(self) -> Latest:
         """See damon_agent.loop.Plans."""
@@ -90,10 +96,16 @@ def _serve(settings: Settings, files: Roots | None) -> None:
     clock = SystemClock()
     exits = Exits(procfs.is_alive)
     bell = Bell([exits.fileno()])
-    api = connect(settings.kubeconfig, settings.service_account, settings.node_name)
+    api = connect(
+        settings.kubeconfig,
+        settings.service_account,
+        settings.node_name,
+        settings.lease_namespace,
+    )
     roots = files or _directories(settings)
     commands = ThreadCommands(Sysfs(roots.damon), wake=bell.ring)
-    with _plans(api, settings, clock, bell) as plans:
+    ticks = Ticks()
+    with _plans(api, settings, clock, bell, ticks) as plans:
         loop = Loop(
             plans=plans,
             resolver=Resolver(
@@ -108,10 +120,14 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             clock=clock,
             bell=bell,
             release=os.uname().release,
+            ticks=ticks,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
-        with _metrics(settings, loop, plans, commands, clock):
+        with (
+            _health(settings, plans, ticks),
+            _metrics(settings, loop, plans, commands, clock),
+        ):
             # What is imported by now stays for ever: no collection needs to look at it again.
             gc.collect()
             gc.freeze()
@@ -175,6 +191,30 @@ def _driver(
 
 
 @contextmanager
+def _health(settings: Settings, plans: ApiPlans, ticks: Ticks) -> Iterator[None]:
+    """Answer the kubelet's probes while the block runs, if there is a port for them.
+
+    Live is about the loop alone: no restart helps against an API server that is away. Ready needs
+    one answer of it, so that a release whose agents cannot reach it stops at the first nodes.
+    """
+    if not settings.health_port:
+        yield
+        return
+
+    def ready() -> bool:
+        answered = plans.latest().conditions is not None
+        return answered and ticks.ended > ticks.failed and plans.pulse.beats()
+
+    checks = {"/livez": plans.pulse.beats, "/readyz": ready}
+    server = health.Server(settings.health_port, checks)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+@contextmanager
 def _metrics(
     settings: Settings, loop: Loop, plans: ApiPlans, commands: ThreadCommands, clock: SystemClock
 ) -> Iterator[None]:
@@ -211,18 +251,33 @@ def _metrics(
 
 
 @contextmanager
-def _plans(api: Api, settings: Settings, clock: SystemClock, bell: Bell) -> Iterator[ApiPlans]:
-    """Watch and report in the background while the block runs."""
+def _plans(
+    api: Api, settings: Settings, clock: SystemClock, bell: Bell, ticks: Ticks
+) -> Iterator[ApiPlans]:
+    """Watch, report and renew the Lease in the background while the block runs."""
     try:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"--state-dir {settings.state_dir}: {error}") from error
-    watcher = Watcher(api, PlanStore(settings.state_dir), clock, on_change=bell.ring)
-    reporter = Reporter(api, clock)
+    pulse = Pulse(lambda: ticks.ended, clock, _PATIENCE_US)
+
+    def works() -> bool:
+        """Say whether there is an object to work for, and the loop does."""
+        latest = watcher.latest()
+        return (latest.plan or latest.invalid) is not None and pulse.beats()
+
+    reporter = Reporter(api, clock, heartbeat=Heartbeat(api, clock, works=works))
+    watcher = Watcher(
+        api,
+        PlanStore(settings.state_dir),
+        clock,
+        on_change=bell.ring,
+        on_silenced=reporter.doubt,
+    )
     watcher.start()
     reporter.start()
     try:
-        yield ApiPlans(watcher, reporter)
+        yield ApiPlans(watcher, reporter, pulse)
     finally:
         watcher.stop()
         reporter.stop()

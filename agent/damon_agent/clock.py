@@ -29,6 +29,11 @@ class SystemClock:
         return time.time()
 
 
+def micro_time(wall_s: float) -> str:
+    """Return a moment as Kubernetes writes it in a Lease, in microseconds of UTC."""
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def rfc3339(wall_s: float) -> str:
     """Return a moment as Kubernetes writes it, in whole seconds of UTC."""
     return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -84,6 +84,7 @@ class Loop:
         clock: Clock,
         bell: Bell,
         release: str,
+        ticks: Ticks | None = None,
     ) -> None:
         self._plans = plans
         self._resolver = resolver
@@ -106,8 +107,9 @@ class Loop:
         self._journal = Journal()
         self._surprise = ""
         """The unexpected error of the last tick: its trace is logged once."""
-        self._heard = False
-        self.ticks = Ticks()
+        self._heard: tuple[Condition, ...] | None = None
+        """Conditions that somebody else wrote, and that ours went on from."""
+        self.ticks = ticks or Ticks()
         self._retry_us = _FIRST_RETRY_US
         self._not_before_us = 0
         """After a failed tick: when to try again, whoever rings."""
@@ -272,12 +274,12 @@ class Loop:
             self._plans.report(newest.uid, self._status)
 
     def _previous(self, latest: Latest) -> tuple[Condition, ...]:
-        """Return the conditions that stand there: those of an earlier agent, until ours do.
+        """Return the conditions that stand there: those of somebody else, until ours do.
 
         What was said before the API server had answered has reached nobody.
         """
-        if latest.conditions is not None and not self._heard:
-            self._heard = True
+        if latest.conditions is not None and latest.conditions is not self._heard:
+            self._heard = latest.conditions
             return latest.conditions
         return self._status.conditions
 

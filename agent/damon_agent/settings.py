@@ -36,6 +36,9 @@ class Settings:
     """Empty: all addresses."""
     metrics_per_pod: bool
     """Whether metrics name pods."""
+    health_port: int
+    """0: nobody probes."""
+    lease_namespace: str
     log_level: str
     log_format: Form
 
@@ -182,6 +185,21 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=environment.get("METRICS_PER_POD") == "true",
         help="also tell priority, cold, given-up and faulted-back bytes of each planned pod, by "
         "its name: four series for each (default: whether METRICS_PER_POD is true)",
+    )
+    parser.add_argument(
+        "--health-port",
+        type=_port,
+        metavar="PORT",
+        default=environment.get("HEALTH_PORT") or 0,
+        help="port that answers GET /livez (the loop turns) and GET /readyz (and the API server "
+        "has answered); 0: none (default: HEALTH_PORT, or 0)",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        metavar="NAME",
+        default=environment.get("POD_NAMESPACE") or "default",
+        help="namespace of the Lease that is renewed while the agent works; that of the operator's "
+        "(default: POD_NAMESPACE, or default)",
     )
     parser.add_argument(
         "--log-level",

@@ -26,5 +26,13 @@ PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 PART_OF: Final = "damon-operator"
 """What our objects are labelled with, for people; nothing is decided by it."""
 
+AGENT_LEASE_LABELS: Final = {PART_OF_LABEL: PART_OF, "app.kubernetes.io/component": "agent"}
+"""Of the Leases that agents renew; the operator lists them by these."""
+
 OPERATOR_FIELD_MANAGER: Final = "damon-operator"
 AGENT_FIELD_MANAGER: Final = "damon-agent"
+
+
+def agent_lease(node: str) -> str:
+    """Return the name of the Lease that the agent of a node renews (docs/adr/0018)."""
+    return f"damon-agent-{node}"

@@ -44,6 +44,7 @@ async def operate(settings: Settings) -> int:
             instance=settings.identity,
             accounts=settings.accounts,
             policy=settings.policy,
+            namespace=settings.lease_namespace,
             clock=time.monotonic,
             now=partial(datetime.now, UTC),
             random=random.random,

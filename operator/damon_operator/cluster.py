@@ -127,6 +127,19 @@ class Cluster:
             content_type=_APPLY,
         )
 
+    async def apply_node_status(self, body: Raw) -> Raw:
+        """Server-side apply what the operator says in a DamonNode's status; return the object.
+
+        Conflict when it has another resourceVersion by now than the body.
+        """
+        return await self._call(
+            "PATCH",
+            f"{DAMON_NODES.path}/{body['metadata']['name']}/status",
+            query=[("fieldManager", names.OPERATOR_FIELD_MANAGER), ("force", "true")],
+            body=body,
+            content_type=_APPLY,
+        )
+
     async def delete_node(self, name: str, uid: str) -> None:
         """Delete a DamonNode if it still is the one with this uid."""
         body = {
@@ -374,7 +387,8 @@ def _refusal(request: str, response: aiohttp.ClientResponse, data: bytes) -> err
 
 
 def _selector(resource: Resource) -> _Query:
-    return [("fieldSelector", resource.field_selector)] if resource.field_selector else []
+    stated = {"fieldSelector": resource.field_selector, "labelSelector": resource.label_selector}
+    return [(name, value) for name, value in stated.items() if value]
 
 
 def _leases(namespace: str) -> str:

@@ -161,6 +161,10 @@ class Written(NamedTuple):
     exempt: str = ""
     """The annotation about exempt pods, as a digest."""
     figures: Sums = NOTHING
+    version: str = ""
+    """metadata.resourceVersion."""
+    lease: str = ""
+    """Name of the Lease that the agent says it renews; empty: it says none."""
 
 
 class Pool:
@@ -301,6 +305,8 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
                 str((metadata.get("annotations") or {}).get(names.EXEMPT_PODS_ANNOTATION) or "")
             ),
             figures=_figures(status.get("totals")),
+            version=str(metadata.get("resourceVersion") or ""),
+            lease=_lease(status.get("lease")),
         )
 
 
@@ -359,6 +365,12 @@ def _word(value: object) -> str:
     """
     word = value if isinstance(value, str) else ""
     return word if len(word) <= 128 and _REASON.fullmatch(word) else UNREADABLE
+
+
+def _lease(value: object) -> str:
+    """Return the name of a Lease, empty for what is none: it costs the agent that sent it."""
+    known = isinstance(value, str) and len(value) <= 253 and value.isprintable()
+    return str(value) if known else ""
 
 
 def _labels(metadata: Raw, pool: Pool | None) -> Labels:

@@ -50,6 +50,7 @@ def _nodes(service: Service) -> Iterator[Metric]:
         ("degraded", "Governed nodes on which something is held back"),
         ("unsupported", "Governed nodes whose kernel has no DAMON for us"),
         ("unreported", "Governed nodes whose agent has never reported"),
+        ("silent", "Governed nodes whose agent is not heard of any more"),
         ("agentless", "Nodes that match a DamonTuning and have no plan, for want of an agent"),
     ):
         number = sum(getattr(tally, state) for tally in tallies)

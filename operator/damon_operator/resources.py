@@ -4,16 +4,18 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from damon_contract import names
+from damon_contract.names import AGENT_LEASE_LABELS
 
 Raw = Mapping[str, Any]
 
 
 class Resource(NamedTuple):
-    """A collection that is listed and watched across all namespaces."""
+    """A collection that is listed and watched, in most cases across all namespaces."""
 
     name: str
     path: str
     field_selector: str = ""
+    label_selector: str = ""
 
 
 class Page(NamedTuple):
@@ -59,3 +61,12 @@ DAMON_NODES: Final = Resource(names.NODE_PLURAL, f"/apis/{names.API_VERSION}/{na
 DAMON_TUNINGS: Final = Resource(
     names.TUNING_PLURAL, f"/apis/{names.API_VERSION}/{names.TUNING_PLURAL}"
 )
+
+
+def agent_leases(namespace: str) -> Resource:
+    """Return the Leases that agents renew."""
+    return Resource(
+        "leases",
+        f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+        label_selector=",".join(f"{key}={value}" for key, value in AGENT_LEASE_LABELS.items()),
+    )

@@ -30,6 +30,10 @@ class Tempo:
     """How long a lease holds that nobody renews."""
     lease_retry_s: float = 2.0
     """Between two looks at the lease, by its holder and by the others."""
+    look_s: float = 10.0
+    """Between two looks at the Leases of the agents; half of what they take to renew them."""
+    silent_looks: int = 5
+    """An agent whose Lease reads the same for so many looks in a row is silent."""
     streams: Pace = field(default_factory=Pace)
 
 
@@ -78,9 +82,9 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
     parser.add_argument(
         "--lease-namespace",
         metavar="NAME",
-        default=environment.get("POD_NAMESPACE") or "damon-system",
-        help="namespace of the Lease; by default the environment variable POD_NAMESPACE, else "
-        "damon-system",
+        default=environment.get("POD_NAMESPACE") or "default",
+        help="namespace of the Lease, and of those that agents renew; by default the environment "
+        "variable POD_NAMESPACE, else default",
     )
     parser.add_argument(
         "--lease-name",

@@ -10,6 +10,8 @@ import celpy
 import pytest
 from celpy import celtypes
 
+from damon_contract.names import agent_lease
+
 OPERATOR = "system:serviceaccount:damon-system:damon-operator"
 AGENT = "system:serviceaccount:damon-system:damon-operator-agent"
 UNINSTALL = "system:serviceaccount:damon-system:damon-operator-uninstall"
@@ -97,7 +99,6 @@ def test_a_token_that_is_no_pods_may_not_write_a_status(status):
 @pytest.mark.parametrize(
     "user",
     [
-        OPERATOR,
         UNINSTALL,
         "kubernetes-admin",
         "system:serviceaccount:default:default",
@@ -109,6 +110,51 @@ def test_nobody_else_may_write_a_status(status, user):
     assert refusals(status, user, node("a"), **bound("a")) == [
         "only the agent of a node may write the status of its DamonNode"
     ]
+
+
+def saying(status: str, reason: str) -> dict[str, Any]:
+    conditions = [
+        {"type": "Applied", "status": "True", "reason": "Applied"},
+        {"type": "Ready", "status": status, "reason": reason},
+    ]
+    return {**node("a"), "status": {"conditions": conditions}}
+
+
+def test_the_operator_may_say_that_an_agent_is_silent_and_nothing_else(status):
+    assert refusals(status, OPERATOR, saying("Unknown", "AgentSilent")) == []
+    for body in (
+        saying("True", "AgentSilent"),
+        saying("Unknown", "Applied"),
+        {**node("a"), "status": {}},
+        node("a"),
+    ):
+        (said,) = refusals(status, OPERATOR, body)
+        assert "its agent is silent" in said
+
+
+@pytest.fixture(name="lease")
+def lease_fixture(render):
+    return render().get("ValidatingAdmissionPolicy", "damonnodes-lease.damon-operator.io")
+
+
+def test_an_agent_renews_the_lease_of_its_own_node_only(lease):
+    own = {"kind": "Lease", "metadata": {"name": agent_lease("a")}}
+    assert refusals(lease, AGENT, own, **bound("a")) == []
+    assert refusals(lease, AGENT, own)
+    for name in (agent_lease("b"), "damon-operator", "a"):
+        other = {"kind": "Lease", "metadata": {"name": name}}
+        (said,) = refusals(lease, AGENT, other, **bound("a"))
+        assert "own node only" in said
+
+
+def test_the_leases_of_others_are_none_of_our_business(lease):
+    """Kubelets renew theirs every ten seconds."""
+    (only,) = lease["spec"]["matchConditions"]
+    for user, judged in ((AGENT, True), (OPERATOR, False), ("system:node:a", False)):
+        request = {"userInfo": {"username": user}}
+        assert evaluate(only["expression"], {"request": celpy.json_to_cel(request)}) == judged
+    selector = lease["spec"]["matchConstraints"]["namespaceSelector"]
+    assert selector == {"matchLabels": {"kubernetes.io/metadata.name": "damon-system"}}
 
 
 @pytest.mark.parametrize(

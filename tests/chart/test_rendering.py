@@ -222,7 +222,7 @@ def test_the_agent_takes_the_arguments_it_is_given(render, values):
     assert str(settings.module_root) in {*paths, "/sys/module"}
     assert settings.kubeconfig is None, "only a pod's own credentials open a real sysfs"
     assert settings.nested_pid_namespace is bool(values)
-    assert [e["name"] for e in container["env"]] == ["NODE_NAME"]
+    assert [e["name"] for e in container["env"]] == ["NODE_NAME", "POD_NAMESPACE"]
 
 
 def test_an_update_never_runs_two_agents_on_a_node(render):

@@ -14,6 +14,7 @@ OPERATOR = {
     (OWN, "damontunings"): {"list", "watch"},
     (OWN, "damontunings/status"): {"patch"},
     (OWN, "damonnodes"): {"list", "watch", "create", "patch", "delete"},
+    (OWN, "damonnodes/status"): {"patch"},
     ("events.k8s.io", "events"): {"create"},
 }
 AGENT = {
@@ -29,9 +30,10 @@ UNINSTALL = {
 TEST = {(OWN, "damontunings"): {"list"}, (OWN, "damonnodes"): {"list"}}
 IN_ITS_NAMESPACE = {
     "damon-operator": [
-        ("coordination.k8s.io", "leases", None, {"create"}),
+        ("coordination.k8s.io", "leases", None, {"create", "list"}),
         ("coordination.k8s.io", "leases", "damon-operator", {"get", "update"}),
     ],
+    "damon-operator-agent": [("coordination.k8s.io", "leases", None, {"create", "patch"})],
     "damon-operator-uninstall": [
         ("apps", "deployments", "damon-operator", {"get", "delete"}),
         ("coordination.k8s.io", "leases", "damon-operator", {"delete"}),
@@ -64,7 +66,7 @@ def test_cluster_wide_everybody_has_exactly_these_rights(render, name, rights):
     assert granted(render().get("ClusterRole", name)) == rights
 
 
-def test_in_their_namespace_two_have_a_little_more(render):
+def test_in_their_namespace_three_have_a_little_more(render):
     found = {
         role["metadata"]["name"]: [
             (*rule["apiGroups"], *rule["resources"], *rule.get("resourceNames", [None]), verbs)

@@ -159,7 +159,8 @@ def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(machi
         assert told["lanes"] == "50:600"
         assert told["reason"] == "NoSwap"
         assert sum(kdamond.running for kdamond in emulator.kdamonds) == 1
-        assert not [w for w in api.server.journal.writes() if w.subresource != "status"]
+        written = {(w.resource, w.subresource) for w in api.server.journal.writes()}
+        assert written == {("damonnodes", "status"), ("leases", "")}
 
 
 @pytest.mark.parametrize(

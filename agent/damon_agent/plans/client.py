@@ -1,4 +1,4 @@
-"""Three requests about one DamonNode, over urllib3.
+"""Three requests about one DamonNode and two about its Lease, over urllib3.
 
 Not by the `kubernetes` client: only its transport would be used, and the rest of it takes memory on
 every node (docs/adr/0015-watch-rules.md).
@@ -23,6 +23,7 @@ from damon_contract.watches import IDLE_S, LINE_BYTES, retry_after_s
 
 _LOGGER: Final = logging.getLogger(__name__)
 _PATH: Final = f"/apis/{names.API_VERSION}/{names.NODE_PLURAL}"
+_MERGE: Final = "application/merge-patch+json"
 _METADATA_ONLY: Final = (
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json;q=0.5"
 )
@@ -76,11 +77,21 @@ class Watch:
 
 
 class Api:
-    """The DamonNode of one node."""
+    """The DamonNode of one node, and the Lease in `namespace` that says its agent works."""
 
-    def __init__(self, access: Access, node_name: str, *, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self,
+        access: Access,
+        node_name: str,
+        *,
+        namespace: str = "default",
+        idle_s: float = IDLE_S,
+    ) -> None:
         self._access = access
         self._name = node_name
+        self.lease = names.agent_lease(node_name)
+        """Name of the Lease."""
+        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
         self._idle_s = idle_s
         self._selector = {"fieldSelector": f"metadata.name={node_name}"}
         self._context: ssl.SSLContext | None = None
@@ -134,6 +145,36 @@ class Api:
             raise
         self._note(_object(_read(response)))
 
+    def renew(self, uid: str, moment: str, duration_s: int) -> None:
+        """Renew the Lease; make it when there is none, as a dependant of the DamonNode `uid`.
+
+        `moment` is metav1.MicroTime. A patch, because nobody else writes it.
+        """
+        spec: dict[str, Any] = {"renewTime": moment}
+        try:
+            target = f"{self._leases}/{quote(self.lease)}"
+            answer = self._request("PATCH", target, body={"spec": spec}, accept=_METADATA_ONLY)
+        except RefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            owner = {"apiVersion": names.API_VERSION, "kind": names.NODE_KIND}
+            body = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {
+                    "name": self.lease,
+                    "labels": names.AGENT_LEASE_LABELS,
+                    "ownerReferences": [{**owner, "name": self._name, "uid": uid}],
+                },
+                "spec": {
+                    **spec,
+                    "holderIdentity": self._name,
+                    "leaseDurationSeconds": duration_s,
+                },
+            }
+            answer = self._request("POST", self._leases, body=body, accept=_METADATA_ONLY)
+        _read(answer)
+
     def close(self) -> None:
         """Close all idle connections."""
         if self._pool is not None:
@@ -158,7 +199,7 @@ class Api:
         """Send a request; return the response, of which only the headers have been read."""
         headers = {"Accept": accept, "User-Agent": names.AGENT_FIELD_MANAGER}
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = _MERGE if method == "PATCH" else "application/json"
         what = f"{method} {target.partition('?')[0]}"
         try:
             if authorization := self._access.authorization():
@@ -190,11 +231,13 @@ class Api:
         return self._pool
 
 
-def connect(kubeconfig: Path | None, service_account: Path, node_name: str) -> Api:
+def connect(
+    kubeconfig: Path | None, service_account: Path, node_name: str, namespace: str = "default"
+) -> Api:
     """Return a client with the credentials of a kubeconfig, or of the pod it runs in.
 
-    `service_account` is the directory with a pod's token and ca.crt. Nothing is sent yet. Raise
-    UnreachableError when there are no credentials.
+    `service_account` is the directory with a pod's token and ca.crt, `namespace` that of the Lease.
+    Nothing is sent yet. Raise UnreachableError when there are no credentials.
     """
     try:
         if kubeconfig is None:
@@ -203,7 +246,7 @@ def connect(kubeconfig: Path | None, service_account: Path, node_name: str) -> A
             access = _of_kubeconfig(kubeconfig)
     except (AccessError, OSError, ImportError) as error:
         raise UnreachableError(f"no credentials for the API server: {error}") from error
-    return Api(access, node_name)
+    return Api(access, node_name, namespace=namespace)
 
 
 def _of_kubeconfig(path: Path) -> Access:

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.node import DamonNodeSpec, NodeReason
 
 _SHOWN_ERRORS: Final = 3
 
@@ -49,8 +49,9 @@ class Latest:
     trouble: str = ""
     """Why the API server is not heard of, if it is not."""
     conditions: tuple[Condition, ...] | None = ()
-    """What the object said when this agent first saw it: a restart is no transition. None: the API
-    server has not answered since the start, so what stands there is unknown."""
+    """What the object said when this agent first saw it (a restart is no transition), or when the
+    operator last said that this agent is silent. None: the API server has not answered since the
+    start, so what stands there is unknown."""
 
 
 def read(item: object) -> Plan | Invalid:
@@ -85,6 +86,11 @@ def conditions(item: object) -> tuple[Condition, ...]:
         except ValidationError:
             continue  # it is written anew
     return tuple(found)
+
+
+def silenced(item: object) -> bool:
+    """Say whether the status says that this agent is silent."""
+    return any(said.reason == NodeReason.AGENT_SILENT for said in conditions(item))
 
 
 def identity(item: object) -> tuple[str, int, bytes]:

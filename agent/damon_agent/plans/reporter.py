@@ -1,14 +1,20 @@
-"""Writes the status of the node's own DamonNode. A thread of its own: the loop never waits."""
+"""Writes the status of the node's own DamonNode, and renews its Lease.
+
+A thread of its own: the loop never waits.
+"""
 
 import logging
 import random
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any, Final
 
 from damon_agent.clock import Clock
 from damon_agent.plans.client import Api
 from damon_agent.plans.errors import ApiError
+from damon_agent.plans.heartbeat import Heartbeat
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
 from damon_contract.v1alpha1.node import DamonNodeStatus
 from damon_contract.watches import Backoff
@@ -20,9 +26,19 @@ _JOIN_S: Final = 10.0
 class Reporter:
     """Keeps the status in the API equal to the one last reported, within the pace allowed."""
 
-    def __init__(self, api: Api, clock: Clock, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        clock: Clock,
+        *,
+        heartbeat: Heartbeat | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
         self._api = api
         self._clock = clock
+        self._heartbeat = heartbeat
+        self._doubted = False
+        """Somebody says that this agent is silent, and the Lease is not renewed since."""
         self._backoff = backoff or Backoff(random.random)
         self._failures = 0
         """In a row."""
@@ -42,8 +58,22 @@ class Reporter:
 
     def report(self, uid: str, status: DamonNodeStatus) -> None:
         """Want this status on the object with this uid; returns at once, the last call counts."""
+        if self._heartbeat is not None:
+            status = status.model_copy(update={"lease": self._heartbeat.lease})
         with self._changed:
             self._wanted = (uid, status)
+            self._changed.notify()
+
+    def doubt(self) -> None:
+        """Hear that the operator has found this agent silent: first comes the Lease, then a status.
+
+        Else the two would contradict each other for ever where the Lease cannot be renewed.
+        """
+        if self._heartbeat is None:
+            return
+        with self._changed:
+            self._doubted = True
+            self._heartbeat.due_us = 0
             self._changed.notify()
 
     def start(self) -> None:
@@ -60,7 +90,7 @@ class Reporter:
 
     def due_us(self) -> int | None:
         """Return when the wanted status is to be written; None: there is nothing to write."""
-        if self._wanted is None:
+        if self._wanted is None or self._doubted:
             return None
         uid, status = self._wanted
         written = self._written[1] if self._written and self._written[0] == uid else None
@@ -95,24 +125,44 @@ class Reporter:
             self._written = wanted
             self.written += 1
 
-    def _run(self) -> None:
-        while self._wait():
-            try:
-                self.write()
-            except Exception:
-                # The thread must outlive any surprise; `_last_us` keeps the pace.
-                _LOGGER.exception("writing the status failed unexpectedly")
+    def beat(self) -> None:
+        """Renew the Lease now, if there is an object that it belongs to."""
+        with self._changed:
+            wanted, doubted = self._wanted, self._doubted
+        if self._heartbeat is not None and wanted is not None and self._heartbeat.beat(wanted[0]):
+            with self._changed:
+                # A doubt that came meanwhile stays.
+                self._doubted = self._doubted and not doubted
 
-    def _wait(self) -> bool:
-        """Wait until something is due; return False at the end."""
+    def _run(self) -> None:
+        while (due := self._wait()) is not None:
+            try:
+                due()
+            except Exception:
+                # The thread must outlive any surprise; the next time was set before.
+                _LOGGER.exception("writing to the API server failed unexpectedly")
+
+    def _wait(self) -> Callable[[], None] | None:
+        """Wait until something is due, and return it; None at the end."""
         with self._changed:
             while not self._stopping:
-                due_us = self.due_us()
                 now_us = self._clock.now_us()
-                if due_us is not None and due_us <= now_us:
-                    return True
-                self._changed.wait(None if due_us is None else (due_us - now_us) / 1_000_000)
-            return False
+                both = [(self.due_us(), self.write), (self._beat_us(), self.beat)]
+                due = [(at_us, what) for at_us, what in both if at_us is not None]
+                if not due:
+                    self._changed.wait()
+                    continue
+                at_us, what = min(due, key=itemgetter(0))
+                if at_us <= now_us:
+                    return what
+                self._changed.wait((at_us - now_us) / 1_000_000)
+            return None
+
+    def _beat_us(self) -> int | None:
+        """Return when the Lease is to be renewed; None: there is none to renew."""
+        if self._heartbeat is None or self._wanted is None:
+            return None
+        return self._heartbeat.due_us
 
     def _forget(self, wanted: tuple[str, DamonNodeStatus]) -> None:
         """Drop a status whose object is gone, unless another one was reported meanwhile."""

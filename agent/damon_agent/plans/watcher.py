@@ -14,9 +14,18 @@ from typing import Any, Final
 from damon_agent.clock import Clock
 from damon_agent.plans.client import Api, Watch
 from damon_agent.plans.errors import ApiError, RefusedError, UnusableError
-from damon_agent.plans.plan import Latest, Plan, apply, conditions, identity, read
+from damon_agent.plans.plan import (
+    Latest,
+    Plan,
+    apply,
+    conditions,
+    identity,
+    read,
+    silenced,
+)
 from damon_agent.plans.store import PlanStore
 from damon_contract import quantities
+from damon_contract.v1alpha1.model import Condition
 from damon_contract.watches import WATCH_S, Backoff, Ended, after_list, after_watch
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -41,6 +50,7 @@ class Watcher:
         clock: Clock,
         *,
         on_change: Callable[[], None],
+        on_silenced: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
@@ -48,6 +58,8 @@ class Watcher:
         self._store = store
         self._clock = clock
         self._on_change = on_change
+        self._on_silenced = on_silenced
+        """Called when the object says that this agent is silent."""
         self._backoff = backoff or Backoff(random.random)
         self._latest = self._from_store()
         self._identity: tuple[str, int, bytes] | None = None
@@ -186,6 +198,8 @@ class Watcher:
 
         `heard`: the API server has told so, and is within reach.
         """
+        if silenced(item):
+            self._take_back(conditions(item))
         before = self.latest()
         seen = None if item is None else identity(item)
         if seen is not None and seen == self._identity:
@@ -216,6 +230,13 @@ class Watcher:
             self._contact()
         if changed:
             self._on_change()
+
+    def _take_back(self, said: tuple[Condition, ...]) -> None:
+        """Go on from what the operator said in this agent's place; it goes with the next status."""
+        self._on_silenced()
+        with self._lock:
+            self._latest = replace(self._latest, conditions=said)
+        self._on_change()
 
     def _contact(self) -> None:
         self._store.confirm(self._clock.wall_s())

@@ -66,6 +66,8 @@ class NodeReason(StrEnum):
     STATE_UNWRITABLE = "StateUnwritable"
     NODE_UNREADABLE = "NodeUnreadable"
     INTERNAL_ERROR = "InternalError"
+    AGENT_SILENT = "AgentSilent"
+    """Said by the operator in the agent's place."""
 
 
 LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP})
@@ -252,7 +254,10 @@ class BrakeStatus(Model):
 
 
 class DamonNodeStatus(Model):
-    """What came of the plan, written only by the agent of this node."""
+    """What came of the plan, written only by the agent of this node.
+
+    When the agent falls silent the operator sets Ready to Unknown, with the reason AgentSilent.
+    """
 
     observed_generation: int = 0
     """The metadata.generation of the plan this status speaks of."""
@@ -279,6 +284,9 @@ class DamonNodeStatus(Model):
     """Live target processes in all lanes."""
     brake: BrakeStatus | None = None
     """What the brake sees; absent unless it is enabled and the mode is Enforce."""
+    lease: Annotated[str, Field(max_length=253)] | None = None
+    """Name of the Lease, in the namespace of the release, that the agent renews while it works. An
+    agent that states none (of an older version) is not noticed when it falls silent."""
     totals: Totals | None = None
     """What the pods add up to, those without figures of their own included. `kubectl describe`
     sorts by name: this stands at its end, where a person looks first."""

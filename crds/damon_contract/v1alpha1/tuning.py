@@ -381,6 +381,8 @@ class NodeCounts(Model):
     """Governed nodes whose kernel offers no usable DAMON."""
     unreported: int = 0
     """Governed nodes whose agent has reported nothing yet."""
+    silent: int = 0
+    """Governed nodes whose agent has reported before, and is not heard of any more."""
     agentless: int = 0
     """Matched nodes that would be governed, but have no plan: no agent can run there, or none has
     started yet. They count as matched only."""

@@ -81,6 +81,13 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- int .Values.metrics.port }}
 {{- end }}
 
+{{- define "damon.healthPort" -}}
+{{- if and .Values.metrics.enabled (eq (int .Values.metrics.port) (int .Values.agent.healthPort)) }}
+{{- fail (printf "metrics.port and agent.healthPort are both %d: the agent cannot listen twice" (int .Values.metrics.port)) }}
+{{- end }}
+{{- int .Values.agent.healthPort }}
+{{- end }}
+
 {{/* "true" where a Prometheus Operator is, or is said to be; else empty. */}}
 {{- define "damon.monitoringApi" -}}
 {{- if or .Values.metrics.assumeMonitoringApi (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1") }}true{{ end }}

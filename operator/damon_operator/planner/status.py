@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from damon_contract.v1alpha1.model import Verdict, settle
+from damon_contract.v1alpha1.node import NodeReason
 from damon_contract.v1alpha1.totals import Totals
 from damon_contract.v1alpha1.tuning import (
     AnnotationBounds,
@@ -59,6 +60,7 @@ def tuning_status(
             degraded=tally.degraded,
             unsupported=tally.unsupported,
             unreported=tally.unreported,
+            silent=tally.silent,
             agentless=tally.agentless,
         ),
         pods=PodCounts(**{name: tally.pods.get(name, 0) for name in PodCounts.model_fields}),
@@ -190,7 +192,14 @@ def _ready(tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...]) -> Ver
     unready = _counted(tally.unready)
     message = f"{tally.applied} of {tally.governed} nodes carry out the plan: {_listed(unready)}"
     reason = unready[0].reason if unready else Reason.APPLYING
-    return Verdict(type="Ready", status="False", reason=reason, message=message)
+    # What is not known is neither done nor undone.
+    unknown = tally.applied + tally.silent == tally.governed
+    return Verdict(
+        type="Ready",
+        status="Unknown" if unknown else "False",
+        reason=NodeReason.AGENT_SILENT if unknown else reason,
+        message=message,
+    )
 
 
 def _listed(counts: tuple[ReasonCount, ...]) -> str:

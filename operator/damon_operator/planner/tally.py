@@ -47,6 +47,8 @@ class Row(NamedTuple):
     """How its pods got their priority how: fields of PodCounts."""
     agentless: bool = False
     """It has no plan, for want of an agent."""
+    silent: bool = False
+    """Its agent is not heard of any more."""
     figures: Sums = NOTHING
 
 
@@ -61,6 +63,7 @@ class Tally:
     unsupported: int = 0
     unreported: int = 0
     agentless: int = 0
+    silent: int = 0
     pods: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, dict[str, None]] = field(default_factory=dict)
     """Governed nodes by reason."""
@@ -80,6 +83,7 @@ class Tally:
         self.degraded += sign * row.degraded
         self.unsupported += sign * row.unsupported
         self.unreported += sign * row.unreported
+        self.silent += sign * row.silent
         for step, number in row.pods.items():
             self.pods[step] += sign * number
         self.figures = self.figures.plus(row.figures, sign)
@@ -162,10 +166,14 @@ def row(
     damon = conditions.get(NodeCondition.DAMON_AVAILABLE)
     applied = conditions.get(NodeCondition.APPLIED)
     degraded = conditions.get(NodeCondition.DEGRADED)
+    ready = conditions.get(NodeCondition.READY)
+    silent = ready is not None and ready.reason == NodeReason.AGENT_SILENT
 
     def reasons() -> Iterator[str]:
         if failure:
             yield failure
+        if silent:
+            yield NodeReason.AGENT_SILENT.value
         if unreported:
             yield NO_REPORT
         elif not current:
@@ -179,7 +187,13 @@ def row(
     return Row(
         node=node,
         matching=matching,
-        applied=current and not failure and applied is not None and applied.status == "True",
+        applied=(
+            current
+            and not failure
+            and not silent
+            and applied is not None
+            and applied.status == "True"
+        ),
         degraded=degraded is not None and degraded.status == "True",
         unsupported=(
             damon is not None and damon.status == "False" and damon.reason in _UNSUPPORTED
@@ -188,6 +202,7 @@ def row(
         reasons=tuple(dict.fromkeys(reasons())),
         pods=pods,
         figures=written.figures if written is not None else NOTHING,
+        silent=silent,
     )
 
 

@@ -6,6 +6,9 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from damon_contract import names
+from damon_contract.v1alpha1.model import Condition
+from damon_contract.v1alpha1.node import NodeCondition, NodeReason
+from damon_operator.facts import Written
 from damon_operator.planner.plan import ObjectNote, wire
 from damon_operator.reconcile.world import Apply
 from damon_operator.resources import Raw, Source
@@ -22,6 +25,12 @@ class Port(Source, Protocol):
 
     async def apply_node(self, body: Raw) -> Raw:
         """Server-side apply a DamonNode; return it as stored."""
+
+    async def apply_node_status(self, body: Raw) -> Raw:
+        """Server-side apply a condition of a DamonNode; return the object as stored.
+
+        Conflict when it has another resourceVersion by now than the body.
+        """
 
     async def delete_node(self, name: str, uid: str) -> None:
         """Delete a DamonNode if it has this uid."""
@@ -67,6 +76,25 @@ def damon_node(action: Apply) -> dict[str, Any]:
             **({"annotations": exempt} if exempt else {}),
         },
         "spec": wire(action.spec),
+    }
+
+
+def silenced_node(written: Written, namespace: str, *, now: datetime) -> dict[str, Any]:
+    """Return what to apply to the status of a DamonNode whose agent is silent: Ready alone."""
+    said = Condition(
+        type=NodeCondition.READY,
+        status="Unknown",
+        reason=NodeReason.AGENT_SILENT,
+        message=f"the agent of this node has stopped renewing its Lease {namespace}/"
+        f"{written.lease}: it is dead, hung or cut off from the API server, and the rest of this "
+        "status is what it said last. Look at its pod on this node",
+        last_transition_time=rfc3339(now),
+    )
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.NODE_KIND,
+        "metadata": {"name": written.name, "resourceVersion": written.version},
+        "status": {"conditions": [said.model_dump(mode="json", by_alias=True)]},
     }
 
 

@@ -30,6 +30,7 @@ from damon_operator.planner.priorities import Note, NoteReason
 from damon_operator.planner.status import tuning_status
 from damon_operator.planner.transitions import WELL, Told, step
 from damon_operator.reconcile.announcer import Announcer
+from damon_operator.reconcile.heartbeats import Heartbeats, Listener
 from damon_operator.reconcile.port import Now, Port, rfc3339
 from damon_operator.reconcile.world import World
 from damon_operator.reconcile.writer import Writer
@@ -75,6 +76,8 @@ class Service:
     """ServiceAccounts of the operator itself and of its agents."""
     policy: AnnotationBounds | None = None
     """What the admission policy of the chart lets owners ask for."""
+    namespace: str = "default"
+    """Where the agents renew their Leases."""
     world: World = field(init=False)
     streams: tuple[Reflector[Any], ...] = field(init=False)
     writer: Writer = field(init=False)
@@ -111,6 +114,15 @@ class Service:
             pods,
         )
         self.writer = Writer(world, written, self.port, self._backoff, self.sleep)
+        self._listener = Listener(
+            written,
+            self.port,
+            self.namespace,
+            Heartbeats(self.tempo.silent_looks),
+            pause_s=self.tempo.look_s,
+            sleep=self.sleep,
+            now=self.now,
+        )
 
     async def run(self) -> None:
         """Work until cancelled. A failure of the API server never ends this."""
@@ -127,6 +139,7 @@ class Service:
                     self._report_figures,
                     self.writer.run,
                     self._announcer.run,
+                    self._listener.run,
                 ):
                     group.create_task(self._lasting(part))
         finally:
