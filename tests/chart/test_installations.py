@@ -83,7 +83,7 @@ def test_two_installations_have_no_policies_for_nodes_beside_each_other(render):
         }
 
     assert policies(release="one", namespace="first") == policies(release="two", namespace="second")
-    assert len(policies()) == 4
+    assert len(policies()) == 6
 
 
 def test_the_operator_knows_what_the_policy_lets_owners_ask_for(render):

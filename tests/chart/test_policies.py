@@ -134,7 +134,7 @@ def test_the_operator_may_say_that_an_agent_is_silent_and_nothing_else(status):
 
 @pytest.fixture(name="lease")
 def lease_fixture(render):
-    return render().get("ValidatingAdmissionPolicy", "damon-operator-damonnodes-lease")
+    return render().get("ValidatingAdmissionPolicy", "damonnodes-lease.damon-operator.io")
 
 
 def test_an_agent_renews_the_lease_of_its_own_node_only(lease):
