@@ -88,6 +88,7 @@ def pack(output: Path) -> None:
             [
                 *(Path(sys.executable).with_name("shiv"), "--site-packages", str(filled)),
                 *("--entry-point", "damon_cli.__main__:main", "--compressed", "--reproducible"),
+                *("--preamble", str(Path(__file__).with_name("preamble.py"))),
                 *("--python", "/usr/bin/env python3", "--output-file", str(output)),
             ],
             check=True,

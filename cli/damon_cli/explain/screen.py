@@ -1,6 +1,7 @@
 """How an explanation looks to a person."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +11,9 @@ from damon_cli.explain.chain import EXEMPTIONS
 from damon_cli.explain.explanation import ChainStep, Explanation, Memory, Neighbours, Placement
 from damon_cli.explain.sentence import named, percent
 from damon_cli.sizes import shown_bytes
+
+_NAME: Final = 20
+"""Characters for the name of a step."""
 
 
 def show(console: Console, told: Explanation) -> None:
@@ -51,13 +55,13 @@ def _chain(chain: Sequence[ChainStep]) -> list[str]:
     quiet = [s for s in exempting if s.exempts or not s.says.startswith("no annotation")]
     lines = [_step(s) for s in quiet]
     if not any(s.exempts for s in quiet):
-        lines.insert(0, "exemptions       none applies")
+        lines.insert(0, f"{'exemptions':<{_NAME}} {'':>6}  none applies")
     return lines + [_step(s) for s in chain if s.name not in EXEMPTIONS]
 
 
 def _step(step: ChainStep) -> str:
     value = "exempt" if step.exempts else "-" if step.priority is None else str(step.priority)
-    line = f"{step.name:<16} {value:>6}  {escape(step.says)}"
+    line = f"{step.name:<{_NAME}} {value:>6}  {escape(step.says)}"
     if step.decides:
         return f"[bold green]{line}  <- decides[/]"
     return f"{line}  [dim](would be next)[/]" if step.next else f"[dim]{line}[/]"
