@@ -11,7 +11,8 @@ class Process(NamedTuple):
     """
 
     pid: int
-    """Thread group id in the pid namespace of the host."""
+    """Thread group id in the pid namespace of the host; of a process whose first thread has exited
+    the id of another thread."""
     start_ticks: int
     """Start time in clock ticks since boot: field 22 of /proc/<pid>/stat (proc_pid_stat(5))."""
 
@@ -21,7 +22,7 @@ class MemoryReading:
     """The node's memory at one moment, in bytes (/proc/meminfo, /proc/zoneinfo)."""
 
     capacity_bytes: int
-    """MemTotal."""
+    """MemTotal less all huge pages: nothing else can ever have those."""
     free_bytes: int
     """MemFree: the only thing the kernel's own DAMOS watermark metric sees."""
     available_bytes: int
@@ -32,6 +33,10 @@ class MemoryReading:
     """Sum of the zones' high watermarks; below it kswapd reclaims on its own."""
     page_bytes: int
     """Size of a page: 4 KiB on x86, 4 to 64 KiB on arm64."""
+    swap_free_bytes: int | None = None
+    """SwapFree; None: it is not told."""
+    swap_full: bool = False
+    """Whether there is swap, and none of it is left to speak of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from damon_agent.loop import Ticks
 from damon_agent.plans.plan import Latest
 from damon_agent.spans import spans
 from damon_contract.quantities import microseconds
-from damon_contract.v1alpha1.node import DamonNodeSpec, DamonNodeStatus, Lane
+from damon_contract.v1alpha1.node import DamonNodeSpec, DamonNodeStatus, Lane, PodReason
 
 _S: Final = 1_000_000
 
@@ -78,7 +78,10 @@ def _node(status: DamonNodeStatus) -> Iterator[Metric]:
         kernel.add_metric([], said)
     yield kernel
     if (memory := status.memory) is not None:
-        yield _value("memory_capacity_bytes", "MemTotal", memory.capacity_bytes)
+        yield _value("memory_capacity_bytes", "MemTotal less all huge pages", memory.capacity_bytes)
+        yield _value("swap_total_bytes", "SwapTotal", memory.swap_total_bytes)
+        if memory.swap_free_bytes is not None:
+            yield _value("swap_free_bytes", "SwapFree", memory.swap_free_bytes)
         yield _value(
             "memory_available_ratio",
             "MemAvailable as a share of capacity, which marks are compared with",
@@ -89,6 +92,10 @@ def _node(status: DamonNodeStatus) -> Iterator[Metric]:
     yield _value("placed_pods", "Pods of the plan with a process in a lane", placed)
     held = sum(not pod.swappable for pod in status.pods)
     yield _value("unswappable_pods", "Pods of the plan whose anonymous memory cannot go", held)
+    hindered = _gauge("hindered_pods", "Pods of the plan not tuned as a whole, by reason", "reason")
+    for reason in PodReason:
+        hindered.add_metric([reason], sum(pod.reason == reason for pod in status.pods))
+    yield hindered
     if (brake := status.brake) is not None:
         yield _value("spared_pods", "Pods the brake keeps from being reclaimed", brake.spared)
         yield _value("unseen_pods", "Pods the brake can see nothing of", brake.unseen)

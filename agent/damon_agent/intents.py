@@ -22,7 +22,8 @@ def intent(
 ) -> Intent:
     """Return what a driver is to make true for this plan, these processes and this memory.
 
-    `halted`: the agent is about to end, so that every lane is only to watch.
+    `halted`: the agent is about to end, so that every lane is only to watch. So it is while swap is
+    used up: there is nowhere to page out to.
     """
     settings = spec.settings
     quota = settings.reclaim.quota
@@ -49,7 +50,7 @@ def intent(
         members=members,
         memory=memory,
         max_plan_age_us=microseconds(settings.safety.max_plan_age),
-        halted=halted,
+        halted=halted or (settings.reclaim.action == "pageout" and memory.swap_full),
     )
 
 

@@ -236,7 +236,7 @@ class Loop:
             self._looks.soon(now_us)
         if not self._looks.is_due(now_us):
             return
-        wanted = [container.id for pod in plan.spec.pods for container in pod.containers]
+        wanted = {c.id: pod.uid for pod in plan.spec.pods for c in pod.containers}
         self._resolution = self._resolver.resolve(wanted, now_us, watched=self._exits.watched)
         self._members = intents.members(plan.spec.pods, self._resolution)
         self._resolved_for = plan
@@ -261,6 +261,7 @@ class Loop:
                 unseen=self._sparing.unseen,
                 cold_bytes=self._coldness.cold_bytes,
                 swap=self._given_up.pods,
+                troubles=self._sparing.troubles,
                 failure=failure,
             ),
             previous=self._previous(latest),

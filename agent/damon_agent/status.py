@@ -2,10 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from damon_agent.errors import AgentError
 from damon_agent.facts import PodSwap
 from damon_agent.kernel import ladder
 from damon_agent.kernel.intent import Intent
@@ -15,6 +16,7 @@ from damon_agent.plans.plan import Latest, Plan
 from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
     LIMITATIONS,
+    MAX_POD_MESSAGE,
     MAX_STATUS_BYTES,
     BrakeStatus,
     DamonNodeStatus,
@@ -24,6 +26,7 @@ from damon_contract.v1alpha1.node import (
     NodeCondition,
     NodeReason,
     PlannedContainer,
+    PodReason,
     PodStatus,
     Spared,
 )
@@ -43,7 +46,7 @@ _UNAVAILABLE: Final = frozenset(
 """Reasons for which DAMON as a whole is not to be had."""
 _MESSAGE_CHARACTERS: Final = 1024
 _SHOWN_FAULTS: Final = 4
-_ALWAYS_FIT: Final = 64
+_ALWAYS_FIT: Final = 40
 """So many pods fit with all that can be said of them, however long their names are."""
 _RESERVE_BYTES: Final = 512
 """For what a merge patch takes away: fields that it names with null."""
@@ -67,6 +70,8 @@ class Observation:
     """By uid, as far as it is known."""
     swap: Mapping[str, PodSwap] = field(default_factory=dict)
     """By uid, as far as it is known."""
+    troubles: Mapping[str, AgentError] = field(default_factory=dict)
+    """By uid: why the memory of a pod can't be seen, where a file is the reason."""
     unseen: int | None = None
     """Pods the brake can't see; None: there is no brake now."""
     failure: Fault | None = None
@@ -142,21 +147,24 @@ def _faults(seen: Observation) -> list[Fault]:
     if seen.report is not None:
         faults += sorted(seen.report.faults, key=lambda fault: fault.reason not in _UNAVAILABLE)
     intent = seen.intent
-    if (
-        intent is not None
-        and intent.mode == "Enforce"
-        and intent.action == "pageout"
-        and not intent.memory.swap_total_bytes
-        and all(fault.reason is not NodeReason.NO_SWAP for fault in faults)
-    ):
-        faults.append(
-            Fault(
-                NodeReason.NO_SWAP,
-                "the node has no swap: anonymous memory can't be given up, only clean file pages; "
-                "add swap or zram and let the kubelet use it (NodeSwap)",
-            )
-        )
+    if intent is not None and intent.mode == "Enforce" and intent.action == "pageout":
+        faults += [f for f in _swap_faults(intent) if f.reason not in {g.reason for g in faults}]
     return sorted(faults, key=lambda fault: fault.reason in LIMITATIONS)
+
+
+def _swap_faults(intent: Intent) -> Iterator[Fault]:
+    if not intent.memory.swap_total_bytes:
+        yield Fault(
+            NodeReason.NO_SWAP,
+            "the node has no swap: anonymous memory can't be given up, only clean file pages; "
+            "add swap or zram and let the kubelet use it (NodeSwap)",
+        )
+    if intent.memory.swap_full:
+        yield Fault(
+            NodeReason.SWAP_FULL,
+            "swap is used up: every lane only watches until 5 % of it is free again; "
+            "add swap, or find out who fills it (memory.swap.current of each pod)",
+        )
 
 
 def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Condition]) -> Verdict:
@@ -195,11 +203,14 @@ def _summary(plan: Plan, seen: Observation) -> str:
     swap = f"{held} may not swap (memory.swap.max 0)" if held else ""
     if seen.intent is not None and not seen.intent.memory.swap_total_bytes:
         swap = "the node has no swap, so anonymous memory would not be given up"
+    hindered, lost = len(_hindrances(plan, seen)), seen.resolution.unreadable
     parts = [
         f"{len(running)} of {len(plan.spec.pods)} planned pods have processes",
         swap,
         f"{len(seen.spared)} are spared for a while (status.pods[].spared)" if seen.spared else "",
         f"the brake can't see {seen.unseen} (no memory.stat of cgroup v2)" if seen.unseen else "",
+        f"{hindered} are not tuned as a whole (status.pods[].reason)" if hindered else "",
+        f"{len(lost)} processes can't be read: {next(iter(lost.values()))}" if lost else "",
     ]
     return "; ".join(part for part in parts if part)
 
@@ -250,6 +261,7 @@ def _memory(intent: Intent | None) -> Memory | None:
         capacity_bytes=intent.memory.capacity_bytes,
         available_bytes=intent.memory.available_bytes,
         swap_total_bytes=intent.memory.swap_total_bytes,
+        swap_free_bytes=intent.memory.swap_free_bytes,
         floor_permille=rungs.floor_permille,
         ceiling_permille=rungs.ceiling_permille,
     )
@@ -292,6 +304,8 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
     has_swap = seen.intent is None or seen.intent.memory.swap_total_bytes > 0
     placed = seen.report.placed if seen.report else {}
     unknown = PodSwap(None, None)
+    hindrances = _hindrances(plan, seen)
+    unhindered = (None, None)
     return tuple(
         PodStatus(
             namespace=pod.namespace,
@@ -305,6 +319,8 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
             given_up_bytes=_whole_mib((swap := seen.swap.get(pod.uid, unknown)).given_up_bytes),
             refaulted_bytes=_whole_mib(swap.refaulted_bytes),
             spared=seen.spared.get(pod.uid),
+            reason=hindrances.get(pod.uid, unhindered)[0],
+            message=hindrances.get(pod.uid, unhindered)[1],
         )
         for pod in plan.spec.pods
     )
@@ -316,7 +332,16 @@ def _whole_mib(size_bytes: int | None) -> int | None:
 
 
 _DETAILS: Final[dict[str, None]] = dict.fromkeys(
-    ("namespace", "name", "cold_bytes", "given_up_bytes", "refaulted_bytes", "spared")
+    (
+        "namespace",
+        "name",
+        "cold_bytes",
+        "given_up_bytes",
+        "refaulted_bytes",
+        "spared",
+        "reason",
+        "message",
+    )
 )
 
 
@@ -340,15 +365,38 @@ def _fitting(rest: DamonNodeStatus, pods: tuple[PodStatus, ...]) -> tuple[PodSta
     return tuple(told)
 
 
-def _weight(pod: PodStatus) -> tuple[bool, int]:
+def _weight(pod: PodStatus) -> tuple[bool, bool, int]:
     figures = (pod.cold_bytes, pod.given_up_bytes, pod.refaulted_bytes)
-    return pod.spared is not None, sum(figure or 0 for figure in figures)
+    hindered = pod.reason is not None
+    return hindered, pod.spared is not None, sum(figure or 0 for figure in figures)
 
 
 def _size_bytes(part: PodStatus | DamonNodeStatus) -> int:
     """Return how much of a status this takes on the wire, the comma behind it included."""
     body: Any = part.model_dump(mode="json", by_alias=True, exclude_none=True)
     return len(json.dumps(body, separators=(",", ":"))) + 1
+
+
+def _hindrances(plan: Plan, seen: Observation) -> dict[str, tuple[PodReason, str]]:
+    """Return by uid why pods are not tuned as a whole; most nodes have none."""
+    found, troubles = seen.resolution, seen.troubles
+    if not (found.troubles or found.left_out or troubles):
+        return {}
+    told: dict[str, tuple[PodReason, str]] = {}
+    for pod in plan.spec.pods:
+        names = {container.id: container.name for container in pod.containers}
+        unread = [
+            f"container {names[c]}: {found.troubles[c]}" for c in names if c in found.troubles
+        ]
+        left_out = sum(found.left_out.get(container, 0) for container in names)
+        if pod.uid in troubles:
+            unread.append(str(troubles[pod.uid]))
+        if unread:
+            told[pod.uid] = (PodReason.UNREADABLE, unread[0][:MAX_POD_MESSAGE])
+        elif left_out:
+            message = f"{left_out} of its processes are left out: the node has too many for DAMON"
+            told[pod.uid] = (PodReason.TOO_MANY_PROCESSES, message)
+    return told
 
 
 def _swappable(containers: Sequence[PlannedContainer], seen: Observation) -> bool:

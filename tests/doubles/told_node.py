@@ -51,7 +51,8 @@ STATUS = DamonNodeStatus(
     memory=Memory(
         capacity_bytes=8000,
         available_bytes=2001,
-        swap_total_bytes=0,
+        swap_total_bytes=100,
+        swap_free_bytes=7,
         floor_permille=1,
         ceiling_permille=600,
     ),

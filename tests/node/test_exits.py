@@ -3,6 +3,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,11 @@ def test_a_target_that_is_gone_already_is_left_to_the_next_look(exits, child):
     assert exits.exited() == 0
 
 
-@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS, errno.EMFILE])
-def test_without_permission_or_descriptors_it_says_so_once_and_goes_on(
-    exits, monkeypatch, caplog, code
-):
+ONE_OF_MANY = {errno.ESRCH, errno.EINVAL, errno.ENOENT}
+
+
+@pytest.mark.parametrize("code", sorted(errno.errorcode.keys() - ONE_OF_MANY))
+def test_whatever_pidfd_open_refuses_it_says_so_once_and_goes_on(exits, monkeypatch, caplog, code):
     def refuse(_pid):
         raise OSError(code, os.strerror(code))
 
@@ -81,6 +83,65 @@ def test_without_permission_or_descriptors_it_says_so_once_and_goes_on(
     exits.watch([Process(1, 1), Process(2, 1)])
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert exits.exited() == 0
+
+
+@pytest.mark.parametrize("code", sorted(ONE_OF_MANY))
+def test_a_process_that_cannot_be_watched_keeps_no_other_from_it(
+    exits, monkeypatch, caplog, child, code
+):
+    opened = os.pidfd_open
+
+    def refuse_one(pid):
+        if pid == 1:
+            raise OSError(code, os.strerror(code))
+        return opened(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", refuse_one)
+    exits.watch([Process(1, 1), Process(child.pid, 1)])
+    assert set(exits.watched) == {Process(child.pid, 1)}
+    assert not caplog.records
+
+
+def test_a_thread_that_is_not_the_first_of_its_process_is_left_to_the_periodic_look(exits):
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    exits.watch([Process(thread.native_id, 1), Process(2**40, 1), Process(os.getppid(), 1)])
+    assert set(exits.watched) == {Process(os.getppid(), 1)}
+    done.set()
+    thread.join()
+
+
+def test_without_room_in_epoll_nothing_leaks(exits, caplog, child):
+    class Full:
+        def register(self, *_):
+            raise OSError(errno.ENOSPC, "no space")
+
+    epoll, exits._epoll = exits._epoll, Full()
+    before = open_descriptors()
+    exits.watch([Process(child.pid, 1)])
+    exits._epoll = epoll
+    assert open_descriptors() == before
+    assert not exits.watched
+    assert "epoll_ctl" in caplog.text
+
+
+def test_of_a_crowd_that_dies_at_once_everybody_is_seen(monkeypatch):
+    """epoll_wait(2) returns 1023 at a time unless more are asked for."""
+    exits = Exits(lambda _: True)
+    reads, writes = zip(*(os.pipe() for _ in range(1100)), strict=True)
+    monkeypatch.setattr(os, "pidfd_open", lambda pid: os.dup(reads[pid]))
+    exits._most = 2000
+    exits.watch([Process(pid, 1) for pid in range(1100)])
+    for descriptor in writes:
+        os.close(descriptor)
+    try:
+        assert not any(exits.is_alive(Process(pid, 1)) for pid in range(1100))
+        assert exits.exited() == 1100
+    finally:
+        exits.close()
+        for descriptor in reads:
+            os.close(descriptor)
 
 
 def test_it_never_takes_more_descriptors_than_its_share(monkeypatch, caplog):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from damon_agent.errors import MalformedError, UnreadableError
 from damon_agent.facts import PodMemory
 from damon_agent.node import pods
 
@@ -78,17 +77,33 @@ def test_cgroup_v1_and_what_is_not_there_cannot_be_seen(tmp_path, text):
     assert pods.read({"u": [home], "nobody": []}) == {"u": None, "nobody": None}
 
 
-def test_nonsense_is_an_error_that_names_the_file(tmp_path):
-    home = cgroup(tmp_path / "a", stat="anon many\nfile 1\n")
-    with pytest.raises(MalformedError, match=r"a/memory\.stat"):
-        pods.read({"u": [home]})
-    home = cgroup(tmp_path / "b", stat=stat(), pressure="some avg10=often avg60=0.00\n")
-    with pytest.raises(MalformedError, match=r"b/memory\.pressure"):
-        pods.read({"u": [home]})
-
-
-def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
-    home = cgroup(tmp_path / "a")
-    (tmp_path / "a/memory.stat").mkdir()
-    with pytest.raises(UnreadableError, match=r"a/memory\.stat"):
-        pods.read({"u": [home]})
+@pytest.mark.parametrize(
+    ("broken", "text"),
+    [
+        ("memory.stat", "anon many\nfile 1\n"),
+        ("memory.stat", f"anon {'9' * 5000}\nfile 1\n"),
+        ("memory.stat", None),
+        ("memory.pressure", "some avg10=often avg60=0.00\n"),
+        ("memory.pressure", "some avg10=1.234 avg60=0.00\n"),
+        ("memory.pressure", "\udcff\x00"),
+        ("memory.pressure", None),
+        ("memory.swap.current", "much\n"),
+        ("memory.swap.current", ""),
+        ("memory.swap.current", None),
+    ],
+)
+def test_what_cannot_be_read_costs_its_own_pod_and_is_told_there(tmp_path, broken, text):
+    well = cgroup(tmp_path / "well", stat=stat(), pressure=pressure())
+    hurt = cgroup(tmp_path / "hurt", stat=stat(refaults=1), pressure=pressure(), swapped="0\n")
+    (tmp_path / "hurt" / broken).unlink()
+    if text is None:
+        (tmp_path / "hurt" / broken).mkdir()
+    else:
+        (tmp_path / "hurt" / broken).write_bytes(text.encode(errors="surrogateescape"))
+    troubles = {}
+    assert pods.read({"hurt": [hurt], "well": [well]}, troubles=troubles) == {
+        "hurt": None,
+        "well": PodMemory(12 * MIB, 8 * MIB, 0, 0),
+    }
+    assert troubles.keys() == {"hurt"}
+    assert f"hurt/{broken}" in str(troubles["hurt"])

@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,93 @@ def test_a_zombie_is_no_process(root, state):
     assert Procfs(root).process(7) is None
 
 
+LEADERLESS = """
+import ctypes, threading, time
+def go_on():
+    print(threading.get_native_id(), flush=True)
+    time.sleep(600)
+threading.Thread(target=go_on).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_real_process_whose_first_thread_has_exited_is_known_by_another_thread():
+    with subprocess.Popen([sys.executable, "-c", LEADERLESS], stdout=subprocess.PIPE) as child:
+        try:
+            thread = int(child.stdout.readline())
+            proc = Procfs(Path("/proc"))
+            while " Z " not in Path(f"/proc/{child.pid}/stat").read_text():
+                time.sleep(0.01)
+            found = proc.process(child.pid)
+            assert found.pid == thread
+            assert found.start_ticks > 0
+            assert proc.is_alive(found)
+            assert proc.resident_bytes(found.pid) > 1 << 20
+        finally:
+            child.kill()
+            child.wait()
+        assert not proc.is_alive(found)
+        assert proc.process(child.pid) is None
+
+
+@pytest.mark.parametrize("broken", ["stat", "statm", "cgroup"])
+def test_a_file_that_cannot_be_read_is_an_error_of_its_process(root, broken):
+    put(root, 7)
+    (root / "7" / broken).unlink(missing_ok=True)
+    (root / "7" / broken).mkdir()
+    proc = Procfs(root)
+    read = {"stat": proc.process, "statm": proc.resident_bytes, "cgroup": proc.cgroup_text}
+    with pytest.raises(UnreadableError, match=f"7/{broken}"):
+        read[broken](7)
+    assert not proc.is_alive(Process(7, 4711)) or broken != "stat"
+    assert proc.spent_us(7) is None or broken != "stat"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"7", b"7 (x", b"7 (x) S", b"\xff\x00" * 99, b"7 (x) S " + b"x " * 18 + b"9" * 9999],
+)
+def test_a_stat_that_says_nothing_is_an_error_of_its_process(root, text):
+    put(root, 7)
+    (root / "7/stat").write_bytes(text)
+    proc = Procfs(root)
+    with pytest.raises(MalformedError, match="7/stat"):
+        proc.process(7)
+    assert not proc.is_alive(Process(7, 4711))
+    assert proc.spent_us(7) is None
+
+
+def test_huge_pages_are_no_capacity(root):
+    total = MEMINFO.replace("1000 kB", "134217728 kB")
+    (root / "meminfo").write_text(total + "HugePages_Total: 32768\nHugetlb: 67108864 kB\n")
+    assert MemoryMeter(Procfs(root)).read(0).capacity_bytes == 64 << 30
+
+
+def test_nothing_but_huge_pages_is_no_meminfo(root):
+    (root / "meminfo").write_text(MEMINFO + "Hugetlb: 1000 kB\n")
+    with pytest.raises(MalformedError, match="huge pages"):
+        MemoryMeter(Procfs(root)).read(0)
+
+
+def test_swap_is_used_up_below_two_percent_and_free_again_from_five_on(root):
+    meter = MemoryMeter(Procfs(root))
+    found = []
+    for free in (500, 11, 10, 9, 0, 24, 25, 11, 9):
+        (root / "meminfo").write_text(f"{MEMINFO}SwapFree: {free} kB\n")
+        found.append(meter.read(0).swap_full)
+    assert found == [False, False, False, True, True, True, False, False, True]
+
+
+def test_swap_that_is_being_switched_off_is_used_up_until_there_is_none(root):
+    meter = MemoryMeter(Procfs(root))
+    found = []
+    for total in (300, 100, 0):
+        text = MEMINFO.replace("500 kB", f"{total} kB")
+        (root / "meminfo").write_text(f"{text}SwapFree: 0 kB\n")
+        found.append(meter.read(0).swap_full)
+    assert found == [True, True, False]
+
+
 def test_a_real_zombie_is_no_process():
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -105,7 +193,8 @@ def test_a_vanished_process_is_a_normal_answer(root):
 def test_a_process_that_vanishes_between_listing_and_reading_is_left_out(root):
     put(root, 7)
     (root / "8").mkdir()
-    assert list(Procfs(root).cgroup_texts()) == [(7, b"0::/x\n")]
+    proc = Procfs(root)
+    assert [proc.cgroup_text(pid) for pid in sorted(proc.pids())] == [b"0::/x\n", None]
 
 
 def test_a_later_process_with_the_same_pid_is_another_one(root):
@@ -125,8 +214,9 @@ def test_only_pids_are_listed_not_threads_or_other_entries(root):
 
 
 def test_this_process_is_found_with_its_cgroup():
-    texts = dict(Procfs(Path("/proc")).cgroup_texts())
-    assert texts[os.getpid()] == Path("/proc/self/cgroup").read_bytes()
+    proc = Procfs(Path("/proc"))
+    assert os.getpid() in proc.pids()
+    assert proc.cgroup_text(os.getpid()) == Path("/proc/self/cgroup").read_bytes()
 
 
 def test_the_host_pid_namespace_is_told_by_kthreadd(root):
@@ -152,7 +242,13 @@ def test_a_root_that_is_not_there_is_an_error_with_its_path(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [MEMINFO.replace("MemAvailable", "Other"), MEMINFO.replace("1000 kB", "?"), ""]
+    "text",
+    [
+        MEMINFO.replace("MemAvailable", "Other"),
+        MEMINFO.replace("1000 kB", "?"),
+        "",
+        MEMINFO.replace("200 kB", "9" * 5000),
+    ],
 )
 def test_a_meminfo_without_what_is_needed_is_an_error(root, text):
     (root / "meminfo").write_text(text)

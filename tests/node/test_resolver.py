@@ -11,10 +11,15 @@ B = "b2" * 32
 PAUSE = "c3" * 32
 S = 1_000_000
 OWN_PID = 4242
+UID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+
+
+def planned(*containers):
+    return dict.fromkeys(containers, UID)
 
 
 def pids(resolver, *containers, at=0):
-    resolution = resolver.resolve(containers, at)
+    resolution = resolver.resolve(planned(*containers), at)
     return {c: [p.pid for p in found] for c, found in resolution.processes.items()}
 
 
@@ -22,7 +27,7 @@ def test_every_process_of_a_planned_container_is_found_with_its_start_time(node,
     home = node.container(A)
     node.start(11, home, start_ticks=5)
     node.start(10, home, start_ticks=4)
-    resolution = resolver.resolve([A], 0)
+    resolution = resolver.resolve(planned(A), 0)
     assert resolution.processes == {A: (Process(10, 4), Process(11, 5))}
 
 
@@ -113,19 +118,19 @@ def test_an_exited_process_is_gone_at_the_next_look(node, resolver):
 def test_a_reused_pid_gets_a_new_identity(node, resolver):
     home = node.container(A)
     node.start(10, home, start_ticks=100)
-    resolver.resolve([A], 0)
+    resolver.resolve(planned(A), 0)
     node.exit(10)
     node.start(10, home, start_ticks=900)
-    assert resolver.resolve([A], S).processes == {A: (Process(10, 900),)}
+    assert resolver.resolve(planned(A), S).processes == {A: (Process(10, 900),)}
 
 
 def test_a_pid_reused_by_a_stranger_is_dropped(node, resolver):
     home = node.container(A)
     node.start(10, home, start_ticks=100)
-    resolver.resolve([A], 0)
+    resolver.resolve(planned(A), 0)
     # The old list still names the pid, the process behind it is somebody else's.
     node.appear(10, f"/kubepods.slice/cri-containerd-{PAUSE}.scope", start_ticks=900)
-    assert resolver.resolve([A], 61 * S).processes == {}
+    assert resolver.resolve(planned(A), 61 * S).processes == {}
 
 
 def test_a_restarted_container_is_found_by_its_new_id(node, resolver):
@@ -186,21 +191,21 @@ def test_a_container_without_a_swap_allowance_is_told(node):
     resolver = Resolver(Procfs(node.proc), Hierarchy(node.cgroup), own_pid=OWN_PID)
     node.container(A, swap_max="0")
     node.container(B, swap_max="max")
-    assert resolver.resolve([A, B], 0).unswappable == {A}
+    assert resolver.resolve(planned(A, B), 0).unswappable == {A}
 
 
 def test_a_swap_allowance_of_the_pod_counts_for_its_containers(node):
     resolver = Resolver(Procfs(node.proc), Hierarchy(node.cgroup), own_pid=OWN_PID)
     (node.container(A).parent / "memory.swap.max").write_text("0\n")
-    assert resolver.resolve([A], 0).unswappable == {A}
+    assert resolver.resolve(planned(A), 0).unswappable == {A}
 
 
 def test_a_changed_swap_allowance_is_noticed_within_a_minute(node):
     resolver = Resolver(Procfs(node.proc), Hierarchy(node.cgroup), own_pid=OWN_PID)
     home = node.container(A, swap_max="0")
-    resolver.resolve([A], 0)
+    resolver.resolve(planned(A), 0)
     (home / "memory.swap.max").write_text("max\n")
-    assert resolver.resolve([A], 61 * S).unswappable == frozenset()
+    assert resolver.resolve(planned(A), 61 * S).unswappable == frozenset()
 
 
 def test_a_settled_node_is_not_walked_or_scanned_again(node):
@@ -226,23 +231,23 @@ def test_a_settled_node_is_not_walked_or_scanned_again(node):
 def test_a_proc_that_cannot_be_read_is_an_error(node):
     resolver = Resolver(Procfs(node.proc / "absent"), None, own_pid=OWN_PID)
     with pytest.raises(UnreadableError):
-        resolver.resolve([A], 0)
+        resolver.resolve(planned(A), 0)
 
 
 def test_a_watched_process_is_known_without_reading_it_again(node, resolver):
     home = node.container(A)
     node.start(10, home, start_ticks=5)
-    first = resolver.resolve([A], 0)
+    first = resolver.resolve(planned(A), 0)
     (node.proc / "10" / "stat").unlink()
-    assert resolver.resolve([A], S, watched=[Process(10, 5)]) == first
+    assert resolver.resolve(planned(A), S, watched=[Process(10, 5)]) == first
 
 
 def test_a_watched_process_that_has_left_its_container_is_dropped(node, resolver):
     home = node.container(A)
     node.start(10, home, start_ticks=5)
-    resolver.resolve([A], 0)
+    resolver.resolve(planned(A), 0)
     node.exit(10)
-    assert resolver.resolve([A], S, watched=[Process(10, 5)]).processes == {}
+    assert resolver.resolve(planned(A), S, watched=[Process(10, 5)]).processes == {}
 
 
 def test_a_process_of_a_container_in_a_container_is_targeted_once_when_both_are_planned(

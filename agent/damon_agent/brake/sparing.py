@@ -18,6 +18,8 @@ from damon_contract.v1alpha1.node import DamonNodeSpec, Spared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from damon_agent.errors import AgentError
+
 
 class Sparing:
     """Owns the brake of one node; `look` is called at every tick."""
@@ -32,18 +34,24 @@ class Sparing:
         self.unseen: int | None = None
         """Pods that can't be seen, of those that have processes; None: there is no brake now."""
 
+        self.troubles: Mapping[str, AgentError] = {}
+        """By uid: why a pod can't be seen, where a file of its cgroup is the reason."""
+
     def look(self, spec: DamonNodeSpec | None, resolution: Resolution, now_us: int) -> None:
-        """Bring the spared pods up to date if it is time to; raise UnreadableError."""
+        """Bring the spared pods up to date if it is time to."""
         limits = None if spec is None else limits_of(spec, self._page_bytes)
         if spec is None or limits is None:
             self._brake, self._next_us = Brake(), now_us
-            self.spared, self.unseen = {}, None
+            self.spared, self.unseen, self.troubles = {}, None, {}
             return
         # Up to an eighth early, to spare the loop a pass of its own.
         if now_us < self._next_us - brake.LOOK_US // 8:
             return
         self._next_us = now_us + brake.LOOK_US
-        readings = pods.read(intents.homes(spec, resolution, intents.unprotected(spec)))
+        homes = intents.homes(spec, resolution, intents.unprotected(spec))
+        troubles: dict[str, AgentError] = {}
+        readings = pods.read(homes, troubles=troubles)
+        self.troubles = troubles
         before, self._brake = self._brake, brake.press(self._brake, readings, now_us, limits)
         self.spared = {
             uid: self.spared[uid]

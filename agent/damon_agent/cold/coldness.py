@@ -7,6 +7,8 @@ not in use is cold (docs/adr/0012).
 from typing import TYPE_CHECKING, Final
 
 from damon_agent import intents
+from damon_agent.errors import AgentError
+from damon_agent.facts import Process
 from damon_agent.kernel.intent import Member
 from damon_agent.kernel.report import Report, Survey
 from damon_agent.node import pods
@@ -16,8 +18,6 @@ from damon_contract.v1alpha1.node import DamonNodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from damon_agent.facts import Process
 
 _MIB: Final = 1 << 20
 
@@ -38,7 +38,7 @@ class Coldness:
         members: tuple[Member, ...],
         report: Report,
     ) -> None:
-        """Take in the surveys that are new; raise UnreadableError."""
+        """Take in the surveys that are new."""
         found: dict[int, tuple[Survey, Mapping[str, int]]] = {}
         for kdamond, survey in report.surveys.items():
             held = self._found.get(kdamond)
@@ -73,7 +73,7 @@ class Coldness:
                 owned.setdefault(member.pod_uid, []).append(member.process)
         cold: dict[str, int] = {}
         for uid, processes in owned.items():
-            read = [(p, self._procfs.resident_bytes(p.pid)) for p in processes]
+            read = [(process, self._resident_bytes(process)) for process in processes]
             parts = [
                 max(0, resident - survey.hot_bytes[process])
                 for process, resident in read
@@ -84,7 +84,17 @@ class Coldness:
         # Pages that processes share are resident in each of them.
         several = {uid for uid in cold if len(owned[uid]) > 1}
         homes = intents.homes(spec, resolution, several)
-        for uid, memory in pods.read(homes).items():
+        troubles: dict[str, AgentError] = {}
+        for uid, memory in pods.read(homes, troubles=troubles).items():
             if memory is not None:
                 cold[uid] = min(cold[uid], memory.resident_bytes)
+            elif uid in troubles:
+                del cold[uid]
         return {uid: size // _MIB * _MIB for uid, size in cold.items()}
+
+    def _resident_bytes(self, process: Process) -> int | None:
+        """Return the resident memory of a process; None: nothing says so."""
+        try:
+            return self._procfs.resident_bytes(process.pid)
+        except AgentError:
+            return None

@@ -31,7 +31,7 @@ class GivenUp:
         gone by now. Never less than before."""
 
     def look(self, spec: DamonNodeSpec | None, resolution: Resolution, now_us: int) -> None:
-        """Bring the figures up to date if it is time to; raise UnreadableError."""
+        """Bring the figures up to date if it is time to."""
         if spec is None:
             self.pods, self._next_us = {}, now_us
             return

@@ -54,7 +54,8 @@ class Intent:
     max_plan_age_us: int
     """How long a scheme may go on without the agent, where the kernel can count that."""
     halted: bool = False
-    """Whether every lane is only to watch, because the agent is about to end. Ages are kept."""
+    """Whether every lane is only to watch, because the agent is about to end or swap is used up.
+    Ages are kept."""
 
 
 def effective_priorities(intent: Intent) -> dict[Process, int]:

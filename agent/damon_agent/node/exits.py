@@ -18,14 +18,17 @@ _LOGGER: Final = logging.getLogger(__name__)
 _RESERVED_DESCRIPTORS: Final = 256
 """Left to sockets and to the files that are open for a moment."""
 _MOST_DESCRIPTORS: Final = 4096
-_REFUSED: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_NOT_THIS_ONE: Final = frozenset({errno.ESRCH, errno.EINVAL, errno.ENOENT})
+"""It has been reaped; or it is a thread, not the first of its process: EINVAL, ENOENT since 6.15.
+Everything else that pidfd_open(2) and epoll_ctl(2) answer (no permission, descriptors, memory or
+watches) would be answered for the next process as well."""
 
 
 class Exits:
     """Watches processes; `fileno()` is readable when one of them has exited.
 
-    What it can't watch (no permission, no free descriptor) is logged once and left to the
-    periodic look.
+    What it can't watch (a process whose first thread has exited, no permission, no free descriptor)
+    is left to the periodic look; the latter two are logged once.
     """
 
     def __init__(self, alive: Callable[[Process], bool]) -> None:
@@ -51,7 +54,9 @@ class Exits:
         descriptor = self._descriptors.get(process)
         if descriptor is None:
             return self._alive(process)
-        return all(readable != descriptor for readable, _ in self._epoll.poll(0))
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
 
     def watch(self, processes: Collection[Process]) -> None:
         """Watch exactly these processes, as many as there are descriptors for."""
@@ -67,7 +72,9 @@ class Exits:
 
     def exited(self) -> int:
         """Return how many of them have exited since the last call, and stop watching those."""
-        readable = {descriptor for descriptor, _ in self._epoll.poll(0)}
+        # All at once: epoll_wait(2) returns no more than it is asked for.
+        most = max(1, len(self._descriptors))
+        readable = {descriptor for descriptor, _ in self._epoll.poll(0, most)}
         gone = [process for process, fd in self._descriptors.items() if fd in readable]
         for process in gone:
             self._drop(process)
@@ -83,22 +90,24 @@ class Exits:
         """Open one pidfd; return False when no further one can be had."""
         try:
             descriptor = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            return True
+        except OverflowError:
+            return True  # no kernel has such a pid
         except OSError as error:
-            if error.errno in _REFUSED:
-                self._complain(f"pidfd_open({process.pid}): {error.strerror}")
-                return False
-            if error.errno == errno.EINVAL:
-                # Not a thread group leader any more: it has exited and its threads go on.
+            if error.errno in _NOT_THIS_ONE:
                 return True
-            raise
+            self._complain(f"pidfd_open({process.pid}): {error.strerror}")
+            return False
         if not self._alive(process):
             # The descriptor may be that of a later process with the same pid.
             os.close(descriptor)
             return True
+        try:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        except OSError as error:
+            os.close(descriptor)
+            self._complain(f"epoll_ctl: {error.strerror}")
+            return False
         self._descriptors[process] = descriptor
-        self._epoll.register(descriptor, select.EPOLLIN)
         return True
 
     def _drop(self, process: Process) -> None:

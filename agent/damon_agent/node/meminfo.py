@@ -1,5 +1,6 @@
 """The node's memory, read as seldom as each part of it changes."""
 
+from dataclasses import replace
 from typing import Final
 
 from damon_agent.facts import MemoryReading
@@ -8,6 +9,10 @@ from damon_agent.node.procfs import Procfs
 _ZONES_US: Final = 60_000_000
 """Watermarks change with min_free_kbytes and memory hotplug; /proc/zoneinfo is long where there
 are many CPUs."""
+_FULL_PERMILLE: Final = 20
+"""Swap with less than this left is used up: to page out then moves pages about and frees none."""
+_FREE_AGAIN_PERMILLE: Final = 50
+"""Swap that was used up is not before so much is free."""
 
 
 class MemoryMeter:
@@ -17,6 +22,7 @@ class MemoryMeter:
         self._procfs = procfs
         self._zone_high_bytes = 0
         self._next_zones_us: int | None = None
+        self._swap_full = False
 
     @property
     def page_bytes(self) -> int:
@@ -28,4 +34,18 @@ class MemoryMeter:
         if self._next_zones_us is None or now_us >= self._next_zones_us:
             self._zone_high_bytes = self._procfs.zone_high_bytes()
             self._next_zones_us = now_us + _ZONES_US
-        return self._procfs.memory(self._zone_high_bytes)
+        memory = self._procfs.memory(self._zone_high_bytes)
+        self._swap_full = _is_full(memory, full_before=self._swap_full)
+        return replace(memory, swap_full=self._swap_full)
+
+
+def _is_full(memory: MemoryReading, *, full_before: bool) -> bool:
+    """Say whether swap is used up.
+
+    While swapoff(8) runs, SwapTotal is what it still has to bring back, and nothing of it is free:
+    so it is used up until there is none.
+    """
+    if memory.swap_free_bytes is None:
+        return False
+    limit = _FREE_AGAIN_PERMILLE if full_before else _FULL_PERMILLE
+    return memory.swap_free_bytes * 1000 < memory.swap_total_bytes * limit

@@ -10,30 +10,41 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from damon_agent.errors import MalformedError, UnreadableError
+from damon_agent.errors import AgentError, MalformedError, UnreadableError
 from damon_agent.facts import PodMemory
+from damon_agent.node.cgroups import pod_uid
 
-_POD: Final = re.compile(r"pod[0-9a-f]{8}[0-9a-f_-]{24,28}(\.slice)?")
-"""A pod's directory, with the uid as the API has it, with underscores, or, of a static pod, the
-digest of its manifest."""
 _ABSENT: Final = frozenset(
     {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.EOPNOTSUPP, errno.EINVAL}
 )
 """The container has ended, the kernel has no such file, or pressure is not measured (psi=0)."""
-_PAGE_BYTES: Final = 4096
+_COUNT: Final = re.compile(rb"[0-9]{1,18}")
+"""Bytes and events, far from what 64 bits hold."""
+_PERCENT: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{2}")
 _READ_BYTES: Final = 16384
 
 
 def read(
-    homes: Mapping[str, Collection[str]], *, swapped: bool = False
+    homes: Mapping[str, Collection[str]],
+    *,
+    swapped: bool = False,
+    troubles: dict[str, AgentError] | None = None,
 ) -> dict[str, PodMemory | None]:
     """Return the memory of pods; None where it can't be seen.
 
     `homes`: for each pod the cgroup directories of its containers. `swapped`: read what is out in
-    swap of every pod; else only of those of whom something has come back. Raise UnreadableError,
-    MalformedError.
+    swap of every pod; else only of those of whom something has come back. `troubles`: gets, by pod,
+    what could not be read; nobody else is the worse for it.
     """
-    return {pod: _pod(cgroups(directories), swapped=swapped) for pod, directories in homes.items()}
+    memory: dict[str, PodMemory | None] = {}
+    for pod, directories in homes.items():
+        try:
+            memory[pod] = _pod(cgroups(directories), swapped=swapped)
+        except AgentError as error:
+            memory[pod] = None
+            if troubles is not None:
+                troubles[pod] = error
+    return memory
 
 
 def cgroups(homes: Collection[str]) -> tuple[str, ...]:
@@ -41,7 +52,7 @@ def cgroups(homes: Collection[str]) -> tuple[str, ...]:
     parents = {home.rpartition("/")[0] for home in homes}
     if len(parents) == 1:
         (parent,) = parents
-        if _POD.search(parent.rpartition("/")[2]):
+        if pod_uid(parent.rpartition("/")[2]) is not None:
             return (parent,)
     return tuple(homes)
 
@@ -95,7 +106,7 @@ def _swapped_bytes(directory: str, stat: bytes) -> int | None:
     text = _read(f"{directory}/memory.swap.current")
     if text is None:
         return None
-    if not text.strip().isdigit():
+    if not _COUNT.fullmatch(text.strip()):
         raise MalformedError(f"{directory}/memory.swap.current", text.decode(errors="replace"))
     return max(0, int(text) - (_counter(stat, b"swapcached", directory) or 0))
 
@@ -106,7 +117,7 @@ def _counter(stat: bytes, name: bytes, directory: str) -> int | None:
     if not found:
         return None
     value = rest.partition(b"\n")[0]
-    if not value.isdigit():
+    if not _COUNT.fullmatch(value):
         raise MalformedError(f"{directory}/memory.stat", f"{name.decode()} {value!r}")
     return int(value)
 
@@ -116,10 +127,9 @@ def _pressure_bp(directory: str) -> int | None:
     if text is None:
         return None
     value = text.partition(b"avg10=")[2].partition(b" ")[0]
-    percent, _, hundredths = value.partition(b".")
-    if not (percent.isdigit() and hundredths.isdigit() and len(hundredths) == 2):
+    if not _PERCENT.fullmatch(value):
         raise MalformedError(f"{directory}/memory.pressure", text.decode(errors="replace"))
-    return int(percent + hundredths)
+    return int(value.replace(b".", b""))
 
 
 def _read(path: str) -> bytes | None:

@@ -5,15 +5,19 @@ Formats: proc_pid_stat(5), proc_pid_cgroup(5), proc_meminfo(5), proc_zoneinfo(5)
 
 import errno
 import os
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Final
 
-from damon_agent.errors import MalformedError, UnreadableError
+from damon_agent.errors import AgentError, MalformedError, UnreadableError
 from damon_agent.facts import MemoryReading, Process
 
 _GONE: Final = frozenset({errno.ENOENT, errno.ESRCH})
 _KIB: Final = 1024
+_MEMINFO: Final = ("MemTotal", "MemFree", "MemAvailable", "SwapTotal")
+_MEMINFO_IF_THERE: Final = ("SwapFree", "Hugetlb")
+_COUNT: Final = re.compile(rb"[0-9]{1,15}")
+"""What the kernel counts in pages or KiB never has more digits."""
 _READ_BYTES: Final = 65536
 _STATE_FIELD: Final = 0
 _START_FIELD: Final = 19
@@ -22,7 +26,7 @@ _USER_FIELD: Final = 11
 _SYSTEM_FIELD: Final = 12
 """Fields 14 and 15: clock ticks of CPU time, in user mode and in the kernel."""
 _DEAD_STATES: Final = (b"Z", b"X", b"x")
-"""A zombie has no memory left: DAMON has nothing to watch in it."""
+"""A thread in such a state has let go of its memory; the others of its process may go on."""
 
 
 class Procfs:
@@ -49,65 +53,90 @@ class Procfs:
         except OSError as error:
             raise UnreadableError(self._root, error) from error
 
-    def cgroup_texts(self) -> Iterator[tuple[int, bytes]]:
-        """Yield pid and text of /proc/<pid>/cgroup of every process that is still there."""
-        for pid in self.pids():
-            text = self.cgroup_text(pid)
-            if text is not None:
-                yield pid, text
-
     def cgroup_text(self, pid: int) -> bytes | None:
-        """Return the text of /proc/<pid>/cgroup; None when the process has vanished."""
+        """Return the text of /proc/<pid>/cgroup; None when the process has vanished.
+
+        Raise UnreadableError.
+        """
         return self._read(f"{pid}/cgroup")
 
     def process(self, pid: int) -> Process | None:
-        """Return a process with its identity; None when it has vanished or is a zombie."""
-        text = self._read(f"{pid}/stat")
+        """Return a process with its identity; None when it has vanished or no thread of it lives.
+
+        Where the first thread has exited (state Z) another one stands for the process: DAMON finds
+        an address space by any thread that has it (find_get_pid() in mm/damon/sysfs.c and
+        get_task_mm() in mm/damon/vaddr.c), and none by one that has exited. Raise UnreadableError,
+        MalformedError.
+        """
+        found = self._thread(f"{pid}")
+        if found is None:
+            return None
+        state, start_ticks = found
+        return self._later_thread(pid) if state in _DEAD_STATES else Process(pid, start_ticks)
+
+    def _later_thread(self, pid: int) -> Process | None:
+        """Return the oldest thread of a process that lives; the kernel lists them by age."""
+        path = f"{self._root}/{pid}/task"
+        try:
+            with os.scandir(path) as entries:
+                threads = [int(entry.name) for entry in entries if entry.name.isdecimal()]
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise UnreadableError(path, error) from error
+        for thread in threads:
+            if thread != pid and (found := self._thread(f"{pid}/task/{thread}")) is not None:
+                state, start_ticks = found
+                if state not in _DEAD_STATES:
+                    return Process(thread, start_ticks)
+        return None
+
+    def _thread(self, path: str) -> tuple[bytes, int] | None:
+        """Return state and start time of a thread; None when it has vanished."""
+        text = self._read(f"{path}/stat")
         if text is None:
             return None
         # comm stands in parentheses and may itself hold spaces and parentheses.
         fields = text[text.rfind(b")") + 1 :].split(None, _START_FIELD + 1)
         try:
-            if fields[_STATE_FIELD] in _DEAD_STATES:
-                return None
-            return Process(pid, int(fields[_START_FIELD]))
+            return fields[_STATE_FIELD], int(fields[_START_FIELD])
         except (IndexError, ValueError) as error:
-            raise MalformedError(
-                f"{self._root}/{pid}/stat", text.decode(errors="replace")
-            ) from error
+            raise self._malformed(f"{path}/stat", text) from error
 
     def spent_us(self, pid: int) -> int | None:
-        """Return the CPU time that a process or kernel thread has used; None: it has vanished."""
-        text = self._read(f"{pid}/stat")
-        if text is None:
-            return None
-        fields = text[text.rfind(b")") + 1 :].split(None, _START_FIELD + 1)
+        """Return the CPU time that a process or kernel thread has used; None: nothing says so."""
         try:
+            text = self._read(f"{pid}/stat") or b""
+            fields = text[text.rfind(b")") + 1 :].split(None, _START_FIELD + 1)
             ticks = int(fields[_USER_FIELD]) + int(fields[_SYSTEM_FIELD])
-        except (IndexError, ValueError) as error:
-            raise MalformedError(
-                f"{self._root}/{pid}/stat", text.decode(errors="replace")
-            ) from error
+        except (UnreadableError, IndexError, ValueError):
+            return None
         return ticks * 1_000_000 // self._ticks_per_s
 
     def resident_bytes(self, pid: int) -> int | None:
         """Return the resident memory of a process, shared pages included; None: it has vanished.
 
-        Field 2 of statm (proc_pid_statm(5)), which is off by a few pages per CPU.
+        Field 2 of statm (proc_pid_statm(5)), which is off by a few pages per CPU. Raise
+        UnreadableError, MalformedError.
         """
         text = self._read(f"{pid}/statm")
         if text is None:
             return None
         try:
-            return int(text.split()[1]) * self.page_bytes
-        except (IndexError, ValueError) as error:
-            raise MalformedError(
-                f"{self._root}/{pid}/statm", text.decode(errors="replace")
-            ) from error
+            pages = text.split()[1]
+        except IndexError:
+            pages = b""
+        if not _COUNT.fullmatch(pages):
+            raise self._malformed(f"{pid}/statm", text)
+        return int(pages) * self.page_bytes
 
     def is_alive(self, process: Process) -> bool:
-        """Say whether this very process, not a later one with its pid, is there."""
-        return self.process(process.pid) == process
+        """Say whether this very process, not a later one with its pid, is there for certain."""
+        try:
+            return self.process(process.pid) == process
+        except AgentError:
+            # Whom nobody can identify is no target, until the next look.
+            return False
 
     def comm(self, pid: int) -> str | None:
         """Return the command name of a process; None when it has vanished."""
@@ -118,12 +147,13 @@ class Procfs:
         """Return the node's memory as /proc/meminfo says now, with the zones' watermarks given."""
         kib = self._meminfo()
         return MemoryReading(
-            capacity_bytes=kib["MemTotal"] * _KIB,
+            capacity_bytes=(kib["MemTotal"] - kib["Hugetlb"]) * _KIB,
             free_bytes=kib["MemFree"] * _KIB,
             available_bytes=kib["MemAvailable"] * _KIB,
             swap_total_bytes=kib["SwapTotal"] * _KIB,
             zone_high_bytes=zone_high_bytes,
             page_bytes=self.page_bytes,
+            swap_free_bytes=kib["SwapFree"] * _KIB if "SwapFree" in kib else None,
         )
 
     def zone_high_bytes(self) -> int:
@@ -135,24 +165,30 @@ class Procfs:
         pages = sum(
             int(fields[1])
             for fields in map(bytes.split, self._must_read("zoneinfo").splitlines())
-            if len(fields) == 2 and fields[0] == b"high" and fields[1].isdigit()
+            if len(fields) == 2 and fields[0] == b"high" and _COUNT.fullmatch(fields[1])
         )
         return pages * self.page_bytes
 
     def _meminfo(self) -> dict[str, int]:
-        kib: dict[str, int] = {}
-        wanted = {b"MemTotal", b"MemFree", b"MemAvailable", b"SwapTotal"}
-        for line in self._must_read("meminfo").splitlines():
-            name, _, rest = line.partition(b":")
-            if name in wanted:
-                try:
-                    kib[name.decode()] = int(rest.split()[0])
-                except (IndexError, ValueError) as error:
-                    raise MalformedError(f"{self._root}/meminfo", line.decode()) from error
-        missing = {name.decode() for name in wanted} - kib.keys()
-        if missing or not kib["MemTotal"]:
-            raise MalformedError(f"{self._root}/meminfo", f"without {', '.join(sorted(missing))}")
+        text = self._must_read("meminfo")
+        # Without CONFIG_HUGETLB_PAGE there is no such line, and no huge page.
+        kib = {"Hugetlb": 0}
+        for line in text.decode(errors="replace").splitlines():
+            name, _, rest = line.partition(":")
+            if name in _MEMINFO or name in _MEMINFO_IF_THERE:
+                value = "".join(rest.split()[:1]).encode()
+                if not _COUNT.fullmatch(value):
+                    raise self._malformed("meminfo", line.encode())
+                kib[name] = int(value)
+        missing = [name for name in _MEMINFO if name not in kib]
+        if missing:
+            raise self._malformed("meminfo", f"without {', '.join(missing)}".encode())
+        if kib["MemTotal"] <= kib["Hugetlb"]:
+            raise self._malformed("meminfo", b"MemTotal is all huge pages, or nothing")
         return kib
+
+    def _malformed(self, path: str, text: bytes) -> MalformedError:
+        return MalformedError(f"{self._root}/{path}", text.decode(errors="replace"))
 
     def _must_read(self, path: str) -> bytes:
         """Read a file of many records; read(2) of such a file may end before the file does."""

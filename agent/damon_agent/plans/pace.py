@@ -72,7 +72,8 @@ def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
             "lanes": tuple(lane.model_copy(update=_NO_LANE_FIGURES) for lane in status.lanes),
             "pods": (),
             "totals": None,
-            "memory": memory and memory.model_copy(update={"available_bytes": 0}),
+            "memory": memory
+            and memory.model_copy(update={"available_bytes": 0, "swap_free_bytes": None}),
         }
     )
 

@@ -13,6 +13,9 @@ from damon_contract.v1alpha1.tuning import SETTINGS_RULES, Mode, Settings
 MAX_STATUS_BYTES: Final = 64 * 1024
 """A status stays below that: thousands of agents write theirs, many times an hour."""
 
+MAX_POD_MESSAGE: Final = 320
+"""Most characters of why a pod is not tuned as a whole: the path of a file and an error."""
+
 MAX_PODS = 512
 """Most pods in one plan; kubelets default to 110, large nodes run 250."""
 
@@ -59,6 +62,7 @@ class NodeReason(StrEnum):
     KDAMOND_STOPPED = "KdamondStopped"
     WRITE_REJECTED = "WriteRejected"
     NO_SWAP = "NoSwap"
+    SWAP_FULL = "SwapFull"
     NATIVE_REFUSED = "NativeRefused"
     NATIVE_SPENT = "NativeSpent"
     NATIVE_FULL = "NativeFull"
@@ -68,8 +72,15 @@ class NodeReason(StrEnum):
     INTERNAL_ERROR = "InternalError"
 
 
-LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP})
+LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP, NodeReason.SWAP_FULL})
 """Reasons that limit what a plan can do on a node, and do not keep it from being in force there."""
+
+
+class PodReason(StrEnum):
+    """Why a pod is not tuned as a whole; docs/operations.md explains each."""
+
+    UNREADABLE = "Unreadable"
+    TOO_MANY_PROCESSES = "TooManyProcesses"
 
 
 class PlannedContainer(Model):
@@ -118,7 +129,8 @@ class DamonNodeSpec(Model):
     ]
     """Settings of that tuning."""
     reserved_bytes: Annotated[int, Field(ge=0, le=MAX_BYTES)] = 0
-    """Node capacity minus allocatable memory: contains the kubelet's hard eviction threshold."""
+    """Node capacity minus allocatable memory and huge pages: contains the kubelet's hard eviction
+    threshold."""
     hash: Annotated[str, Field(max_length=64)]
     """Digest of everything else in this spec."""
     pods: Annotated[
@@ -151,11 +163,13 @@ class Memory(Model):
     """The node's memory as the agent last saw it, and the ladder's ends."""
 
     capacity_bytes: int
-    """MemTotal."""
+    """MemTotal less all huge pages: what marks and available memory are a share of."""
     available_bytes: int
     """MemAvailable."""
     swap_total_bytes: int
     """SwapTotal; without swap only clean file pages can be given up."""
+    swap_free_bytes: int | None = None
+    """SwapFree; while it is next to nothing (SwapFull) every lane only watches."""
     floor_permille: Permille
     """Mark of the most important pod that is not protected."""
     ceiling_permille: Permille
@@ -240,6 +254,10 @@ class PodStatus(Model):
     a page that goes and comes back twice counts twice."""
     spared: Spared | None = None
     """Present while the brake keeps it from being reclaimed; `brake.spared` counts all."""
+    reason: PodReason | None = None
+    """Why it is not tuned as a whole; absent if it is. The message of Ready counts all."""
+    message: Annotated[str, Field(max_length=MAX_POD_MESSAGE)] | None = None
+    """The same for people: what could not be read, or how much is left out."""
 
 
 class BrakeStatus(Model):
