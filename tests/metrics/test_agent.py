@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,9 @@ def test_a_node_is_told_in_the_words_of_its_status(page):
     assert told.value(f"{agent}kernel_info", release="6.12.0", driver="lanes") == 1
     assert told.value(f"{agent}memory_capacity_bytes") == 8000
     assert told.value(f"{agent}memory_available_ratio") == 0.25
+    assert told.value(f"{agent}swap_total_bytes") == 100
+    assert told.value(f"{agent}swap_free_bytes") == 7
+    assert told.value(f"{agent}hindered_pods", reason="Unreadable") == 0
     assert told.value(f"{agent}targets") == 7
     assert told.value(f"{agent}placed_pods") == 2
     assert told.value(f"{agent}unswappable_pods") == 1
@@ -195,6 +198,39 @@ def test_without_an_address_it_listens_on_all(scrape):
     server.start()
     assert scrape(server.port).value("damon_agent_targets") == 7
     if socket.has_dualstack_ipv6():
-        with socket.create_connection(("::1", server.port), timeout=60):
-            pass
+        with socket.create_connection(("::1", server.port), timeout=60) as client:
+            client.sendall(ASKED)
+            assert b"damon_agent_targets 7.0" in answer(client)
     server.stop()
+
+
+ASKED = b"GET /metrics HTTP/1.1\r\nHost: n\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET /metr", id="half a request"),
+        pytest.param(ASKED, id="a request, and nobody reads the answer"),
+    ],
+)
+@pytest.mark.parametrize("number", [30, 300])
+def test_however_many_are_silent_who_asks_is_answered_at_once(server, scrape, said, number):
+    before = set(threading.enumerate())
+    with ExitStack() as silent:
+        for _ in range(number):
+            silent.enter_context(connect(server)).sendall(said)
+        clients = len(server._clients)
+        assert scrape(server.port).value("damon_agent_targets") == 7
+        assert clients <= 32
+        assert server._clients or said == ASKED, "nobody had to be waited for"
+    assert set(threading.enumerate()) == before
+
+
+def test_a_client_that_reads_slowly_gets_the_whole_answer_and_keeps_nobody(server, scrape):
+    with connect(server) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        slow.sendall(ASKED)
+        assert scrape(server.port).value("damon_agent_targets") == 7
+        assert b"damon_agent_status_writes_total" in answer(slow)
