@@ -421,9 +421,16 @@ def _reserved_bytes(status: Raw) -> int:
     try:
         capacity = quantities.quantity_bytes(str(status["capacity"]["memory"]))
         allocatable = quantities.quantity_bytes(str(status["allocatable"]["memory"]))
-    except (KeyError, ValueError, TypeError):
+        # The kubelet takes all huge pages out of what is allocatable as memory. They are a resource
+        # of their own, and the agent counts them as no capacity.
+        huge_pages = sum(
+            quantities.quantity_bytes(str(size))
+            for name, size in status["capacity"].items()
+            if str(name).startswith("hugepages-")
+        )
+    except (KeyError, ValueError, TypeError, AttributeError):
         return 0  # the agent's own floor is above the zones' watermarks anyway
-    reserved = max(0, capacity - allocatable)
+    reserved = max(0, capacity - allocatable - huge_pages)
     return reserved if reserved <= MAX_BYTES else 0
 
 

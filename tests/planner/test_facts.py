@@ -186,11 +186,30 @@ def test_a_full_pool_forgets_and_goes_on():
     [
         ({"capacity": {"memory": "1Gi"}, "allocatable": {"memory": "1000Mi"}}, 24 * 2**20),
         ({"capacity": {"memory": "1Gi"}, "allocatable": {"memory": "2Gi"}}, 0),
+        (
+            {
+                "capacity": {
+                    "memory": "128Gi",
+                    "hugepages-2Mi": "32Gi",
+                    "hugepages-1Gi": "32Gi",
+                    "hugepages-64Ki": "0",
+                },
+                "allocatable": {"memory": "63Gi", "hugepages-2Mi": "32Gi"},
+            },
+            2**30,
+        ),
+        (
+            {
+                "capacity": {"memory": "4Gi", "hugepages-2Mi": "many"},
+                "allocatable": {"memory": "1Gi"},
+            },
+            0,
+        ),
         ({"capacity": {"memory": "much"}, "allocatable": {"memory": "1Gi"}}, 0),
         ({}, 0),
     ],
 )
-def test_reserved_memory_is_capacity_minus_allocatable(status, reserved):
+def test_reserved_memory_is_capacity_minus_allocatable_and_huge_pages(status, reserved):
     node = read_node({"metadata": {"name": "n", "uid": "u"}, "status": status})
     assert node.reserved_bytes == reserved
 
