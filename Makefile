@@ -66,6 +66,10 @@ chart-readme-check: setup
 bench-agent: setup ## Memory and CPU of an idle agent with 250 planned pods
 	@$(BIN)/python bench/agent.py $(ARGS)
 
+.PHONY: bench-forks
+bench-forks: setup ## CPU of one tick of the agent when a container forks by the thousand
+	@$(BIN)/python bench/forks.py $(ARGS)
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package damon-operator --custom-compile-command 'make lock'
 
 .PHONY: bench-operator
