@@ -23,6 +23,14 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "the spec cannot be read; the last valid one stays in force",
         "correct the field that the message names (kubectl edit dt NAME)",
     ),
+    "PolicyDiffers": Remedy(
+        "the chart's admission policy judges annotations by other bounds than the tuning",
+        "state the same in the chart's policies.annotations; of several tunings the widest bounds",
+    ),
+    "Uninstalled": Remedy(
+        "the chart was uninstalled, and this tuning was left behind",
+        "kubectl delete dt NAME, or install the chart again",
+    ),
     "NoNodes": Remedy(
         "the selector matches no node, or none that has an agent",
         "correct spec.nodeSelector, or see why there is no agent (kubectl get pods -A -o wide)",

@@ -38,11 +38,11 @@ def test_documents_keep_their_schema(shop, name, arguments):
     assert yaml.safe_load(shop.ask(*arguments, "-o", "yaml").out) == told.data
 
 
-def test_a_pod_is_explained_by_six_requests_about_it_alone(shop):
+def test_a_pod_is_explained_by_five_requests_about_it_alone(shop):
     shop.api.call(shop.api.server.journal.requests.clear)
     asked = shop.ask("explain", "pod", "web", "-n", "shop")
     assert asked.code == 0, asked.err
-    assert "annotation           60" in asked.out
+    assert 'annotation               60  damon-operator.io/priority: "60"  <- decides' in asked.out
     assert asked.out.splitlines()[-1].startswith("shop/web has priority 60 by its annotation")
     assert sorted(r.path for r in shop.api.server.journal.requests) == [
         "/api/v1/namespaces/shop",

@@ -25,7 +25,7 @@ def world(*pods, nodes=("n1",)) -> World:
     return World(
         nodes=tuple(facts.read_node(made.node(name, pool=name)) for name in nodes),
         pods={name: tuple(p for p in read if p.node == name) for name in nodes},
-        namespaces={"shop": ()},
+        namespaces={"shop": facts.Namespace("shop", ())},
     )
 
 
