@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 AGENT = {"app.kubernetes.io/component": "agent"}
 RELEASE = uninstall.Release("damon", "damon-operator", "damon-operator", AGENT)
 
+ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
 # The embedded server has no Deployments of its own; a resource of that name is all this needs.
 DEPLOYMENTS = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -28,12 +30,7 @@ DEPLOYMENTS = {
                 "name": "v1",
                 "served": True,
                 "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
+                "schema": {"openAPIV3Schema": ANYTHING},
             }
         ],
     },
