@@ -53,6 +53,10 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "no agent has said anything about this node's plan",
         "look for the agent's pod on that node (kubectl get pods -A -o wide)",
     ),
+    "AgentSilent": Remedy(
+        "the agent has not renewed its Lease for a minute: what it said before may not hold",
+        "see the agent's pod on that node (kubectl get pods -A -o wide), and whether it is Ready",
+    ),
     "PlanPending": Remedy(
         "the agent has not taken the current plan yet", "wait; then look at the agent's log"
     ),
@@ -135,6 +139,10 @@ REMEDIES: Final[dict[str, Remedy]] = {
     "NoSwap": Remedy(
         "the node has no swap: anonymous memory cannot be given up",
         "add swap or zram to the node and let the kubelet use it (NodeSwap)",
+    ),
+    "SwapFull": Remedy(
+        "the node's swap is used up: every lane only watches until some of it is free",
+        "add swap or zram, or give fewer pods a low priority; it resumes by itself",
     ),
     "NativeRefused": Remedy(
         "the driver native is not possible here; the message says why", "use --driver lanes"

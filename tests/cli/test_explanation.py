@@ -61,7 +61,7 @@ CASES = {
     ),
     Standing.AGENT_SILENT: (
         {"pod": WEB, "damon_node": made.damon_node("n1", ("web", 60), reported=False)},
-        "has said nothing yet",
+        "is silent",
     ),
     Standing.NO_DAMON: (
         {
@@ -220,6 +220,13 @@ def test_a_pod_that_may_not_swap_says_why(swap_bytes, qos, why):
     told = explained(made.prioritised("web", 60, qos=qos), damon_node=seen)
     assert why in told.memory.why_not_swappable
     assert "only clean file pages can go" in told.sentence
+
+
+def test_of_an_agent_that_fell_silent_nothing_is_believed():
+    seen = made.damon_node("n1", ("web", 60), ready=("Unknown", "AgentSilent"))
+    told = explained(WEB, damon_node=seen)
+    assert told.standing is Standing.AGENT_SILENT
+    assert "AgentSilent" in {hint.reason for hint in told.hints}
 
 
 def test_a_priority_outside_the_bounds_is_told():

@@ -192,7 +192,7 @@ def _hints(facts: Facts, stands: Standing, planned: Planned | None) -> list[Hint
     if seen is not None and planned is not None:
         if seen.reported and not seen.current:
             hints.append(Hint("PlanPending", *remedy("PlanPending")))
-        if seen.ready.status == "False" and stands is not Standing.NO_DAMON:
+        if seen.ready.status != "True" and stands is not Standing.NO_DAMON:
             reason = seen.ready.reason
             hints.append(Hint(reason, f"{seen.name}: {seen.ready.message}", remedy(reason).action))
     return hints

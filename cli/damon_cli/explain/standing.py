@@ -6,6 +6,7 @@ The order is that of the way from a pod to the kernel, so the answer names the f
 from damon_cli.damon_node import DamonNode
 from damon_cli.explain.explanation import Standing
 from damon_cli.explain.facts import Facts
+from damon_contract.v1alpha1.node import NodeReason
 
 
 def standing(facts: Facts) -> Standing:
@@ -41,7 +42,7 @@ def _on_the_way_to_a_plan(facts: Facts) -> Standing | None:
 
 
 def _on_the_way_to_the_kernel(seen: DamonNode, uid: str) -> Standing | None:
-    if not seen.reported:
+    if not seen.reported or seen.ready.reason == NodeReason.AGENT_SILENT:
         return Standing.AGENT_SILENT
     if seen.without_damon:
         return Standing.NO_DAMON

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from damon_cli.remedies import remedy
+from damon_contract.v1alpha1.node import NodeReason
 
 NO_REPORT: Final = "NoReport"
 """Reason of a node whose agent has said nothing."""
+_SILENT: Final = frozenset({NO_REPORT, NodeReason.AGENT_SILENT.value})
 NO_TUNING: Final = "there is no DamonTuning: nothing happens until there is one"
 _EXAMPLES: Final = 3
 
@@ -77,7 +79,7 @@ class Status:
     targets: int
     """Processes in lanes, on all nodes."""
     silent: tuple[str, ...]
-    """Nodes that have a plan and whose agent has said nothing."""
+    """Nodes that have a plan and whose agent has said nothing, or nothing for a minute."""
     unmet: tuple[Unmet, ...]
 
     @property
@@ -93,7 +95,7 @@ def status(tunings: Sequence[Mapping[str, Any]], rows: Iterable[NodeRow]) -> Sta
     states = tuple(_tuning(raw) for raw in tunings)
     every = tuple(rows)
     groups = _groups(every)
-    silent = tuple(row.name for row in every if row.reason == NO_REPORT)
+    silent = tuple(row.name for row in every if row.reason in _SILENT)
     unmet = [*_unmet_tunings(states), *_unmet_nodes(groups)]
     if not states:
         action = "kubectl apply -f examples/tuning-observe.yaml measures and changes nothing"
