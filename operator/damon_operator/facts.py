@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from damon_contract import names, priorities, quantities
+from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.model import WORD
-from damon_contract.v1alpha1.node import MAX_BYTES
 from damon_contract.v1alpha1.totals import NOTHING, Sums, Totals
 from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
+from damon_operator.capacity import reserved_bytes
 from damon_operator.errors import BadObject
 
 Raw = Mapping[str, Any]
@@ -232,7 +232,7 @@ def read_node(raw: Raw, _before: Node | None = None) -> Node:
             name=_text(metadata["name"], 253),
             uid=_text(metadata["uid"], 64),
             labels=_labels(metadata, None),
-            reserved_bytes=_reserved_bytes(status),
+            reserved_bytes=reserved_bytes(status),
             agentless=_agentless(metadata.get("labels") or {}, status.get("nodeInfo") or {}),
         )
 
@@ -427,23 +427,6 @@ def _agentless(labels: Raw, info: Raw) -> str:
         or re.search(r"\bvk\b|virtual-kubelet|fargate", str(info.get("kubeletVersion") or ""))
     )
     return VIRTUAL_NODE if virtual else ""
-
-
-def _reserved_bytes(status: Raw) -> int:
-    try:
-        capacity = quantities.quantity_bytes(str(status["capacity"]["memory"]))
-        allocatable = quantities.quantity_bytes(str(status["allocatable"]["memory"]))
-        # The kubelet takes all huge pages out of what is allocatable as memory. They are a resource
-        # of their own, and the agent counts them as no capacity.
-        huge_pages = sum(
-            quantities.quantity_bytes(str(size))
-            for name, size in status["capacity"].items()
-            if str(name).startswith("hugepages-")
-        )
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return 0  # the agent's own floor is above the zones' watermarks anyway
-    reserved = max(0, capacity - allocatable - huge_pages)
-    return reserved if reserved <= MAX_BYTES else 0
 
 
 def _problem(error: ValidationError) -> str:
