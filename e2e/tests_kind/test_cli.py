@@ -48,10 +48,10 @@ def shop_fixture(tuning: Body, workloads: Workloads, workers: tuple[Node, Node])
         pod("profiler", where, exempt="true"),
     )
     eventually(
+        "report is in a lane",
         lambda: (
             data("explain", "pod", "report", "-n", "shop")["standing"] in {"Waiting", "Reclaimed"}
         ),
-        "report is in a lane",
     )
     return where
 
