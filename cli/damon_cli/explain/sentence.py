@@ -131,7 +131,8 @@ def _in_plan(
 
 _HELD: Final = {
     Standing.LEFT_OUT: "it is left out, because {node} runs more pods than fit into a plan",
-    Standing.AGENT_SILENT: "it is planned, but the agent of {node} is silent: what holds there is not known",
+    Standing.AGENT_SILENT: "it is planned, but the agent of {node} is silent: what holds there is "
+    "not known",
     Standing.NO_PROCESS: "it is planned, but the agent of {node} finds no process of it",
 }
 _NO_PLAN: Final = (
