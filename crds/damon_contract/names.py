@@ -34,5 +34,5 @@ AGENT_FIELD_MANAGER: Final = "damon-agent"
 
 
 def agent_lease(node: str) -> str:
-    """Return the name of the Lease that the agent of a node renews (docs/adr/0018)."""
+    """Return the name of the Lease that the agent of a node renews (docs/adr/0020)."""
     return f"damon-agent-{node}"

@@ -1,4 +1,4 @@
-"""Says that the agent works, by a Lease that it renews (docs/adr/0018). No thread of its own."""
+"""Says that the agent works, by a Lease that it renews (docs/adr/0020). No thread of its own."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Notices agents that have fallen silent, and says so in their place (docs/adr/0018)."""
+"""Notices agents that have fallen silent, and says so in their place (docs/adr/0020)."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
