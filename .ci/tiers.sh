@@ -26,7 +26,7 @@ export -f setup chart
 TIERS=(
   "setup 15 setup"
   "check 15 make check"
-  "test  20 make test"
+  "test  30 make test"
   "docs  10 make docs"
   "soak  15 make soak SOAK_MINUTES=3 SOAK_SEED=1"
   "chart 20 chart"
