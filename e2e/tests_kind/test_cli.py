@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from harness.api import Api, Body, eventually
-from harness.release import ROOT
+from harness.release import ROOT, Release
 from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
 
@@ -73,14 +73,15 @@ def test_pods_are_explained(shop: str) -> None:
     assert [step["name"] for step in exempt["chain"] if step["decides"]] == ["exempt annotation"]
 
 
-def test_a_pod_of_the_operator_is_known_as_its_own(api: Api, shop: str) -> None:
-    agent = next(
-        each["metadata"]
-        for each in api.get("pods", namespace="damon-system")
-        if each["metadata"]["labels"].get("app.kubernetes.io/component") == "agent"
-    )
-    told = data("explain", agent["name"], "-n", agent["namespace"])
-    assert told["source"] == "part of damon-operator"
+def test_pods_of_the_operator_are_known_as_its_own(release: Release, shop: str) -> None:
+    (operator, *_), (agent, *_) = release.pods("operator"), release.agents().values()
+    why = {
+        "part of damon-operator": operator["metadata"],
+        "system-critical": agent["metadata"],  # its PriorityClass says so before anything else
+    }
+    for source, metadata in why.items():
+        told = data("explain", metadata["name"], "-n", metadata["namespace"])
+        assert told["source"] == source
 
 
 def test_top_has_the_planned_pods(shop: str) -> None:
