@@ -133,11 +133,16 @@ async def test_the_process_starts_works_and_ends_when_told_to(lab, form):
     process = await create_subprocess_exec(
         sys.executable, "-m", "damon_operator", *arguments, stderr=PIPE, env={**os.environ}
     )
+    logged = b""
     try:
         await lab.eventually(lambda: lab.planned() == {"web": 30})
+        # The plan may be there before kopf has looked at the tuning.
+        async with asyncio.timeout(60):
+            while b"DamonTuning/all" not in logged and (line := await process.stderr.readline()):
+                logged += line
     finally:
         process.send_signal(signal.SIGTERM)
-        _, logged = await process.communicate()
+        logged += (await process.communicate())[1]
     assert process.returncode == 0, logged.decode()
     assert b"Traceback" not in logged
     lines = logged.decode().splitlines()
