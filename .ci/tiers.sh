@@ -28,7 +28,6 @@ TIERS=(
   "check 15 make check"
   "test  30 make test"
   "docs  10 make docs"
-  "soak  15 make soak SOAK_MINUTES=3 SOAK_SEED=1"
   "chart 20 chart"
   "python 30 .ci/python"
   "kind  45 .ci/kind"
