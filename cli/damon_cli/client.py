@@ -228,7 +228,7 @@ def _unreachable(connection: Connection, error: Exception) -> UnreachableError:
 def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
     try:
         said = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = {}
     said = said if isinstance(said, dict) else {}
     message = str(said.get("message") or answer[:200].decode(errors="replace").strip() or status)

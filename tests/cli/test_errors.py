@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from damon_cli import __main__ as entry
-from damon_cli import options
+from damon_cli import client, options
+from damon_cli.errors import UnreachableError
 
 
 def test_a_pod_that_is_not_there_names_the_namespace_it_was_looked_for_in(shop):
@@ -24,6 +25,11 @@ def test_an_api_server_out_of_reach_is_named_with_its_context(lab):
     assert asked.code == 3
     assert f"no answer from {lab.api.server.url} (context " in asked.err
     assert "--context" in asked.err
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"null", b"[" * 60_000])
+def test_a_refusal_whose_body_is_no_status_is_a_refusal(answer):
+    assert isinstance(client._refusal("GET", "/x", 503, answer), UnreachableError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
