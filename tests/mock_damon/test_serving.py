@@ -238,6 +238,22 @@ class TestFuse:
         writer.join(10)
         assert not writer.is_alive()
 
+    def test_an_unmount_beside_a_request_ends_quietly(self, ticker, tmp_path, monkeypatch):
+        """The kernel answers ECONNABORTED when a request is under way: once in 300 unmounts."""
+        read = os.read
+
+        def aborted(descriptor, size):
+            data = read(descriptor, size)
+            if threading.current_thread().name != "damon-mock-fuse":
+                return data
+            if fuse.protocol.request(data).opcode == fuse.Opcode.RELEASE:
+                raise OSError(errno.ECONNABORTED, os.strerror(errno.ECONNABORTED))
+            return data
+
+        monkeypatch.setattr(fuse.os, "read", aborted)
+        with fuse.Mount(ticker, tmp_path):
+            (tmp_path / "damon/admin/kdamonds/nr_kdamonds").read_bytes()
+
     def test_an_injected_death_kills_the_writer(self, mount, ticker):
         ticker.shared.emulator.faults.add(Fault("*/nr_kdamonds", Kills("after")))
         script = f"open({str(mount / KDAMONDS / 'nr_kdamonds')!r}, 'w').write('2')"

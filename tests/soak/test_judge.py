@@ -1,7 +1,8 @@
 """The soak's judgement: every way to be wrong is told, and what is right is not."""
 
-import os
+import subprocess
 
+import pytest
 from soak import judge
 from soak.judge import Lane, Watch
 from soak.stage import MEMORY
@@ -100,30 +101,36 @@ def look(*targets, creator="agent", **fields):
     return {"kdamonds": [kdamond], "writes": 0, "events": 0, **nothing, **fields}
 
 
-def me():
-    fields = processes.stat_fields(os.getpid())
-    return [os.getpid(), int(fields[19])]
+@pytest.fixture
+def container():
+    """Start a process that leads a session, as each container of a simulated node does."""
+    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        yield [process.pid, int(processes.stat_fields(process.pid)[19])]
+    finally:
+        process.kill()
+        process.wait()
 
 
-def test_a_living_process_that_no_plan_names_is_told_and_a_dead_one_is_not():
+def test_a_living_process_that_no_plan_names_is_told_and_a_dead_one_is_not(container):
     watch = Watch()
-    session = os.getsid(0)
+    session, _ = container
     watch.meet(session, planned=False, protected=False)
-    assert watch.judge(look(me()))
-    assert not watch.judge(look([me()[0], 1], None, [2, 1]))
-    assert not watch.judge(look(me(), creator="foreign"))
+    assert watch.judge(look(container))
+    assert not watch.judge(look([session, 1], None, [2, 1]))
+    assert not watch.judge(look(container, creator="foreign"))
     watch.meet(session, planned=True, protected=False)
-    assert not watch.judge(look(me()))
+    assert not watch.judge(look(container))
 
 
-def test_what_may_never_be_is_told():
+def test_what_may_never_be_is_told(container):
     watch = Watch()
-    watch.meet(os.getsid(0), planned=True, protected=True)
+    watch.meet(container[0], planned=True, protected=True)
     never = (
         {"inherited": 1},
         {"panicked": "division by zero"},
         {"wrong_writes": ["damon/admin/kdamonds/nr_kdamonds <- 8"]},
-        {"reclaims": [[*me(), 4096, 0]]},
+        {"reclaims": [[*container, 4096, 0]]},
         {"reclaims": [[1, 1, 4096, 1]]},
     )
     assert all(watch.judge(look(**fields)) for fields in never)

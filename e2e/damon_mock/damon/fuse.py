@@ -266,8 +266,8 @@ class Mount:
             except OSError as error:
                 if error.errno == errno.ENOENT:
                     continue  # the asker went away in between
-                if error.errno == errno.ENODEV:
-                    return  # unmounted
+                if error.errno in {errno.ENODEV, errno.ECONNABORTED}:
+                    return  # unmounted, or about to be with a request under way
                 raise
             request = protocol.request(data)
             changed = self._ticker.shared.changed
