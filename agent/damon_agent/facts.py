@@ -57,6 +57,9 @@ class PodMemory:
     swapped_bytes: int | None = None
     """What is out in swap and not in memory as well; None where that was not read, or is not
     told."""
+    swap_refusals: int | None = None
+    """How often swap had no place for a page since the cgroup was made: a memory.swap.max was
+    reached, or the node's swap used up (`fail` of memory.swap.events)."""
 
 
 class PodSwap(NamedTuple):

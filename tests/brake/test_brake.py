@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from damon_agent.brake.brake import LOOK_US, Brake, History, Limits, Spared, press
+from damon_agent.brake.brake import LOOK_US, Brake, History, Limits, Spared, look
 from damon_agent.facts import PodMemory
 
 S = 1_000_000
@@ -38,7 +38,7 @@ class Pod:
     def look(self, reading, times=1):
         for _ in range(times):
             self.now_us += LOOK_US
-            self.brake = press(self.brake, {"pod": reading}, self.now_us, self.limits)
+            self.brake = look(self.brake, {"pod": reading}, self.now_us, self.limits)
         return self
 
     @property
@@ -65,13 +65,24 @@ def test_a_pod_whose_pages_come_back_is_spared():
 def test_what_comes_back_is_added_up_over_a_minute_and_not_over_an_hour():
     each = (64 << 20) // 4096 // 100 // 4
     pod = Pod().look(returned(0))
-    for look in range(1, 6):
-        pod.look(returned(look * each))
+    for number in range(1, 6):
+        pod.look(returned(number * each))
     assert pod.spared
     slow = Pod().look(returned(0))
-    for look in range(1, 360):
-        slow.look(returned(look * each // 10))
+    for number in range(1, 360):
+        slow.look(returned(number * each // 10))
     assert slow.spared is None
+
+
+def test_a_pod_whose_swap_is_used_up_is_not_tried_again_and_again():
+    def refused(times):
+        return replace(WELL, swap_refusals=times)
+
+    assert Pod().look(refused(7)).look(refused(7)).spared is None
+    pod = Pod().look(refused(7)).look(refused(8))
+    assert pod.spared.cause == "SwapRefused"
+    assert pod.look(refused(8), LOOKS).spared is None
+    assert pod.look(refused(9)).left_s == 120, "longer each time"
 
 
 def test_what_had_come_back_before_the_first_look_is_not_held_against_it():
@@ -134,7 +145,7 @@ def test_a_repetition_is_forgotten_for_each_longest_time_in_peace():
 
 def test_a_pod_that_is_not_asked_about_is_forgotten():
     pod = Pod().look(waiting(500))
-    assert not press(pod.brake, {}, pod.now_us, LIMITS).pods
+    assert not look(pod.brake, {}, pod.now_us, LIMITS).pods
 
 
 READINGS = st.one_of(
@@ -145,6 +156,7 @@ READINGS = st.one_of(
         anonymous_bytes=st.sampled_from([0, 1 << 20, 64 << 20]),
         refaults=st.none() | st.integers(0, 10_000),
         pressure_bp=st.none() | st.integers(0, 10_000),
+        swap_refusals=st.none() | st.integers(0, 3),
     ),
 )
 LIMITED = st.builds(
@@ -163,7 +175,7 @@ def played(sequence, limits):
     brake, now_us = Brake(), 0
     for reading, passed_s in sequence:
         now_us += passed_s * S
-        brake = press(brake, {"pod": reading}, now_us, limits)
+        brake = look(brake, {"pod": reading}, now_us, limits)
         yield now_us, brake
 
 
@@ -209,14 +221,14 @@ def test_more_pain_never_spares_for_a_shorter_time(sequence, limits, last, waits
         refaults=None if last.refaults is None else last.refaults + returns,
     )
     now_us = pod.now_us + LOOK_US
-    less = press(pod.brake, {"pod": last}, now_us, limits).spared.get("pod")
-    more = press(pod.brake, {"pod": worse}, now_us, limits).spared.get("pod")
+    less = look(pod.brake, {"pod": last}, now_us, limits).spared.get("pod")
+    more = look(pod.brake, {"pod": worse}, now_us, limits).spared.get("pod")
     assert less is None or (more is not None and more.until_us >= less.until_us)
 
 
 @given(st.integers(0, 100), st.integers(1, 10**12))
 def test_the_history_of_a_pod_stays_small(repeats, passed_us):
     held = Brake({"pod": History(0, repeats=min(repeats, 32))})
-    after = press(held, {"pod": waiting(10_000)}, passed_us, LIMITS).pods["pod"]
+    after = look(held, {"pod": waiting(10_000)}, passed_us, LIMITS).pods["pod"]
     assert after.repeats <= 32
     assert after.spared.until_us - passed_us <= LIMITS.spare_at_most_us

@@ -79,6 +79,20 @@ def test_refaults_spare_an_eager_pod_as_well(machine, pod, homes):
     assert machine.status.pods[0].spared.cause == "Refaults"
 
 
+def test_a_pod_that_has_used_up_its_own_swap_is_left_alone_and_the_others_are_not(
+    machine, pod, homes
+):
+    """LimitedSwap: the node's swap is free, but not for this pod."""
+    plan(machine, pod)
+    (homes[20] / "memory.swap.current").write_text(f"{1 << 20}\n")
+    for fail in range(4):
+        (homes[20] / "memory.swap.events").write_text(f"high 0\nmax {fail}\nfail {fail}\n")
+        machine.run(11)
+    assert actions(machine, 20) == {"stat"}
+    assert actions(machine, 10) == {"stat", "pageout"}
+    assert machine.status.pods[1].spared.cause == "SwapRefused"
+
+
 def test_a_spared_pod_joins_the_lane_that_watches_anyway(machine, pod, homes):
     plan(machine, pod)
     machine.run(30)

@@ -21,9 +21,14 @@ def pressure(avg10="0.00"):
     return f"some avg10={avg10} avg60=9.99 avg300=9.99 total=1\nfull avg10=9.99 avg60=0 total=0\n"
 
 
-def cgroup(directory, *, swapped=None, pressure=None, stat=None):
+def cgroup(directory, *, swapped=None, pressure=None, stat=None, events=None):
     directory.mkdir(parents=True, exist_ok=True)
-    files = {"memory.stat": stat, "memory.pressure": pressure, "memory.swap.current": swapped}
+    files = {
+        "memory.stat": stat,
+        "memory.pressure": pressure,
+        "memory.swap.current": swapped,
+        "memory.swap.events": events,
+    }
     for name, text in files.items():
         if text is not None:
             (directory / name).write_text(text)
@@ -63,6 +68,18 @@ def test_what_is_swapped_counts_where_something_has_come_back(tmp_path):
     seen = pods.read({"never": [never], "once": [once]})
     assert seen["never"].anonymous_bytes == 8 * MIB
     assert seen["once"].anonymous_bytes == 9 * MIB
+
+
+@pytest.mark.parametrize(
+    ("fail", "swapped", "refusals"),
+    [(0, "4096\n", 0), (9, "4096\n", 9), (9, "0\n", 0), (9, None, 0)],
+)
+def test_a_refusal_counts_for_those_who_have_something_in_swap(tmp_path, fail, swapped, refusals):
+    """Where memory.swap.max is 0, or there is no swap, every attempt is one."""
+    home = cgroup(
+        tmp_path / "a", stat=stat(), swapped=swapped, events=f"high 0\nmax 3\nfail {fail}\n"
+    )
+    assert pods.read({"u": [home]})["u"].swap_refusals == refusals
 
 
 def test_without_pressure_files_refaults_are_read_all_the_same(tmp_path):

@@ -1,8 +1,9 @@
 """Which pods are spared: those that reclaim hurts. Pure.
 
 DAMON pages out what looks cold, and does not see what comes back (docs/adr/0011). What hurts a pod
-shows in its own cgroup: its processes wait for memory, or anonymous pages that were taken return. A
-pod over a limit is spared; it is forgiven once the time is over and it is well below both limits.
+shows in its own cgroup: its processes wait for memory, or anonymous pages that were taken return.
+And a pod whose swap is used up is troubled for nothing: what is to be taken cannot go. A pod over a
+limit is spared; it is forgiven once the time is over and it is well below both limits.
 Each repetition doubles the time, and is forgotten after the longest one.
 """
 
@@ -12,7 +13,7 @@ from typing import Final, Literal
 
 from damon_agent.facts import PodMemory
 
-Cause = Literal["Pressure", "Refaults"]
+Cause = Literal["Pressure", "Refaults", "SwapRefused"]
 
 LOOK_US: Final = 10_000_000
 """How often pods are looked at: memory.pressure speaks of the last ten seconds."""
@@ -67,6 +68,10 @@ class History:
     """The counter as it read at the last look."""
     came: tuple[tuple[int, int], ...] = ()
     """Pages that have come back within the last minute: when that was seen, and how many."""
+    refusals: int | None = None
+    """The counter of refusals as it read at the last look."""
+    refused: bool = False
+    """Whether swap refused pages between the last two looks."""
     repeats: int = 0
     """How often it has been spared, less what is forgotten."""
     spared: Spared | None = None
@@ -84,7 +89,7 @@ class Brake:
         return {uid: held.spared for uid, held in self.pods.items() if held.spared is not None}
 
 
-def press(
+def look(
     brake: Brake, readings: Mapping[str, PodMemory | None], now_us: int, limits: Limits
 ) -> Brake:
     """Return the brake after a look; None: the pod can't be seen, so nothing is held against it.
@@ -106,7 +111,7 @@ def _judged(held: History, reading: PodMemory | None, *, now_us: int, limits: Li
     seen = _counted(held, reading, now_us)
     if seen.spared is None:
         seen = _forgetting(seen, now_us, limits)
-        cause = _pain(seen, reading, limits)
+        cause = _cause(seen, reading, limits)
         if cause is None:
             return seen
         spare_us = min(limits.spare_us << seen.repeats, limits.spare_at_most_us)
@@ -114,7 +119,7 @@ def _judged(held: History, reading: PodMemory | None, *, now_us: int, limits: Li
         return replace(seen, spared=Spared(now_us + spare_us, cause), repeats=repeats)
     if now_us < seen.spared.until_us:
         return seen
-    cause = _pain(seen, reading, limits.halved())
+    cause = _cause(seen, reading, limits.halved())
     if cause is None:
         return replace(seen, spared=None, since_us=now_us)
     # Not by our doing: we have kept off. It is no repetition, but no time to begin again either.
@@ -128,7 +133,9 @@ def _counted(held: History, reading: PodMemory | None, now_us: int) -> History:
     # A container that ended takes its count along: then it is lower than before.
     if counter is not None and held.refaults is not None and counter > held.refaults:
         came = (*came, (now_us, counter - held.refaults))
-    return replace(held, refaults=counter, came=came)
+    refusals = None if reading is None else reading.swap_refusals
+    refused = refusals is not None and held.refusals is not None and refusals > held.refusals
+    return replace(held, refaults=counter, came=came, refusals=refusals, refused=refused)
 
 
 def _forgetting(held: History, now_us: int, limits: Limits) -> History:
@@ -143,14 +150,16 @@ def _forgetting(held: History, now_us: int, limits: Limits) -> History:
     )
 
 
-def _pain(held: History, reading: PodMemory | None, limits: Limits) -> Cause | None:
-    """Return what is over its limit; refaults first, because they are the surer sign."""
+def _cause(held: History, reading: PodMemory | None, limits: Limits) -> Cause | None:
+    """Return what is over its limit; the surer signs first."""
     if reading is None:
         return None
     pages = reading.anonymous_bytes // limits.page_bytes
     tolerated = max(_FEWEST_PAGES, pages * limits.refaults_permille // 1000)
     if reading.refaults is not None and sum(pages for _, pages in held.came) > tolerated:
         return "Refaults"
+    if held.refused:
+        return "SwapRefused"
     pressure_bp = reading.pressure_bp
     if pressure_bp is not None and pressure_bp > 10 * limits.pressure_permille:
         return "Pressure"

@@ -52,7 +52,7 @@ class Sparing:
         troubles: dict[str, AgentError] = {}
         readings = pods.read(homes, troubles=troubles)
         self.troubles = troubles
-        before, self._brake = self._brake, brake.press(self._brake, readings, now_us, limits)
+        before, self._brake = self._brake, brake.look(self._brake, readings, now_us, limits)
         self.spared = {
             uid: self.spared[uid]
             if before.spared.get(uid) == spared

@@ -1,6 +1,7 @@
-"""What a pod's own cgroup says of its memory: cgroup v2, two small files per pod.
+"""What a pod's own cgroup says of its memory: cgroup v2, three small files per pod.
 
-Formats: https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.stat, memory.pressure).
+Formats: https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.stat, memory.pressure,
+memory.swap.events).
 memory.stat of v1 has other names and no share of time is kept there: such pods can't be seen.
 """
 
@@ -68,12 +69,14 @@ def _pod(directories: Collection[str], *, swapped: bool) -> PodMemory | None:
     refaults = [memory.refaults for memory in seen if memory.refaults is not None]
     pressures = [memory.pressure_bp for memory in seen if memory.pressure_bp is not None]
     out = [memory.swapped_bytes for memory in seen if memory.swapped_bytes is not None]
+    refusals = [memory.swap_refusals for memory in seen if memory.swap_refusals is not None]
     return PodMemory(
         resident_bytes=sum(memory.resident_bytes for memory in seen),
         anonymous_bytes=sum(memory.anonymous_bytes for memory in seen),
         refaults=sum(refaults) if refaults else None,
         pressure_bp=max(pressures, default=None),
         swapped_bytes=sum(out) if out else None,
+        swap_refusals=sum(refusals) if refusals else None,
     )
 
 
@@ -95,6 +98,7 @@ def _cgroup(directory: str, *, swapped: bool) -> PodMemory | None:
         refaults=refaults,
         pressure_bp=_pressure_bp(directory),
         swapped_bytes=out,
+        swap_refusals=_swap_refusals(directory),
     )
 
 
@@ -111,14 +115,26 @@ def _swapped_bytes(directory: str, stat: bytes) -> int | None:
     return max(0, int(text) - (_counter(stat, b"swapcached", directory) or 0))
 
 
-def _counter(stat: bytes, name: bytes, directory: str) -> int | None:
-    """Return one line of memory.stat; None where it has none of that name."""
+def _swap_refusals(directory: str) -> int | None:
+    """Return how often swap had no place for a page of those of whom something is out in it.
+
+    Whoever has nothing there may not swap at all: that is no news, and file pages can go.
+    """
+    text = _read(f"{directory}/memory.swap.events")
+    refusals = None if text is None else _counter(b"\n" + text, b"fail", directory, "swap.events")
+    if refusals and (_read(f"{directory}/memory.swap.current") or b"0").strip() == b"0":
+        return 0
+    return refusals
+
+
+def _counter(stat: bytes, name: bytes, directory: str, file: str = "stat") -> int | None:
+    """Return one line of a flat-keyed file; None where it has none of that name."""
     _, found, rest = stat.partition(b"\n" + name + b" ")
     if not found:
         return None
     value = rest.partition(b"\n")[0]
     if not _COUNT.fullmatch(value):
-        raise MalformedError(f"{directory}/memory.stat", f"{name.decode()} {value!r}")
+        raise MalformedError(f"{directory}/memory.{file}", f"{name.decode()} {value!r}")
     return int(value)
 
 

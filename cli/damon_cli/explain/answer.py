@@ -118,6 +118,7 @@ def _memory(seen: DamonNode, facts: Facts) -> Memory | None:
 _SPARED: Final[Mapping[str, str]] = {
     "Refaults": "too much of what was swapped out was needed again",
     "Pressure": "its processes waited for memory",
+    "SwapRefused": "swap had no more room for it, because its memory.swap.max is reached",
 }
 
 

@@ -214,8 +214,9 @@ class Spared(Model):
 
     until: Annotated[str, Field(max_length=20, json_schema_extra={"format": "date-time"})]
     """When it may be forgiven, if it is well by then."""
-    cause: Literal["Pressure", "Refaults"]
-    """Pressure: its processes waited for memory; Refaults: what was swapped out came back."""
+    cause: Literal["Pressure", "Refaults", "SwapRefused"]
+    """Pressure: its processes waited for memory; Refaults: what was swapped out came back;
+    SwapRefused: swap had no place for its pages (its memory.swap.max is reached)."""
 
 
 class PodStatus(Model):
