@@ -40,7 +40,7 @@ class Watched(Program):
         self._read = 0
         self._begins = 0
 
-    async def start(self, environment: Mapping[str, str] | None = None) -> None:
+    async def start(self, environment: Mapping[str, str] | None = None) -> None:  # type: ignore[explicit-override]  # typing.override is of 3.12
         """Start it, with an environment that names no cluster."""
         self._begins = self.log.stat().st_size if self.log.exists() else 0
         await super().start(environment or _CLEAN)
@@ -48,13 +48,13 @@ class Watched(Program):
         self.starts += 1
         _EVENTS.info("%s started, pid %d", self.name, self.pid)
 
-    async def kill(self) -> None:
+    async def kill(self) -> None:  # type: ignore[explicit-override]  # as above
         """SIGKILL it."""
         self.wanted = False
         _EVENTS.info("%s gets SIGKILL", self.name)
         await super().kill()
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # type: ignore[explicit-override]  # as above
         """SIGTERM it and wait for as long as a kubelet does."""
         self.wanted = False
         if self._process is None or not self.pid:

@@ -43,7 +43,7 @@ class Api(ApiServer):
 
     blind = False
 
-    async def _watch(self, request: Any, noted: Any, target: Any, accept: str) -> Any:
+    async def _watch(self, request: Any, noted: Any, target: Any, accept: str) -> Any:  # type: ignore[explicit-override]  # typing.override is of 3.12
         if not self.blind:
             return await super()._watch(request, noted, target, accept)
         response = web.StreamResponse()

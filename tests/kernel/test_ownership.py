@@ -106,6 +106,35 @@ def test_others_kdamonds_are_not_ours_because_a_change_of_ours_was_cut_off(node_
     assert node.writes()[before:] == []
 
 
+@pytest.mark.parametrize("target", ["their own", "none"])
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_others_kdamonds_are_not_ours_because_we_were_killed_before_the_signature(
+    node_of, profile, target
+):
+    """In an hour of faults: 70 writes, to eight that somebody set up, and could not switch on."""
+    for write in range(1, 40, 3):
+        node = node_of(profile)
+        intent = node.intent([(node.spawn(), 50)])
+        node.emulator.faults.add(Fault("damon/*", Kills("after"), skip=write))
+        with pytest.raises(Killed):
+            node.keep_running(intent, 2_000_000)
+        node.emulator.faults.clear()
+        assert not json.loads(record_of(node).read_text())["isSigned"]
+        node.write_as_other("nr_kdamonds", "8")
+        theirs = str(node.spawn().pid)
+        for kdamond in range(8):
+            for count in ("nr_contexts", "0/schemes/nr_schemes", "0/targets/nr_targets"):
+                node.write_as_other(f"{kdamond}/contexts/{count}", "1")
+            if target == "their own":
+                path = f"{kdamond}/contexts/0/targets/0/pid_target"
+                node.write_as_other(path, theirs)
+        before = len(node.writes())
+        node.restart()
+        busy = node.settle(intent, until=lambda r: bool(r.faults))
+        assert [fault.reason for fault in busy.faults] == [NodeReason.DAMON_BUSY]
+        assert node.writes()[before:] == []
+
+
 def test_off_is_not_said_while_another_agent_holds_the_state_directory(node_of):
     node = node_of("7.2")
     node.settle(node.intent([(node.spawn(), 10)]))

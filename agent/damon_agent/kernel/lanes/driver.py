@@ -14,6 +14,7 @@ from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.lanes import report as reporting
 from damon_agent.kernel.lanes.assignment import Assignment, assign
 from damon_agent.kernel.lanes.bands import KDAMONDS
+from damon_agent.kernel.lanes.contents import Contents
 from damon_agent.kernel.lanes.figures import Figures
 from damon_agent.kernel.lanes.lane import Lane
 from damon_agent.kernel.lanes.lifetimes import Lifetimes
@@ -130,14 +131,15 @@ class LanesDriver:
         self._epoch = self._ownership.epoch
 
     def _lane(self, kernel: Kdamond, record: Record) -> Lane:
-        return Lane(
+        contents = Contents(
             kernel,
             record.kdamonds[kernel.index],
-            figures=Figures(kernel, self._damon, self._surveys, self._features),
             features=self._features,
             alive=self._alive,
             note=self._ownership.note,
         )
+        figures = Figures(kernel, self._damon, self._surveys, self._features)
+        return Lane(kernel, contents, figures, self._alive)
 
     def _release(self, now_us: int) -> bool:
         """Switch everything off and give it back; return whether nothing of ours is left.
@@ -169,7 +171,7 @@ class LanesDriver:
 
     def _drive(self, intent: Intent, now_us: int) -> Report:
         assignment = assign(
-            intent, {lane.kernel.index: lane.slots.occupants for lane in self._lanes}
+            intent, {lane.kernel.index: lane.contents.slots.occupants for lane in self._lanes}
         )
         self._memory = self._memory.looked(intent, now_us)
         self._lifetimes.look(intent.members, now_us)
@@ -225,7 +227,7 @@ class LanesDriver:
         return tuple(sorted(rest, key=lambda lane: not lane.kernel.is_waiting))
 
     def _carried(self) -> frozenset[Process]:
-        return frozenset[Process]().union(*(lane.slots.carried for lane in self._lanes))
+        return frozenset[Process]().union(*(lane.contents.slots.carried for lane in self._lanes))
 
     def _wanted(
         self, lane: Lane, assignment: Assignment, intent: Intent, now_us: int
@@ -246,7 +248,7 @@ class LanesDriver:
         free = tuple(
             member.process
             for member in due
-            if not any(member.process in other.slots.carried for other in others)
+            if not any(member.process in other.contents.slots.carried for other in others)
         )
         return wanted(
             intent,

@@ -48,7 +48,7 @@ def _lane(
         role=band.role,
         mark_permille=band.mark_permille,
         pods=len({member.pod_uid for member in members}),
-        targets=len(lane.slots.occupants),
+        targets=len(lane.contents.slots.occupants),
         state="on" if lane.is_on else "off",
         active=lane.is_on and works(intent, band.role, band.mark_permille, memory),
         tried_bytes=lane.figures.tried_bytes,
@@ -60,8 +60,8 @@ def _placed(lanes: Sequence[Lane], members: Mapping[int, Sequence[Member]]) -> d
     placed: dict[str, int] = {}
     for kdamond, belonging in members.items():
         lane = lanes[kdamond]
-        if lane.is_on and lane.slots.committed:
-            held = set(lane.slots.occupants)
+        if lane.is_on and lane.contents.slots.committed:
+            held = set(lane.contents.slots.occupants)
             placed.update({m.pod_uid: kdamond for m in belonging if m.process in held})
     return placed
 

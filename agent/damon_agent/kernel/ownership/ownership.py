@@ -11,9 +11,9 @@ from typing import Final
 
 from damon_agent.kernel.ownership.record import Record, StateDirectory
 from damon_agent.kernel.report import Blocked
-from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.slots import TOMBSTONE_PID, Slots
 from damon_agent.kernel.tree.errors import AlreadyRunning, KernelError, Missing
-from damon_agent.kernel.tree.features import COUNTS
+from damon_agent.kernel.tree.features import CONTEXT, COUNTS
 from damon_agent.kernel.tree.signature import is_signed, sign
 from damon_agent.kernel.tree.sysfs import Sysfs, kdamond_path, state_path
 from damon_contract.v1alpha1.node import NodeReason
@@ -155,8 +155,10 @@ class Ownership:
         if record is not None and len(record.kdamonds) == found:
             # Where a change was cut off, the signature may have been about to be written.
             sure = [k for k, held in enumerate(record.kdamonds) if held.committed]
-            cannot_tell = not (record.is_signed and sure)
-            is_ours = cannot_tell or any(is_signed(self._damon, k) for k in sure)
+            if record.is_signed and sure:
+                is_ours = any(is_signed(self._damon, k) for k in sure)
+            else:
+                is_ours = self._is_as_we_left_it(record)
             return record if is_ours else None
         signed = {k for k in range(found) if is_signed(self._damon, k)}
         if not signed or found != self._wanted:
@@ -166,6 +168,32 @@ class Ownership:
         lost = Record(self._state.boot_id, (Slots(),) * found, is_signed=True, native=self._native)
         self._state.save(lost)
         return lost
+
+    def _is_as_we_left_it(self, record: Record) -> bool:
+        """Say whether an agent that was killed early may have left this: no signature tells.
+
+        Before the signature nothing is on and nobody is a target, and one kdamond is signed after
+        the other. Later no target is anybody whom the record does not name.
+        """
+        is_begun = False
+        for kdamond, held in enumerate(record.kdamonds):
+            base = kdamond_path(kdamond)
+            if self._damon.found(f"{base}/{COUNTS[0]}") in {None, "0"}:
+                continue
+            if not record.is_signed and not is_signed(self._damon, kdamond):
+                if is_begun or self._damon.read(state_path(kdamond)) == "on":
+                    return False
+                is_begun = True
+            known = {"0", str(TOMBSTONE_PID), *(str(process.pid) for process in held.carried)}
+            if not self._targets(base) <= known:
+                return False
+        return True
+
+    def _targets(self, base: str) -> set[str | None]:
+        """Return the pids in the files of a kdamond; 0 where none was written."""
+        number = int(self._damon.found(f"{base}/{COUNTS[1]}") or 0)
+        targets = f"{base}/{CONTEXT}/targets"
+        return {self._damon.found(f"{targets}/{target}/pid_target") for target in range(number)}
 
     def _lock(self) -> None:
         try:

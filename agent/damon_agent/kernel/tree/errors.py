@@ -18,7 +18,7 @@ class KernelError(Exception):
         self.path = path
         self.value = value
         self.errno = error.errno or 0
-        did = f"read {path}" if value is None else f"write {value!r} to {path}"
+        did = f"read {path}" if value is None else f"write {str(value)!r} to {path}"
         name = errno.errorcode.get(self.errno, str(self.errno))
         super().__init__(f"could not {did}: {name}")
 
