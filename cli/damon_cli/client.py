@@ -5,6 +5,7 @@ Bodies stay raw JSON. Every failure leaves as one of `errors.CliError`, in words
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -28,6 +29,8 @@ Raw = dict[str, Any]
 
 _JSON: Final = "application/json"
 _TABLE: Final = "application/json;as=Table;g=meta.k8s.io;v=v1, application/json"
+_ANY: Final = "*/*"
+_TEXT_BYTES: Final = 16 * 2**20
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 60.0
 _PAGE: Final = 500
@@ -123,6 +126,29 @@ class Client:
     ) -> Raw:
         """Send a body; return the answer. Raise RefusedError with the API server's words."""
         return _object(self._answer(method, path, body=body, content_type=content_type), path)
+
+    def create(self, collection: str, body: Mapping[str, Any]) -> Raw:
+        """Create an object in a collection; return it as the API server keeps it."""
+        return self.send("POST", collection, body)
+
+    def delete(self, path: str, *, grace_s: int | None = None) -> None:
+        """Delete an object; one that is gone already is fine. `grace_s` None: as long as it says.
+
+        A pod on a node goes once its kubelet has ended it: this does not wait for that.
+        """
+        query = "" if grace_s is None else f"?gracePeriodSeconds={grace_s}"
+        with suppress(NotFoundError):
+            self._answer("DELETE", path + query)
+
+    def text(self, path: str, *, most_bytes: int = _TEXT_BYTES, read_s: float = _READ_S) -> str:
+        """Return what is no JSON, such as a log; what is beyond `most_bytes` is left out."""
+        response = self._open("GET", path, accept=_ANY, read_s=read_s)
+        try:
+            return response.read(most_bytes).decode(errors="replace")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UnreachableError(f"{path}: the answer broke off: {error}") from error
+        finally:
+            response.close()  # the rest of it is not read, so its connection cannot serve again
 
     def close(self) -> None:
         """Close all connections."""
