@@ -19,6 +19,8 @@ Known differences from kube-apiserver:
   built-in kinds belongs to nobody.
 - What controllers do happens within the request: garbage collection, emptying a namespace, removing
   a CRD's objects. A foreground deletion is a background one.
+- Of a pod's log and proxy subresources only GET is served, and no kubelet is asked: tests say what
+  one would answer (`kubelets.Kubelets`). exec and attach are not there.
 - A pod waits for its kubelet only if its Node names a kubelet version.
 - A list of a version from the future is refused at once, not after three seconds. Bookmarks come
   every five seconds, not every minute.

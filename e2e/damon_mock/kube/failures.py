@@ -181,6 +181,11 @@ def unauthorized() -> ApiFailure:
     return ApiFailure(401, "Unauthorized", "Unauthorized")
 
 
+def unreachable_service(why: str) -> ApiFailure:
+    """503 for what is behind the API server's proxy."""
+    return ApiFailure(503, "ServiceUnavailable", f"error trying to reach service: {why}")
+
+
 def not_acceptable() -> ApiFailure:
     """406 for a list of which the metadata of one object is asked."""
     message = "you requested PartialObjectMetadata, but the requested object is a list"

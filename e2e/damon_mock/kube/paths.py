@@ -1,10 +1,14 @@
 """URL paths of resources."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from damon_mock.kube.failures import no_such_path
-from damon_mock.kube.resources import Catalogue, Resource
+from damon_mock.kube.resources import POD, Catalogue, Resource
 from damon_mock.kube.store import Key
+
+STREAMED: Final = frozenset({"log", "proxy"})
+"""Subresources of a pod that kubelets and pods answer."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class Target:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    below: str = ""
+    """What a path says behind the proxy subresource."""
 
     @property
     def key(self) -> Key:
@@ -37,12 +43,15 @@ def target(path: str, catalogue: Catalogue) -> Target:
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in {"status", "finalize"}:
         namespace, rest = rest[1], rest[2:]
     resource = catalogue.at(group, version, rest[0])
-    if len(rest) > 3 or (namespace and not resource.namespaced):
-        raise no_such_path()
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
+    is_streamed = resource is POD and subresource in STREAMED
+    if (len(rest) > 3 and not is_streamed) or (namespace and not resource.namespaced):
+        raise no_such_path()
     if name and resource.namespaced and not namespace:
         raise no_such_path()
-    if subresource and not (subresource == "status" and resource.status):
+    if subresource and not ((subresource == "status" and resource.status) or is_streamed):
         raise no_such_path()
-    return Target(resource, namespace, name, subresource)
+    if len(rest) > 3 and subresource != "proxy":
+        raise no_such_path()
+    return Target(resource, namespace, name, subresource, "/".join(rest[3:]))

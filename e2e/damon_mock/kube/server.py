@@ -13,6 +13,7 @@ from damon_mock.kube.cluster import Cluster
 from damon_mock.kube.failures import ApiFailure, Body, NoSuchPage
 from damon_mock.kube.faults import Faults
 from damon_mock.kube.journal import Journal, Request
+from damon_mock.kube.kubelets import Kubelets
 from damon_mock.kube.listing import ListOptions
 from damon_mock.kube.paths import Target
 from damon_mock.kube.registry import Registry
@@ -28,8 +29,9 @@ class ApiServer:
     """An API server with an empty cluster.
 
     `async with ApiServer() as api:` serves at `api.url` until the block ends. `api.cluster` is the
-    cluster without HTTP, `api.journal` the requests, `api.faults` what goes wrong. `port` 0 takes
-    a free one and keeps it through down() and up(). With an `authority` it speaks TLS.
+    cluster without HTTP, `api.journal` the requests, `api.faults` what goes wrong, `api.kubelets`
+    what kubelets would answer. `port` 0 takes a free one and keeps it through down() and up(). With
+    an `authority` it speaks TLS.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ApiServer:
         self.cluster = Cluster(self.registry)
         self.journal = Journal()
         self.faults = Faults()
+        self.kubelets = Kubelets()
         self.host = host
         self.port = port
         self.authority = authority
@@ -176,6 +179,8 @@ class ApiServer:
                 raise failures.method_not_allowed()
             found = discovery.document(noted.path, self.registry.catalogue)
             return web.Response(text=found) if isinstance(found, str) else _json(found)
+        if target.subresource in paths.STREAMED:
+            return self._streamed(target, noted)
         if noted.method == "GET" and noted.is_watch:
             return await self._watch(request, noted, target, accept)
         answer = verbs.answer(self.registry, target, noted, raw, accept)
@@ -184,6 +189,18 @@ class ApiServer:
             quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
             response.headers.add("Warning", f'299 - "{quoted}"')
         return response
+
+    def _streamed(self, target: Target, noted: Request) -> web.Response:
+        """Return what a kubelet, or a pod, would answer."""
+        if noted.method != "GET":
+            raise failures.method_not_allowed()
+        name = target.name.partition(":")[0] if target.subresource == "proxy" else target.name
+        pod = self.registry.read(target.resource, (target.namespace, name)).body
+        if target.subresource == "proxy":
+            found = self.kubelets.page(target.namespace, target.name, target.below)
+            return web.Response(text=found)
+        log = self.kubelets.log(pod, noted.query)
+        return web.Response(status=204) if log is None else web.Response(text=log)
 
     async def _watch(
         self, request: web.BaseRequest, noted: Request, target: Target, accept: str
