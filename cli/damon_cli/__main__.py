@@ -177,6 +177,47 @@ def top(
         raise typer.Exit(command.run(client, asked, output, watch=watch))
 
 
+@app.command(epilog="Examples: kubectl damon doctor; kubectl damon doctor --probe --node worker-1")
+def doctor(
+    *,
+    node: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this node; may be repeated.")
+    ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Read each --node by a pod on it; it needs no installation."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Image of that pod; else busybox.")
+    ] = "",
+    print_probe: Annotated[
+        bool, typer.Option("--print-probe", help="Print the script that reads a node, and end.")
+    ] = False,
+    file: Annotated[
+        str,
+        typer.Option("--filename", "-f", metavar="FILE", help="What it printed; - for stdin."),
+    ] = "",
+    output: options.Output = options.Format.TABLE,
+    namespace: options.Namespace = "",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show what each node has that tuning needs, what is in its way, and the remedy.
+
+    Ends with 0 if nothing prevents tuning, 1 if something does or if that is not known.
+    """
+    from damon_cli.doctor import command, probe_pod
+
+    if print_probe:
+        print(probe_pod.script(), end="")
+        raise typer.Exit
+    if file:
+        raise typer.Exit(command.read(file, next(iter(node or ()), ""), output))
+    asked = command.Asked(tuple(node or ()), probe, image)
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, asked, output))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments

@@ -24,6 +24,7 @@ def stable(value: object) -> object:
         ("explanation", ("explain", "pod", "web", "-n", "shop")),
         ("top", ("top",)),
         ("plan", ("plan",)),
+        ("doctor", ("doctor", "--node", "n1")),
     ],
 )
 def test_documents_keep_their_schema(shop, name, arguments):
