@@ -218,6 +218,38 @@ def doctor(
         raise typer.Exit(command.run(client, asked, output))
 
 
+@app.command(epilog="Example: kubectl damon sysdump -f dump.zip")
+def sysdump(
+    *,
+    file: Annotated[
+        str,
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="The zip; else damon-sysdump-TIME.zip here."
+        ),
+    ] = "",
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this node and its agent; may be repeated."),
+    ] = None,
+    namespace: Annotated[
+        str,
+        typer.Option(
+            "--namespace", "-n", metavar="NAME", help="The installation's; else it is looked for."
+        ),
+    ] = "",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Write objects, logs and metrics of the installation to a zip; no secrets, no environment.
+
+    What cannot be had is named, and ends it only if nothing can.
+    """
+    from damon_cli.sysdump import command
+
+    with options.client(kubeconfig, context) as client:
+        raise typer.Exit(command.run(client, file, namespace, tuple(node or ())))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments

@@ -65,35 +65,9 @@ def test_an_exempt_pod_says_why(shop):
     assert "its owner asked for that (annotation damon-operator.io/exempt)" in told
 
 
-DEPLOYMENTS = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "deployments.apps"},
-    "spec": {
-        "group": "apps",
-        "names": {"kind": "Deployment", "plural": "deployments", "singular": "deployment"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
-"""The embedded API has no Deployments of its own."""
-
-
 def test_a_workload_is_explained_pod_by_pod(shop):
     shop.create(
-        DEPLOYMENTS,
+        made.crd("apps", "deployments", "Deployment"),
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",

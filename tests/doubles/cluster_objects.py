@@ -185,3 +185,25 @@ def damon_node(
         },
         **({"status": status} if reported else {}),
     }
+
+
+def crd(group: str, plural: str, kind: str) -> dict[str, Any]:
+    """Return a namespaced resource of any shape: the embedded API has no workloads of its own."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }
