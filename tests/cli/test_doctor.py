@@ -36,6 +36,11 @@ def test_with_an_agent_what_it_says_is_judged(shop):
     assert told.code == 1, "its kernel's release is in no object"
 
 
+def test_of_all_nodes_it_says_what_it_says_of_one(shop):
+    one = shop.ask("doctor", "--node", "n1", "-o", "json").data["items"]
+    assert shop.ask("doctor", "-o", "json").data["items"] == one
+
+
 def test_a_node_that_is_not_there_is_no_answer(nodes):
     asked = nodes.ask("doctor", "--node", "n2")
     assert asked.code == 3

@@ -109,10 +109,11 @@ def _of_node(client: Client, name: str) -> Facts:
 
 def _every(client: Client) -> Iterator[tuple[str, Facts]]:
     """Yield what the API knows of all nodes; pods are not asked for: that is for one node."""
-    damon_nodes: dict[str, Raw] = {}
+    agents: dict[str, Facts] = {}  # a DamonNode is up to 64 KiB, and there may be thousands
     with suppress(NotInstalledError):
         for page in client.pages(DAMON_NODES, size=_DAMON_NODE_PAGE):
-            damon_nodes |= {each["metadata"]["name"]: each for each in page.get("items") or ()}
+            for each in page.get("items") or ():
+                agents[str(each["metadata"]["name"])] = reported.facts(None, each, None)
     for node in client.items(_NODES):
         name = str(node["metadata"]["name"])
-        yield name, reported.facts(node, damon_nodes.get(name), None)
+        yield name, agents.get(name, Facts()).completed_by(reported.facts(node, None, None))
