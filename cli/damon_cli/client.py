@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import urllib3
 
@@ -23,6 +23,7 @@ from damon_cli.errors import (
 from damon_cli.kubeconfig import Connection
 from damon_contract import names
 from damon_contract.access import AccessError
+from damon_contract.connections import pool
 from damon_contract.watches import IDLE_S, WATCH_S
 
 Raw = dict[str, Any]
@@ -32,6 +33,7 @@ _TABLE: Final = "application/json;as=Table;g=meta.k8s.io;v=v1, application/json"
 _ANY: Final = "*/*"
 _TEXT_BYTES: Final = 16 * 2**20
 _CONNECT_S: Final = 5.0
+_CONNECTIONS: Final = 4
 _READ_S: Final = 60.0
 _PAGE: Final = 500
 OURS: Final = f"/apis/{names.API_VERSION}"
@@ -191,7 +193,7 @@ class Client:
             if authorization := access.authorization():
                 headers["Authorization"] = authorization
             if self._pool is None:
-                self._pool = _pool(self.connection)
+                self._pool = pool(access, _CONNECTIONS)
             response = self._pool.request(
                 method,
                 access.server + target,
@@ -223,24 +225,6 @@ def of_namespace(namespace: str, plural: str, *, group: str = "/api/v1") -> str:
 def object_path(collection: str, name: str) -> str:
     """Return the path of an object in a collection."""
     return f"{collection}/{quote(name, safe='')}"
-
-
-def _pool(connection: Connection) -> urllib3.PoolManager:
-    access = connection.access
-    options: dict[str, Any] = {"maxsize": 4}
-    if access.server.startswith("https:"):
-        options["ssl_context"] = access.context()
-    if access.server_name is not None:
-        options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
-    elif not access.verify:
-        options["assert_hostname"] = False
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
-    if access.proxy is None:
-        return urllib3.PoolManager(**options)
-    user = urlsplit(access.proxy)
-    basic = f"{user.username}:{user.password or ''}" if user.username else None
-    headers = urllib3.make_headers(proxy_basic_auth=basic) if basic else None
-    return urllib3.ProxyManager(access.proxy, proxy_headers=headers, **options)
 
 
 def _unreachable(connection: Connection, error: Exception) -> UnreachableError:

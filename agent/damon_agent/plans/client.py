@@ -7,19 +7,22 @@ every node (docs/adr/0015-watch-rules.md).
 import json
 import logging
 import os
-import ssl
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
 
 import urllib3
 
 from damon_agent.plans.errors import RefusedError, UnreachableError, UnusableError
 from damon_contract import names
 from damon_contract.access import Access, AccessError
+from damon_contract.connections import pool
 from damon_contract.watches import IDLE_S, LINE_BYTES, retry_after_s
+
+if TYPE_CHECKING:
+    import ssl
 
 _LOGGER: Final = logging.getLogger(__name__)
 _PATH: Final = f"/apis/{names.API_VERSION}/{names.NODE_PLURAL}"
@@ -28,6 +31,7 @@ _METADATA_ONLY: Final = (
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json;q=0.5"
 )
 _CONNECT_S: Final = 5.0
+_CONNECTIONS: Final = 2
 _READ_S: Final = 30.0
 
 
@@ -227,7 +231,7 @@ class Api:
         context = self._access.context()
         if self._pool is None or context is not self._context:
             self.close()
-            self._context, self._pool = context, _pool(self._access, context)
+            self._context, self._pool = context, pool(self._access, _CONNECTIONS)
         return self._pool
 
 
@@ -261,21 +265,6 @@ def _of_kubeconfig(path: Path) -> Access:
     except ConfigException as error:
         raise AccessError(str(error)) from error
     return Access.of_kubeconfig(configuration, os.environ)
-
-
-def _pool(access: Access, context: ssl.SSLContext) -> urllib3.PoolManager:
-    options: dict[str, Any] = {"ssl_context": context, "maxsize": 2}
-    if access.server_name is not None:
-        options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
-    elif not access.verify:
-        options["assert_hostname"] = False
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
-    if access.proxy is None:
-        return urllib3.PoolManager(**options)
-    user = urlsplit(access.proxy)
-    authorization = f"{user.username}:{user.password or ''}" if user.username else None
-    headers = urllib3.make_headers(proxy_basic_auth=authorization) if authorization else None
-    return urllib3.ProxyManager(access.proxy, proxy_headers=headers, **options)
 
 
 def _event(line: bytes) -> dict[str, Any]:
