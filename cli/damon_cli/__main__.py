@@ -250,6 +250,38 @@ def sysdump(
         raise typer.Exit(command.run(client, file, namespace, tuple(node or ())))
 
 
+@app.command(epilog="Example: kubectl damon report -o html > report.html")
+def report(
+    *,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORM",
+            help="table, html (one file with plots), svg (the plots), md, csv, json or yaml.",
+        ),
+    ] = "table",
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="ROWS", help="Workloads in a table; 0: all.")
+    ] = 15,
+    namespace: options.Namespace = "",
+    all_namespaces: options.AllNamespaces = False,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show what is cold, by namespace and workload, against requests and limits.
+
+    Of all namespaces, unless -n names one. It says what it cannot know.
+    """
+    from damon_cli.report import command
+
+    form = _one_of(command.Form, output, "-o")
+    where = "" if all_namespaces else namespace
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, form, where, limit))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments
