@@ -282,6 +282,39 @@ def report(
         raise typer.Exit(command.run(client, form, where, limit))
 
 
+@app.command(epilog="Examples: kubectl damon check; kubectl damon check --node worker-1 --keep")
+def check(
+    *,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Check this node; may be repeated."),
+    ] = None,
+    all_nodes: Annotated[
+        bool, typer.Option("--all-nodes", help="All nodes, not one per tuning and three at most.")
+    ] = False,
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to wait for all of it.")
+    ] = "5m",
+    image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Image with python3; else the agents' own.")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave namespace and pods.")] = False,
+    output: options.Output = options.Format.TABLE,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Check with two pods of its own that cold memory goes and hot memory stays, or say why not.
+
+    They hold 80 MiB each, in a namespace that is deleted at the end. Ends with 0 if it is as it
+    should be, 1 if not.
+    """
+    from damon_cli.check import command
+
+    asked = command.Asked(tuple(node or ()), all_nodes, _seconds(timeout), image, keep)
+    with options.client(kubeconfig, context) as client:
+        raise typer.Exit(command.run(client, asked, output))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments
