@@ -299,6 +299,9 @@ def check(
         str, typer.Option(metavar="IMAGE", help="Image with python3; else the agents' own.")
     ] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Leave namespace and pods.")] = False,
+    sysdump_on_failure: Annotated[
+        bool, typer.Option("--sysdump-on-failure", help="Write a sysdump here if it fails.")
+    ] = False,
     output: options.Output = options.Format.TABLE,
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
@@ -310,7 +313,14 @@ def check(
     """
     from damon_cli.check import command
 
-    asked = command.Asked(tuple(node or ()), all_nodes, _seconds(timeout), image, keep)
+    asked = command.Asked(
+        nodes=tuple(node or ()),
+        every=all_nodes,
+        timeout_s=_seconds(timeout),
+        image=image,
+        keep=keep,
+        sysdump=sysdump_on_failure,
+    )
     with options.client(kubeconfig, context) as client:
         raise typer.Exit(command.run(client, asked, output))
 

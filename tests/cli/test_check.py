@@ -4,7 +4,9 @@ nothing behind. Between two looks the test plays kubelet, operator and agent."""
 import json
 import signal
 import time
+import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cluster_objects as made
@@ -155,6 +157,29 @@ def test_without_swap_it_fails_and_says_why_on_the_terminal(governed, client, ca
     assert "memory.swap.max of the pod is 0" in said.out
     assert "failed: 0 of 1 nodes" in said.out
     assert "waiting: n1: running: the pods have said nothing yet" in said.err
+    assert not world.left_behind()
+
+
+def test_a_failure_leaves_a_sysdump_if_it_is_asked_for(
+    governed, client, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    asked = replace(ASKED, sysdump=True)
+    assert World(governed).check(client, asked) == Exit.FINE
+    assert not list(tmp_path.glob("*.zip"))
+    assert World(governed, swap_max=0).check(client, asked) == Exit.NOT_MET
+    (dump,) = tmp_path.glob("*.zip")
+    assert dump.name in capsys.readouterr().err
+    with zipfile.ZipFile(dump) as opened:
+        (plan,) = [name for name in opened.namelist() if "n1" in name and "damonnodes" in name]
+        assert b"low-0" in opened.read(plan)
+
+
+def test_a_sysdump_that_cannot_be_written_changes_no_answer(governed, client, capsys, monkeypatch):
+    monkeypatch.chdir("/proc")
+    world = World(governed, swap_max=0)
+    assert world.check(client, replace(ASKED, sysdump=True)) == Exit.NOT_MET
+    assert "no sysdump: " in capsys.readouterr().err
     assert not world.left_behind()
 
 

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from damon_cli import output
@@ -44,6 +46,8 @@ class Asked:
     image: str
     """Empty: the agents' own."""
     keep: bool
+    sysdump: bool = False
+    """Write one if the check fails."""
 
 
 @dataclass
@@ -124,6 +128,9 @@ def run(
                 )
                 stage.create_pod(client, namespace, body, sleep)
         results = _follow(Followed(client, namespace, spots), until_s, clock, sleep)
+        failed = tuple(each.node for each in results if not each.passed)
+        if failed and asked.sysdump:
+            _dump(client, failed)  # while the pods of the check are still in the plans
     passed = all(each.passed for each in results)
     answer = CheckAnswer(passed, namespace, image, tuple(results))
     if form is Format.TABLE:
@@ -133,6 +140,20 @@ def run(
     else:
         output.write("Check", answer, form)
     return Exit.FINE if passed else Exit.NOT_MET
+
+
+def _dump(client: Client, nodes: tuple[str, ...]) -> None:
+    """Write a sysdump of nodes; without one the check has its answer all the same."""
+    from damon_cli.sysdump.collection import Collection
+    from damon_cli.sysdump.command import write
+
+    path = Path(f"damon-check-sysdump-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip")
+    try:
+        files, missing = write(path, Collection(client, nodes=nodes))
+    except CliError as error:
+        _say(f"no sysdump: {error.message}")
+        return
+    _say(f"{path}: {files} files, {len(missing)} missing")
 
 
 def _spots(client: Client, asked: Asked) -> list[Spot]:
