@@ -30,6 +30,7 @@ COMMANDS = (
     ("top --node", ("top", "--node", "node-00021")),
     ("top -n", ("top", "-n", "team-2")),
     ("top", ("top",)),
+    ("report", ("report",)),
     ("plan --node", ("plan", "--node", "node-00021")),
     ("plan", ("plan",)),
 )

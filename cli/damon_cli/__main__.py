@@ -250,6 +250,81 @@ def sysdump(
         raise typer.Exit(command.run(client, file, namespace, tuple(node or ())))
 
 
+@app.command(epilog="Example: kubectl damon report -o html > report.html")
+def report(
+    *,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORM",
+            help="table, html (one file with plots), svg (the plots), md, csv, json or yaml.",
+        ),
+    ] = "table",
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="ROWS", help="Workloads in a table; 0: all.")
+    ] = 15,
+    namespace: options.Namespace = "",
+    all_namespaces: options.AllNamespaces = False,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Show what is cold, by namespace and workload, against requests and limits.
+
+    Of all namespaces, unless -n names one. It says what it cannot know.
+    """
+    from damon_cli.report import command
+
+    form = _one_of(command.Form, output, "-o")
+    where = "" if all_namespaces else namespace
+    with options.client(kubeconfig, context, namespace) as client:
+        raise typer.Exit(command.run(client, form, where, limit))
+
+
+@app.command(epilog="Examples: kubectl damon check; kubectl damon check --node worker-1 --keep")
+def check(
+    *,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Check this node; may be repeated."),
+    ] = None,
+    all_nodes: Annotated[
+        bool, typer.Option("--all-nodes", help="All nodes, not one per tuning and three at most.")
+    ] = False,
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to wait for all of it.")
+    ] = "5m",
+    image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Image with python3; else the agents' own.")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave namespace and pods.")] = False,
+    sysdump_on_failure: Annotated[
+        bool, typer.Option("--sysdump-on-failure", help="Write a sysdump here if it fails.")
+    ] = False,
+    output: options.Output = options.Format.TABLE,
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+) -> None:
+    """Check with two pods of its own that cold memory goes and hot memory stays, or say why not.
+
+    They hold 80 MiB each, in a namespace that is deleted at the end. Ends with 0 if it is as it
+    should be, 1 if not.
+    """
+    from damon_cli.check import command
+
+    asked = command.Asked(
+        nodes=tuple(node or ()),
+        every=all_nodes,
+        timeout_s=_seconds(timeout),
+        image=image,
+        keep=keep,
+        sysdump=sysdump_on_failure,
+    )
+    with options.client(kubeconfig, context) as client:
+        raise typer.Exit(command.run(client, asked, output))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
     given = sys.argv[1:] if arguments is None else arguments

@@ -24,6 +24,7 @@ _VALUES: Final = {
     "--group": ("pod", "namespace", "workload", "node", "priority"),
     "--sort": ("cold", "given-up", "came-back", "working-set", "priority", "name"),
 }
+_REPORT_FORMS: Final = ("table", "html", "svg", "md", "csv", "json", "yaml")
 _FILE_OPTIONS: Final = ("-f", "--filename", "--kubeconfig")
 
 
@@ -45,7 +46,9 @@ def candidates(before: list[str], word: str) -> tuple[list[str], str]:
     if last in _FILE_OPTIONS:
         return [], _FILES
     if last in _VALUES:
-        return _starting(_VALUES[last], word), _NO_FILES
+        of_report = command == "report" and last in {"-o", "--output"}
+        values = _REPORT_FORMS if of_report else _VALUES[last]
+        return _starting(values, word), _NO_FILES
     if command is None:
         return _starting(commands, word), _NO_FILES
     if word.startswith("-"):

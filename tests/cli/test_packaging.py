@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from damon_cli import completion
+from damon_cli.report.command import Form
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +61,7 @@ def test_the_core_is_fetched_as_the_lock_pins_it(pyz):
 @pytest.mark.parametrize(
     ("before", "word", "candidates"),
     [
+        (["report", "-o"], "", sorted(Form)),
         ([], "st", ["status"]),
         (["top", "-g"], "n", ["namespace", "node"]),
         (["status"], "--w", ["--wait"]),

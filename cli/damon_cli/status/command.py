@@ -38,7 +38,7 @@ def look(client: Client) -> tuple[Status, str]:
     for page in client.pages(TUNINGS):
         tunings += page.get("items") or ()
         version = str((page.get("metadata") or {}).get("resourceVersion") or "")
-    return status(tunings, _rows(client)), version
+    return status(tunings, node_rows(client)), version
 
 
 def _wait(client: Client, told: Status, version: str, until: float) -> Status:
@@ -64,7 +64,7 @@ def _until_changed(client: Client, version: str, most_s: float) -> None:
     time.sleep(max(0.0, min(_APART_S, most_s) - (time.monotonic() - began)))
 
 
-def _rows(client: Client) -> Iterator[NodeRow]:
+def node_rows(client: Client) -> Iterator[NodeRow]:
     """Yield the DamonNodes as the API server's own table has them: whole, they are 64 KiB each."""
     columns: dict[str, int] = {}
     for page in client.pages(DAMON_NODES, table=True):

@@ -108,13 +108,13 @@ def look(client: Client, asked: Asked) -> Picture:
     nodes = asked.nodes
     if asked.namespace or asked.labels or asked.grouping is Grouping.WORKLOAD:
         pods = list(client.items(of_namespace(asked.namespace, "pods"), labels=asked.labels))
-        picture.infos = {str(pod["metadata"].get("uid")): PodInfo(_workload(pod)) for pod in pods}
+        picture.infos = {str(pod["metadata"].get("uid")): PodInfo(workload(pod)) for pod in pods}
         here = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in pods} - {""}
         nodes = nodes or tuple(sorted(here))
         if not nodes:
             return picture
     picture.nodes, picture.version = damon_nodes(client, nodes)
-    picture.working_sets = _working_sets(client, asked.namespace)
+    picture.working_sets = working_sets(client, asked.namespace)
     return picture
 
 
@@ -135,7 +135,7 @@ def damon_nodes(client: Client, names: tuple[str, ...]) -> tuple[dict[str, Damon
     return nodes, version
 
 
-def _working_sets(client: Client, namespace: str) -> dict[str, int]:
+def working_sets(client: Client, namespace: str) -> dict[str, int]:
     """Return what metrics-server knows; nothing where there is none."""
     try:
         found = list(client.items(of_namespace(namespace, "pods", group=_METRICS)))
@@ -152,7 +152,7 @@ def _working_sets(client: Client, namespace: str) -> dict[str, int]:
     return sizes
 
 
-def _workload(pod: Raw) -> str:
+def workload(pod: Raw) -> str:
     """Return what a pod belongs to: the Deployment behind a ReplicaSet, as its name tells."""
     metadata = pod["metadata"]
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)

@@ -1,0 +1,1 @@
+"""`kubectl damon report`: what is cold, of whom, against what was requested."""
