@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from harness.api import Api, Body, eventually
-from harness.release import ROOT, Release
+from harness.release import AGENT_IMAGE, NAMESPACE, ROOT, Release
 from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
 
@@ -25,7 +26,7 @@ def ask(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=400,
     )
     assert "Traceback" not in ran.stderr
     return ran
@@ -111,3 +112,65 @@ def test_what_the_api_server_refuses_is_told(shop: str) -> None:
     ran = ask("plan", "-f", "-", given=yaml.safe_dump(refused))
     assert ran.returncode == 1
     assert "refused (API server)" in ran.stdout
+
+
+def test_a_node_is_diagnosed_from_what_the_api_knows(shop: str) -> None:
+    (told,) = data("doctor", "--node", shop)["items"]
+    states = {finding["check"]: finding["state"] for finding in told["findings"]}
+    assert {"Damon": states["Damon"], "Holder": states["Holder"]} == {"Damon": "ok", "Holder": "ok"}
+
+
+def test_a_node_is_read_by_a_pod_on_it_that_does_not_stay(api: Api, shop: str) -> None:
+    """It needs no installation; here it sees the kernel of the machine below the cluster."""
+    asked = ("doctor", "--probe", "--node", shop, "--image", AGENT_IMAGE, "-n", "default")
+    (told,) = data(*asked)["items"]
+    states = {finding["check"]: finding["state"] for finding in told["findings"]}
+    assert told["probed"]
+    assert states["Kernel"] == "ok"
+    eventually(
+        "the probe's pod has gone",
+        lambda: (
+            not [
+                each
+                for each in api.get("pods", namespace="default")
+                if each["metadata"]["name"].startswith("damon-probe-")
+            ]
+        ),
+    )
+
+
+def test_a_dump_has_objects_and_logs_and_no_environment(shop: str, tmp_path: Path) -> None:
+    file = tmp_path / "dump.zip"
+    ran = ask("sysdump", "-f", str(file))
+    assert ran.returncode == 0, ran.stderr
+    with zipfile.ZipFile(file) as dump:
+        names = dump.namelist()
+        texts = [dump.read(name).decode() for name in names]
+    assert f"damonnodes/{shop}.json" in names
+    logs = [name for name in names if name.startswith(f"{NAMESPACE}/logs/")]
+    assert any("agent" in name for name in logs)
+    assert any("operator" in name for name in logs)
+    assert any(name.startswith(f"{NAMESPACE}/metrics/") for name in names)
+    assert not [text for text in texts if '"env"' in text]
+
+
+def test_cold_memory_is_reported_against_requests(shop: str) -> None:
+    told = data("report")
+    assert told["total"]["planned"] >= 2
+    assert "shop" in {each["name"] for each in told["namespaces"]}
+    page = ask("report", "-o", "html").stdout
+    assert page.startswith("<!DOCTYPE html>")
+    assert "shop/pod/report" in page
+
+
+def test_two_pods_are_checked_and_taken_away(api: Api, shop: str) -> None:
+    """Nodes of this cluster have no swap, and DAMON is emulated: so far it goes, and says so."""
+    told = data("check", "--node", shop, "--timeout", "90s")
+    phases = {phase["name"]: phase for phase in told["nodes"][0]["phases"]}
+    assert [phases[name]["outcome"] for name in ("running", "planned", "taken")] == ["Happened"] * 3
+    assert phases["given up"]["outcome"] != "Happened"
+    assert phases["given up"]["says"]
+    eventually(
+        "its namespace has gone",
+        lambda: told["namespace"] not in {n["metadata"]["name"] for n in api.get("namespaces")},
+    )
