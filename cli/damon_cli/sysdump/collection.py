@@ -122,6 +122,8 @@ class Collection:
             for first in range(0, min(len(asked), _MOST_LOGS), _THREADS):  # what is had takes room
                 for entries in threads.map(self._of_pod, asked[first : first + _THREADS]):
                     yield from entries
+        if asked and not any(pod.metrics_port for pod in asked):
+            yield Missing("metrics", "no pod serves any (metrics.enabled of the chart)")
         if len(asked) > _MOST_LOGS:
             why = f"only those of {_MOST_LOGS} pods are asked for; --node names the nodes"
             yield Missing(f"logs and metrics of {len(asked) - _MOST_LOGS} pods", why)
