@@ -44,6 +44,18 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "nothing if that is wanted; else change spec.precedence or the selectors",
     ),
     "NotOverridden": Remedy("it governs all nodes that it matches", ""),
+    "RolledOut": Remedy("the newest spec is the one of all nodes", ""),
+    "RollingOut": Remedy(
+        "the newest spec goes from node to node; the others keep the one before",
+        "wait, or raise rollout.maxNodes",
+    ),
+    "RolloutHalted": Remedy(
+        "a node is not well since it has the newest spec; the others keep the one before",
+        "mend that node, or restore the spec before: it goes back everywhere at once",
+    ),
+    "RolloutPaused": Remedy(
+        "no other node takes the newest spec", "set rollout.paused to false to go on"
+    ),
     # of a DamonTuning or a DamonNode
     "Applied": Remedy("the plan is in the kernel", ""),
     "Applying": Remedy("the plan is being written", _WAIT),

@@ -190,6 +190,9 @@ def _hints(facts: Facts, stands: Standing, planned: Planned | None) -> list[Hint
             "not caught up, or is of another version than this program"
         )
         hints.append(Hint("PlanDiffers", message, "wait a moment and ask again"))
+    if facts.waits and facts.choice.governor is not None:
+        message = f"this node has the spec before the newest of dt/{facts.choice.governor.name}"
+        hints.append(Hint("RollingOut", message, "kubectl damon status says how far it has come"))
     if seen is not None and planned is not None:
         if seen.reported and not seen.current:
             hints.append(Hint("PlanPending", *remedy("PlanPending")))
