@@ -156,6 +156,10 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "the node's swap is used up: every lane only watches until some of it is free",
         "add swap or zram, or give fewer pods a low priority; it resumes by itself",
     ),
+    "SafetyLimit": Remedy(
+        "the node is over a limit of spec.safety: every lane only watches until it is well below",
+        "see the message; it resumes by itself, or raise the limit",
+    ),
     "NativeRefused": Remedy(
         "the driver native is not possible here; the message says why", "use --driver lanes"
     ),

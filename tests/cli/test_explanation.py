@@ -277,3 +277,10 @@ def test_a_pod_of_a_node_that_waits_for_a_changed_tuning_is_explained_by_what_st
     told = explained(made.pod("web"), damon_node=held, tunings=[asked])
     assert told.priority == 70
     assert "RollingOut" not in {hint.reason for hint in told.hints}
+
+
+def test_a_node_over_a_limit_of_safety_is_named():
+    held = made.damon_node("n1", ("web", 60), ready=("True", "SafetyLimit"))
+    told = explained(WEB, damon_node=held)
+    (hint,) = [hint for hint in told.hints if hint.reason == "SafetyLimit"]
+    assert hint.message.startswith("n1: ")

@@ -60,7 +60,9 @@ def test_the_next_one_waits_until_the_one_before_is_ready_with_it(changed):
     assert len(progress(made, [*new(made, "a"), *old("b", "c")]).next) == 1
 
 
-@pytest.mark.parametrize("reason", ["DamonBusy", "PlanInvalid", "AgentSilent", "SwapFull", "Odd"])
+@pytest.mark.parametrize(
+    "reason", ["DamonBusy", "PlanInvalid", "AgentSilent", "SafetyLimit", "Odd"]
+)
 def test_a_node_that_is_not_well_with_it_halts_all_others(changed, reason):
     made = changed(maxNodes=3)
     far = progress(made, [*new(made, "a", reasons=(reason,)), *old(*"bcdef")])

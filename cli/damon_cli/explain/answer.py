@@ -19,6 +19,7 @@ from damon_cli.explain.explanation import (
 from damon_cli.explain.facts import Facts
 from damon_cli.explain.standing import standing
 from damon_cli.remedies import remedy
+from damon_contract.v1alpha1.node import NodeReason
 
 _NAMED: Final = 3
 """Neighbours that are named."""
@@ -196,7 +197,8 @@ def _hints(facts: Facts, stands: Standing, planned: Planned | None) -> list[Hint
     if seen is not None and planned is not None:
         if seen.reported and not seen.current:
             hints.append(Hint("PlanPending", *remedy("PlanPending")))
-        if seen.ready.status != "True" and stands is not Standing.NO_DAMON:
+        held = seen.ready.reason == NodeReason.SAFETY_LIMIT
+        if (held or seen.ready.status != "True") and stands is not Standing.NO_DAMON:
             reason = seen.ready.reason
             hints.append(Hint(reason, f"{seen.name}: {seen.ready.message}", remedy(reason).action))
     return hints

@@ -287,8 +287,13 @@ class Brake(Model):
         return self
 
 
+_SOME_BYTES: Final = matching(
+    "[1-9][0-9]{0,2}[MG]i?|[1-9][0-9]{0,2}Ti?", "is 1M to 999Ti: less is what one pod gives up"
+)
+
+
 class Safety(Model):
-    """When to stop by itself."""
+    """When to stop by itself. Only `maxPlanAge` has effect in mode Observe."""
 
     max_plan_age: Annotated[
         Duration,
@@ -300,6 +305,18 @@ class Safety(Model):
         ),
     ] = "1h"
     """An agent that has not reached the API server for this long switches its schemes off."""
+    max_swap_used_permille: Permille | None = None
+    """Share of the node's swap that may be used, whoever uses it; above it every lane of the node
+    only watches, until it is below nine tenths of that. No limit when absent."""
+    max_protected_pressure_permille: Permille | None = None
+    """Share of the last 10 seconds in which some process of a protected pod waited for memory
+    (`some avg10` of its memory.pressure); while one is above it every lane of the node only
+    watches, until all are below half of that. No limit when absent."""
+    max_reclaim_per_minute: Annotated[Size, _SOME_BYTES] | None = None
+    """How much the pods that may be reclaimed give up to swap within a minute, all together and
+    whoever takes it; above it every lane of the node only watches for a minute at least. It is
+    measured once a minute, so it bounds what goes on and not a single minute. No limit when
+    absent."""
 
 
 class Settings(Model):
