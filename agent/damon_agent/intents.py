@@ -22,8 +22,8 @@ def intent(
 ) -> Intent:
     """Return what a driver is to make true for this plan, these processes and this memory.
 
-    `halted`: the agent is about to end, so that every lane is only to watch. So it is while swap is
-    used up: there is nowhere to page out to.
+    `halted`: the agent is about to end, or the node is over a limit of `safety`, so that every lane
+    is only to watch. So it is while swap is used up: there is nowhere to page out to.
     """
     settings = spec.settings
     quota = settings.reclaim.quota

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from damon_agent import intents, status
 from damon_agent.bell import Bell
+from damon_agent.brake.holding import Holding
 from damon_agent.brake.sparing import Sparing
 from damon_agent.clock import Clock, rfc3339
 from damon_agent.cold.coldness import Coldness
@@ -96,6 +97,7 @@ class Loop:
         self._release = release
         self._looks = Looks()
         self._sparing = Sparing(clock, memory.page_bytes)
+        self._holding = Holding()
         self._coldness = coldness
         self._given_up = GivenUp(memory.page_bytes)
         self._resolution = _NOTHING
@@ -209,7 +211,9 @@ class Loop:
         if in_force is not None:
             members = intents.spare(self._members, self._sparing.spared.keys())
             memory = self._memory.read(now_us)
-            self._intent = intents.intent(in_force.spec, members, memory, halted=self._stopping)
+            self._holding.look(in_force.spec, self._resolution, memory, self._given_up.pods, now_us)
+            halted = self._stopping or bool(self._holding.why)
+            self._intent = intents.intent(in_force.spec, members, memory, halted=halted)
         self._report = self._driver.step(self._intent, now_us)
         self._coldness.look(
             in_force.spec if in_force else None, self._resolution, self._members, self._report
@@ -264,6 +268,7 @@ class Loop:
                 cold_bytes=self._coldness.cold_bytes,
                 swap=self._given_up.pods,
                 troubles=self._sparing.troubles,
+                over_limits=self._holding.why,
                 failure=failure,
             ),
             previous=self._previous(latest),

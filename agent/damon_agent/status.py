@@ -74,6 +74,8 @@ class Observation:
     """By uid: why the memory of a pod can't be seen, where a file is the reason."""
     unseen: int | None = None
     """Pods the brake can't see; None: there is no brake now."""
+    over_limits: str = ""
+    """Which limits of `safety` the node is over, so that every lane only watches."""
     failure: Fault | None = None
     """Why the tick did not come to its end."""
 
@@ -149,6 +151,13 @@ def _faults(seen: Observation) -> list[Fault]:
     intent = seen.intent
     if intent is not None and intent.mode == "Enforce" and intent.action == "pageout":
         faults += [f for f in _swap_faults(intent) if f.reason not in {g.reason for g in faults}]
+    if intent is not None and intent.mode == "Enforce" and seen.over_limits:
+        faults.append(
+            Fault(
+                NodeReason.SAFETY_LIMIT,
+                f"every lane only watches until the node is well below: {seen.over_limits}",
+            )
+        )
     return sorted(faults, key=lambda fault: fault.reason in LIMITATIONS)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from damon_contract import names
 from damon_contract.v1alpha1.node import NodeReason
 
 Raw = Mapping[str, Any]
@@ -105,6 +106,8 @@ class DamonNode:
     lanes: tuple[Lane, ...]
     figures: Mapping[str, Figures]
     """By uid."""
+    revision: str = ""
+    """Of the policy that its plan is made by; empty: its tuning has no rollout."""
 
     @classmethod
     def of(cls, raw: Raw) -> Self:
@@ -142,6 +145,7 @@ class DamonNode:
                 for each in status.get("pods") or ()
                 if isinstance(each, Mapping)
             },
+            revision=str(_part(_part(raw, "metadata"), "labels").get(names.REVISION_LABEL) or ""),
         )
 
     @property

@@ -44,6 +44,18 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "nothing if that is wanted; else change spec.precedence or the selectors",
     ),
     "NotOverridden": Remedy("it governs all nodes that it matches", ""),
+    "RolledOut": Remedy("the newest spec is the one of all nodes", ""),
+    "RollingOut": Remedy(
+        "the newest spec goes from node to node; the others keep the one before",
+        "wait, or raise rollout.maxNodes",
+    ),
+    "RolloutHalted": Remedy(
+        "a node is not well since it has the newest spec; the others keep the one before",
+        "mend that node, or restore the spec before: it goes back everywhere at once",
+    ),
+    "RolloutPaused": Remedy(
+        "no other node takes the newest spec", "set rollout.paused to false to go on"
+    ),
     # of a DamonTuning or a DamonNode
     "Applied": Remedy("the plan is in the kernel", ""),
     "Applying": Remedy("the plan is being written", _WAIT),
@@ -143,6 +155,10 @@ REMEDIES: Final[dict[str, Remedy]] = {
     "SwapFull": Remedy(
         "the node's swap is used up: every lane only watches until some of it is free",
         "add swap or zram, or give fewer pods a low priority; it resumes by itself",
+    ),
+    "SafetyLimit": Remedy(
+        "the node is over a limit of spec.safety: every lane only watches until it is well below",
+        "see the message; it resumes by itself, or raise the limit",
     ),
     "NativeRefused": Remedy(
         "the driver native is not possible here; the message says why", "use --driver lanes"

@@ -22,6 +22,10 @@ EXEMPT_PODS_ANNOTATION: Final = f"{GROUP}/exempt-pods"
 """On a DamonNode: which of its node's pods are in no plan, by reason, for people. No part of the
 plan: agents do not look at it, so a pod that comes or goes there costs them nothing."""
 
+REVISION_LABEL: Final = f"{GROUP}/revision"
+"""On a DamonNode: digest of the policy that its plan was made by, where its DamonTuning has a
+rollout. No part of the plan: an agent has nothing to do for it."""
+
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 PART_OF: Final = "damon-operator"
 """What our objects are labelled with, for people; nothing is decided by it."""

@@ -7,9 +7,10 @@ The API says "220ms" and "64Mi"; microseconds and bytes exist only behind `micro
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 DURATION_PATTERN: Final = r"^([0-9]{1,9}(ms|s|m|h))+$"
+PERCENT_PATTERN: Final = r"^(100|[1-9][0-9]?)%$"
 SIZE_PATTERN: Final = r"^[0-9]{1,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 
 _DURATION_PART: Final = re.compile(r"([0-9]+)(ms|s|m|h)", re.ASCII)
@@ -75,6 +76,13 @@ def shown_size(size_bytes: int) -> str:
     return f"{-(-size_bytes // unit)}{name}" if size_bytes else "0"
 
 
+def share_of(number: int, asked: int | str) -> int:
+    """Return how many of `number` are asked for: so many, or "10%" of them, at least one."""
+    if isinstance(asked, str):
+        return max(1, number * int(asked.removesuffix("%")) // 100)
+    return asked
+
+
 def _checked_duration(value: str) -> str:
     microseconds(value)
     return value
@@ -91,3 +99,17 @@ Duration = Annotated[
 Size = Annotated[str, Field(max_length=16, pattern=SIZE_PATTERN), AfterValidator(_checked_size)]
 Permille = Annotated[int, Field(ge=0, le=1000)]
 Priority = Annotated[int, Field(ge=1, le=100)]
+_MOST: Final = 1_000_000
+IntOrPercent = Annotated[
+    Annotated[int, Field(ge=1, le=_MOST, strict=True)]
+    | Annotated[str, Field(max_length=4, pattern=PERCENT_PATTERN)],
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "minimum": 1,
+            "maximum": _MOST,
+            "pattern": PERCENT_PATTERN,
+        }
+    ),
+]
+"""A whole number, or a percentage in quotes."""

@@ -118,6 +118,8 @@ def _type(field: Schema) -> str:
         return f"list of {_type(field['items'])}"
     if "additionalProperties" in field:
         return f"map to {_type(field['additionalProperties'])}"
+    if field.get("x-kubernetes-int-or-string"):
+        return "integer or percentage"
     if field.get("format") == "date-time":
         return "time"
     return _TYPE_OF_PATTERN.get(field.get("pattern", ""), str(field["type"]))

@@ -85,7 +85,7 @@ def _lower(node: Mapping[str, Any], defs: Mapping[str, Any], path: str) -> Schem
         lowered["additionalProperties"] = _lower(node["additionalProperties"], defs, f"{path}{{}}")
     if lowered.get("type") == "integer":
         lowered.setdefault("format", "int64")
-    if "type" not in lowered:
+    if "type" not in lowered and not lowered.get("x-kubernetes-int-or-string"):
         raise NotStructuralError(f"{path}: a CRD needs a type here")
     return lowered
 

@@ -132,6 +132,8 @@ class Tuning(NamedTuple):
     spec: DamonTuningSpec | None
     problem: str
     status: DamonTuningStatus | None
+    revision: str = ""
+    """Of its policy, where it has a rollout."""
 
 
 class NodeCondition(NamedTuple):
@@ -165,6 +167,8 @@ class Written(NamedTuple):
     """metadata.resourceVersion."""
     lease: str = ""
     """Name of the Lease that the agent says it renews; empty: it says none."""
+    revision: str = ""
+    """The label that says by which policy the plan is made."""
 
 
 class Pool:
@@ -281,6 +285,7 @@ def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
             spec=spec,
             problem=problem,
             status=status,
+            revision=spec.policy().revision() if spec and spec.rollout else "",
         )
 
 
@@ -307,6 +312,7 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
             figures=_figures(status.get("totals")),
             version=str(metadata.get("resourceVersion") or ""),
             lease=_lease(status.get("lease")),
+            revision=str((metadata.get("labels") or {}).get(names.REVISION_LABEL) or ""),
         )
 
 

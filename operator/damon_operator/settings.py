@@ -22,6 +22,8 @@ class Tempo:
     """From the first change to the status of the DamonTunings."""
     figures_s: float = 60.0
     """Between two writes of a DamonTuning's status for figures alone."""
+    ripen_s: float = 1.0
+    """Between two looks at how long nodes have been Ready with a tuning that is rolled out."""
     retry_first_s: float = 0.5
     retry_most_s: float = 30.0
     stalled_s: float = 180.0

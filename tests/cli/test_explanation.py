@@ -6,6 +6,7 @@ import pytest
 from damon_cli.explain.answer import explain
 from damon_cli.explain.explanation import Explanation, Standing
 from damon_cli.explain.facts import gather
+from damon_operator.facts import read_tuning
 from damon_operator.planner.priorities import resolve
 
 
@@ -259,3 +260,27 @@ def test_it_is_the_planner_that_decides():
     facts = gather(pod, made.namespace(), made.node(), [made.stored(made.tuning())], None)
     spec = facts.tunings[0].spec
     assert facts.verdict == resolve(facts.pod, facts.namespace, spec.priorities)
+
+
+def test_a_pod_of_a_node_that_waits_for_a_changed_tuning_is_explained_by_what_stood_before():
+    """Its plan is made by that, and so is the answer."""
+    asked = made.tuning(mode="Enforce", priorities={"default": 70}, rollout={})
+    before = read_tuning(made.stored(made.tuning(mode="Enforce"))).spec.policy()
+    asked["status"] = {"standing": before.model_dump(mode="json", by_alias=True)}
+    held = made.damon_node("n1", ("web", 50))
+    held["metadata"]["labels"] = {"damon-operator.io/revision": before.revision()}
+    told = explained(made.pod("web"), damon_node=held, tunings=[asked])
+    assert told.priority == 50
+    assert "RollingOut" in {hint.reason for hint in told.hints}
+    newest = read_tuning(made.stored(asked)).revision
+    held["metadata"]["labels"] = {"damon-operator.io/revision": newest}
+    told = explained(made.pod("web"), damon_node=held, tunings=[asked])
+    assert told.priority == 70
+    assert "RollingOut" not in {hint.reason for hint in told.hints}
+
+
+def test_a_node_over_a_limit_of_safety_is_named():
+    held = made.damon_node("n1", ("web", 60), ready=("True", "SafetyLimit"))
+    told = explained(WEB, damon_node=held)
+    (hint,) = [hint for hint in told.hints if hint.reason == "SafetyLimit"]
+    assert hint.message.startswith("n1: ")

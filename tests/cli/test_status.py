@@ -1,12 +1,17 @@
 """`kubectl damon status`, as a process against the embedded API."""
 
 import pytest
+from cluster_objects import condition, tuning
 from cluster_objects import damon_node as node_with
 
 
 def damon_node(name, reason="Applied"):
     status = "True" if reason == "Applied" else "False"
     return node_with(name, ("a", 40), ("b", 50), ready=(status, reason), reported=bool(reason))
+
+
+def status_with(*conditions):
+    return {"observedGeneration": 1, "conditions": [*conditions]}
 
 
 def test_all_is_well(lab):
@@ -35,6 +40,21 @@ def test_what_is_unmet_is_told_with_what_to_do(lab):
     assert asked.code == 1
     assert "2 nodes (n2, n3): NoSwap" in asked.out
     assert "-> add swap or zram" in asked.out
+
+
+def test_how_far_a_changed_tuning_has_come_is_told(lab):
+    lab.create(tuning(mode="Enforce"), damon_node("n1"))
+    so_far = "3 of 12 nodes have revision ab; halted because node n2: DamonBusy"
+    halted = [condition(k, "False", "RolloutHalted", so_far) for k in ("Ready", "RolledOut")]
+    lab.set_status("dt", "default", status_with(*halted))
+    told = lab.ask("status")
+    assert told.out.count(so_far) == 1
+    assert "mend that node, or restore the spec before" in told.out
+    done = "all 12 nodes have revision ab"
+    well = condition("Ready", "True", "Applied"), condition("RolledOut", "True", "RolledOut", done)
+    lab.set_status("dt", "default", status_with(*well))
+    assert f"rollout of dt/default: {done}" in lab.ask("status").out
+    assert lab.ask("status", "-o", "json").data["tunings"][0]["rollout"] == done
 
 
 def test_a_node_whose_agent_says_nothing_is_silent(lab):

@@ -43,7 +43,7 @@ both = pytest.mark.parametrize("resource", resources.ALL, ids=lambda r: r.kind)
 def test_the_schema_is_structural(resource):
     for path, node in nodes(root(resource)):
         assert not FORBIDDEN & node.keys(), path
-        assert "type" in node, path
+        assert ("type" in node) != ("x-kubernetes-int-or-string" in node), path
         assert node.get("additionalProperties") is not False, path
 
 
@@ -58,11 +58,11 @@ def test_every_field_is_described(resource):
 @both
 def test_lists_maps_and_free_strings_are_bounded_so_that_cel_can_be_costed(resource):
     for path, node in nodes(root(resource)["properties"]["spec"]):
-        if node["type"] == "array":
+        if node.get("type") == "array":
             assert "maxItems" in node, path
         if "additionalProperties" in node:
             assert "maxProperties" in node, path
-        if node["type"] == "string":
+        if node.get("type") == "string":
             assert "maxLength" in node or "enum" in node, path
 
 
@@ -114,7 +114,7 @@ def compiled(rule: str) -> celpy.Runner:
 
 def defaulted(node: dict[str, Any], value: Any) -> Any:
     """Apply schema defaults as the API server does before it validates."""
-    if node["type"] != "object" or not isinstance(value, dict):
+    if node.get("type") != "object" or not isinstance(value, dict):
         return value
     filled = dict(value)
     for name, child in node.get("properties", {}).items():
@@ -138,7 +138,7 @@ def broken_rules(node: dict[str, Any], value: Any) -> Iterator[str]:
     for name, child in node.get("properties", {}).items():
         if isinstance(value, dict) and name in value:
             yield from broken_rules(child, value[name])
-    if node["type"] == "array":
+    if node.get("type") == "array":
         for item in value:
             yield from broken_rules(node["items"], item)
 
@@ -218,6 +218,7 @@ RULE = some(
     namespaceSelector=SELECTOR,
 )
 
+NODES = [0, 1, 7, 1_000_000, 1_000_001, "0%", "1%", "10%", "99%", "100%", "101%", "7", "%", "5%\n"]
 SPECS = some(
     mode=st.sampled_from(["Observe", "Enforce", "Off", "off"]),
     protectFrom=PRIORITY,
@@ -239,6 +240,11 @@ SPECS = some(
     precedence=st.sampled_from([-1001, -1000, 0, 1000, 1001, 2**63]),
     brake=some(pressurePermille=st.integers(-1, 1001), spareFor=DURATION, spareForAtMost=DURATION),
     safety=some(maxPlanAge=DURATION),
+    rollout=some(
+        maxNodes=st.sampled_from(NODES),
+        maxSparedPermille=st.integers(-1, 1001),
+        paused=st.booleans(),
+    ),
     watermarks=some(
         floorPermille=st.integers(-1, 1001),
         ceilingPermille=st.integers(-1, 1001),
@@ -263,6 +269,7 @@ ONE_AT_A_TIME = {
     "bytes": [{"reclaim": {"quota": {"bytes": size}}} for size in SIZES],
     "watermarks": [{"watermarks": {"interval": d}} for d in DURATIONS],
     "spared": [{"brake": {"spareFor": d, "spareForAtMost": d}} for d in DURATIONS],
+    "nodes": [{"rollout": {"maxNodes": n}} for n in NODES],
     "plan": [{"safety": {"maxPlanAge": d}} for d in DURATIONS],
 }
 
@@ -312,7 +319,7 @@ def test_every_duration_size_and_number_of_a_tuning_has_bounds():
             least_to_most, reason = rule["message"].split(": ", 1)
             assert " to " in least_to_most, path
             assert reason, path
-        if node["type"] == "integer":
+        if node.get("type", "integer") == "integer":
             assert {"minimum", "maximum"} <= node.keys(), path
 
 

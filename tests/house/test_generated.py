@@ -9,6 +9,7 @@ from pathlib import Path
 
 from damon_contract.v1alpha1.node import NodeReason
 from damon_operator.planner.priorities import NoteReason
+from damon_operator.planner.rollout import RolloutReason
 from damon_operator.planner.status import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -61,5 +62,7 @@ def test_the_changelog_opens_with_the_version_of_the_project():
 def test_every_reason_is_explained_to_the_person_on_call():
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     explained = set(re.findall(r"[A-Z][A-Za-z]+", operations))
-    reasons = {reason.value for kind in (NodeReason, Reason, NoteReason) for reason in kind}
+    reasons = {
+        reason.value for kind in (NodeReason, Reason, NoteReason, RolloutReason) for reason in kind
+    }
     assert reasons - explained == set()

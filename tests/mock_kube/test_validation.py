@@ -1,5 +1,7 @@
 import pytest
 
+from damon_mock.kube.validation import refusals
+
 TUNINGS = "/apis/judged.damon-operator.io/v1alpha1/damontunings"
 
 
@@ -135,6 +137,17 @@ async def test_an_update_is_validated_as_well(http, tuning):
     await http.call("POST", TUNINGS, tuning())
     status, _ = await http.patch(f"{TUNINGS}/one", {"spec": {"eagerUpTo": 90}})
     assert status == 422
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [(1, True), ("5%", True), (0, False), ("5", False), (True, False), ([], False)],
+)
+@pytest.mark.embedded
+def test_an_int_or_string_is_one_of_both_and_bounded_as_what_it_is(value, taken):
+    field = {"x-kubernetes-int-or-string": True, "minimum": 1, "pattern": "^[0-9]+%$"}
+    schema = {"type": "object", "properties": {"n": field}}
+    assert (refusals({"n": value}, schema, None) == []) == taken
 
 
 @pytest.mark.embedded

@@ -10,6 +10,7 @@ from damon_operator import facts as read
 from damon_operator.errors import BadObject
 from damon_operator.facts import Namespace, Node, Part, Pod, Tuning
 from damon_operator.planner.priorities import Step, Verdict, resolve, steps
+from damon_operator.planner.rollout import before
 from damon_operator.planner.selection import Choice, choose, ranked
 
 Raw = Mapping[str, Any]
@@ -29,6 +30,8 @@ class Facts:
     choice: Choice
     """The tunings that match the node, the governing one first."""
     damon_node: DamonNode | None
+    waits: bool = False
+    """Whether its node waits for the newest spec of its tuning, and has the one before."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -52,17 +55,26 @@ def gather(
 ) -> Facts:
     """Read what the API server has; raise BadObject when the pod cannot be read."""
     seen = DamonNode.of(damon_node) if damon_node is not None else None
-    every = tuple(map(read.read_tuning, tunings))
+    newest = tuple(map(read.read_tuning, tunings))
+    every = tuple(_as_taken(tuning, seen) for tuning in newest)
     where = read.read_node(node) if node is not None else None
+    choice = _choice(every, where)
     return Facts(
         raw=pod,
         pod=read.read_pod(pod, read.Pool(), _accounts(pod, seen)),
         namespace=read.read_namespace(namespace),
         node=where,
         tunings=every,
-        choice=_choice(every, where),
+        choice=choice,
         damon_node=seen,
+        waits=choice.governor is not None and choice.governor not in newest,
     )
+
+
+def _as_taken(tuning: Tuning, seen: DamonNode | None) -> Tuning:
+    """Return a tuning as the operator takes it for a node, which may wait for its newest spec."""
+    has_newest = seen is not None and seen.revision == tuning.revision
+    return tuning if has_newest else before(tuning) or tuning
 
 
 def _choice(tunings: Sequence[Tuning], node: Node | None) -> Choice:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from damon_cli.remedies import remedy
 from damon_contract.v1alpha1.node import NodeReason
+from damon_operator.planner.rollout import ROLLED_OUT
 
 NO_REPORT: Final = "NoReport"
 """Reason of a node whose agent has said nothing."""
@@ -43,6 +44,8 @@ class TuningState:
     applied: int
     pods: Mapping[str, int]
     """How pods got their priority, as in its status."""
+    rollout: str | None = None
+    """How far its newest spec has come; None: it has no rollout."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ def _tuning(raw: Mapping[str, Any]) -> TuningState:
         governed=int(nodes.get("governed") or 0),
         applied=int(nodes.get("applied") or 0),
         pods={name: int(number) for name, number in (said.get("pods") or {}).items()},
+        rollout=str((conditions.get(ROLLED_OUT) or {}).get("message") or "") or None,
     )
 
 

@@ -1,12 +1,12 @@
 """How a status looks to a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 
 from damon_cli import output
-from damon_cli.status.condition import Status
+from damon_cli.status.condition import Status, TuningState
 
 _COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 
@@ -14,18 +14,7 @@ _COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 def show(console: Console, told: Status) -> None:
     """Print a status."""
     if told.tunings:
-        table = output.table("TUNING", "MODE", "READY", "REASON", "NODES", "PODS")
-        for each in told.tunings:
-            table.add_row(
-                escape(each.name),
-                escape(each.mode),
-                _coloured(each.ready),
-                escape(each.reason),
-                f"{each.applied}/{each.governed} applied",
-                _pods(each.pods),
-            )
-        console.print(table)
-        console.print()
+        _show_tunings(console, told.tunings)
     if told.nodes:
         table = output.table("NODES", "READY", "REASON", "SUCH AS")
         for group in told.nodes:
@@ -48,6 +37,26 @@ def show(console: Console, told: Status) -> None:
     if told.ready:
         nodes = sum(group.nodes for group in told.nodes)
         console.print(f"[green]ready[/]: {nodes} nodes, {told.targets} processes in lanes")
+
+
+def _show_tunings(console: Console, tunings: Sequence[TuningState]) -> None:
+    table = output.table("TUNING", "MODE", "READY", "REASON", "NODES", "PODS")
+    for each in tunings:
+        table.add_row(
+            escape(each.name),
+            escape(each.mode),
+            _coloured(each.ready),
+            escape(each.reason),
+            f"{each.applied}/{each.governed} applied",
+            _pods(each.pods),
+        )
+    console.print(table)
+    for each in tunings:
+        if each.rollout and each.rollout != each.message:  # else it is unmet, and told below
+            console.print(
+                f"rollout of dt/{escape(each.name)}: {escape(each.rollout)}", soft_wrap=True
+            )
+    console.print()
 
 
 def _coloured(state: str) -> str:

@@ -63,6 +63,7 @@ class NodeReason(StrEnum):
     WRITE_REJECTED = "WriteRejected"
     NO_SWAP = "NoSwap"
     SWAP_FULL = "SwapFull"
+    SAFETY_LIMIT = "SafetyLimit"
     NATIVE_REFUSED = "NativeRefused"
     NATIVE_SPENT = "NativeSpent"
     NATIVE_FULL = "NativeFull"
@@ -74,7 +75,7 @@ class NodeReason(StrEnum):
     """Said by the operator in the agent's place."""
 
 
-LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP, NodeReason.SWAP_FULL})
+LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP, NodeReason.SWAP_FULL, NodeReason.SAFETY_LIMIT})
 """Reasons that limit what a plan can do on a node, and do not keep it from being in force there."""
 
 

@@ -1,14 +1,18 @@
 """`DamonTuning`: how the pods of a set of nodes get their priority, and what DAMON does with it."""
 
+import hashlib
+import json
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from damon_contract import quantities
 from damon_contract.priorities import HIGHEST
 from damon_contract.quantities import Duration, Permille, Priority, Size
 from damon_contract.v1alpha1.bounds import matching, within
+from damon_contract.v1alpha1.counts import NodeCounts, PodCounts, ReasonCount
 from damon_contract.v1alpha1.model import Conditions, Model
+from damon_contract.v1alpha1.rollout import Rollout, RolloutStatus
 from damon_contract.v1alpha1.selectors import Labels, LabelSelector
 from damon_contract.v1alpha1.totals import Totals
 
@@ -283,8 +287,13 @@ class Brake(Model):
         return self
 
 
+_SOME_BYTES: Final = matching(
+    "[1-9][0-9]{0,2}[MG]i?|[1-9][0-9]{0,2}Ti?", "is 1M to 999Ti: less is what one pod gives up"
+)
+
+
 class Safety(Model):
-    """When to stop by itself."""
+    """When to stop by itself. Only `maxPlanAge` has effect in mode Observe."""
 
     max_plan_age: Annotated[
         Duration,
@@ -296,6 +305,18 @@ class Safety(Model):
         ),
     ] = "1h"
     """An agent that has not reached the API server for this long switches its schemes off."""
+    max_swap_used_permille: Permille | None = None
+    """Share of the node's swap that may be used, whoever uses it; above it every lane of the node
+    only watches, until it is below nine tenths of that. No limit when absent."""
+    max_protected_pressure_permille: Permille | None = None
+    """Share of the last 10 seconds in which some process of a protected pod waited for memory
+    (`some avg10` of its memory.pressure); while one is above it every lane of the node only
+    watches, until all are below half of that. No limit when absent."""
+    max_reclaim_per_minute: Annotated[Size, _SOME_BYTES] | None = None
+    """How much the pods that may be reclaimed give up to swap within a minute, all together and
+    whoever takes it; above it every lane of the node only watches for a minute at least. It is
+    measured once a minute, so it bounds what goes on and not a single minute. No limit when
+    absent."""
 
 
 class Settings(Model):
@@ -346,18 +367,11 @@ SETTINGS_RULES: Final[list[JsonValue]] = [
 ]
 
 
-class DamonTuningSpec(Settings):
-    """What a cluster administrator writes; every field is optional."""
-
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": SETTINGS_RULES})
+class Policy(Settings):
+    """What decides about the plans of the nodes that a tuning governs."""
 
     mode: Mode = "Observe"
     """Observe measures and never reclaims, Enforce reclaims, Off leaves the nodes alone."""
-    node_selector: Labels
-    """Labels of the nodes this tuning is for; empty: all nodes."""
-    precedence: Annotated[int, Field(ge=-1000, le=1000)] = 0
-    """Of several tunings that match a node the highest precedence governs it, then the older one,
-    then the name; the others report Overridden."""
     priorities: Annotated[Priorities, Field(default_factory=Priorities)]
     """How pods get their priority."""
 
@@ -365,64 +379,39 @@ class DamonTuningSpec(Settings):
         """Return the part that goes to the agents."""
         return Settings(**{name: getattr(self, name) for name in Settings.model_fields})
 
+    def revision(self) -> str:
+        """Return a short digest, the same for the same policy.
 
-class NodeCounts(Model):
-    """How many nodes are in which state."""
-
-    matched: int = 0
-    """Nodes whose labels match."""
-    governed: int = 0
-    """Matched nodes that have a plan of this tuning."""
-    applied: int = 0
-    """Governed nodes whose agent has put the current plan into the kernel."""
-    degraded: int = 0
-    """Governed nodes whose agent reports Degraded."""
-    unsupported: int = 0
-    """Governed nodes whose kernel offers no usable DAMON."""
-    unreported: int = 0
-    """Governed nodes whose agent has reported nothing yet."""
-    silent: int = 0
-    """Governed nodes whose agent has reported before, and is not heard of any more."""
-    agentless: int = 0
-    """Matched nodes that would be governed, but have no plan: no agent can run there, or none has
-    started yet. They count as matched only."""
+        Defaults are left out, so that a later version with more fields finds the same one.
+        """
+        stated = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        text = json.dumps(_without_empty(stated), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-class PodCounts(Model):
-    """How the pods of the governed nodes got their priority."""
-
-    annotation: int = 0
-    """By the pod's annotation."""
-    rule: int = 0
-    """By a rule."""
-    namespace: int = 0
-    """By the annotation of its namespace."""
-    priority_class: int = 0
-    """By the PriorityClass value."""
-    default: int = 0
-    """By `priorities.default`."""
-    exempt: int = 0
-    """In no plan."""
-    clamped: int = 0
-    """Annotation of the pod, or of its namespace, outside `priorities.annotation`: moved to its
-    nearest bound."""
-    rejected: int = 0
-    """Annotation of the pod, or of its namespace, that is no priority: ignored."""
-    exempt_denied: int = 0
-    """Annotation damon-operator.io/exempt where owners may not exempt pods, ignored."""
-    container_unknown: int = 0
-    """Running containers whose ids are not 64 hex digits: those containers are in no plan."""
+def _without_empty(value: JsonValue) -> JsonValue:
+    if not isinstance(value, dict):
+        return value
+    kept = {name: _without_empty(inner) for name, inner in value.items()}
+    return {name: inner for name, inner in kept.items() if inner != {}}
 
 
-class ReasonCount(Model):
-    """One reason that holds something back, and on how many nodes."""
+class DamonTuningSpec(Policy):
+    """What a cluster administrator writes; every field is optional."""
 
-    reason: str
-    """CamelCase reason, as in the DamonNode's conditions."""
-    nodes: int
-    """How many nodes report it."""
-    example: str
-    """One of these nodes."""
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": SETTINGS_RULES})
+
+    node_selector: Labels
+    """Labels of the nodes this tuning is for; empty: all nodes."""
+    precedence: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Of several tunings that match a node the highest precedence governs it, then the older one,
+    then the name; the others report Overridden."""
+    rollout: Rollout | None = None
+    """How a changed tuning reaches its nodes; absent: all of them at once."""
+
+    def policy(self) -> Policy:
+        """Return the part that decides about plans."""
+        return Policy(**{name: getattr(self, name) for name in Policy.model_fields})
 
 
 class DamonTuningStatus(Model):
@@ -431,7 +420,7 @@ class DamonTuningStatus(Model):
     observed_generation: int = 0
     """The metadata.generation this status was computed from."""
     conditions: Conditions = ()
-    """Ready, Degraded, Overridden, Valid."""
+    """Ready, Degraded, Overridden, Valid; RolledOut where spec.rollout is set."""
     nodes: Annotated[NodeCounts, Field(default_factory=NodeCounts)]
     """How many nodes are in which state."""
     pods: Annotated[PodCounts, Field(default_factory=PodCounts)]
@@ -441,3 +430,11 @@ class DamonTuningStatus(Model):
     alone are written at most once a minute."""
     reasons: Annotated[tuple[ReasonCount, ...], Field(default=(), max_length=5)]
     """The most frequent reasons for a node not to be applied, or to have no plan."""
+    rollout: RolloutStatus | None = None
+    """How far the newest spec has come, where spec.rollout is set."""
+    standing: Annotated[
+        Policy | None,
+        WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+    ] = None
+    """What was in force on all nodes last, of what decides about plans: nodes that wait for a
+    changed tuning go on with it."""

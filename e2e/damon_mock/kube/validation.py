@@ -124,6 +124,11 @@ def _check(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
         text = f'Invalid value: "{got}": {message}'
         yield Cause(path, "FieldValueTypeInvalid", text)
         return
+    if schema.get("x-kubernetes-int-or-string") and type_name(value) not in {"integer", "string"}:
+        message = f'{path} in body must be of type integer,string: "{type_name(value)}"'
+        text = f'Invalid value: "{type_name(value)}": {message}'
+        yield Cause(path, "FieldValueTypeInvalid", text)
+        return
     if "enum" in schema and value not in schema["enum"]:
         supported = ", ".join(f'"{choice}"' for choice in schema["enum"])
         text = f'Unsupported value: "{value}": supported values: {supported}'

@@ -44,6 +44,8 @@ class NodePlan(NamedTuple):
     """Reason why a node that a tuning matches has no plan."""
     exempt: str = ""
     """Which pods are in no plan, by reason, for people: no part of the plan."""
+    revision: str = ""
+    """Of the policy that it is made by, where the tuning has a rollout: no part of the plan."""
 
 
 def plan(
@@ -104,7 +106,12 @@ def plan(
     )
     hashed = wanted.model_copy(update={"hash": spec_digest(wire(wanted))})
     return NodePlan(
-        choice.matching, hashed, +counts, tuple(sorted(notes)), exempt=_shown_exempt(exempt)
+        choice.matching,
+        hashed,
+        +counts,
+        tuple(sorted(notes)),
+        exempt=_shown_exempt(exempt),
+        revision=choice.governor.revision,
     )
 
 

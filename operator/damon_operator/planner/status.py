@@ -3,17 +3,14 @@
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from damon_contract.v1alpha1.counts import NodeCounts, PodCounts, ReasonCount
 from damon_contract.v1alpha1.model import Verdict, settle
 from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.rollout import RolloutStatus
 from damon_contract.v1alpha1.totals import Totals
-from damon_contract.v1alpha1.tuning import (
-    AnnotationBounds,
-    DamonTuningStatus,
-    NodeCounts,
-    PodCounts,
-    ReasonCount,
-)
+from damon_contract.v1alpha1.tuning import AnnotationBounds, DamonTuningStatus
 from damon_operator.facts import Tuning
+from damon_operator.planner import rollout
 from damon_operator.planner.priorities import Source
 from damon_operator.planner.tally import Tally
 
@@ -43,11 +40,13 @@ def tuning_status(
     `tuning.status` while a condition's status stays.
     """
     counts = _counted(tally.reasons)
+    far = rollout.progress(tuning, tally.rows.values())
     verdicts = (
-        _ready(tuning, tally, counts),
+        _ready(tuning, tally, counts, far),
         _degraded(tally, counts),
         _overridden(tally),
         _valid(tuning, policy),
+        *((rollout.verdict(far),) if far else ()),
     )
     previous = tuning.status.conditions if tuning.status else ()
     return DamonTuningStatus(
@@ -66,6 +65,9 @@ def tuning_status(
         pods=PodCounts(**{name: tally.pods.get(name, 0) for name in PodCounts.model_fields}),
         totals=_totals(tally),
         reasons=_counted({**tally.reasons, **tally.agentless_reasons}),
+        rollout=far
+        and RolloutStatus(revision=far.revision, updated=far.updated, ready=len(far.settled)),
+        standing=rollout.standing(tuning, far),
     )
 
 
@@ -88,6 +90,7 @@ def uninstalled_status(tuning: Tuning, *, now: str) -> DamonTuningStatus:
         nodes=NodeCounts(),
         pods=PodCounts(),
         totals=Totals(),
+        standing=tuning.status.standing if tuning.status else None,
     )
 
 
@@ -167,21 +170,19 @@ def _degraded(tally: Tally, counts: tuple[ReasonCount, ...]) -> Verdict:
     )
 
 
-def _ready(tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...]) -> Verdict:
+def _ready(
+    tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...], far: rollout.Progress | None
+) -> Verdict:
     if tuning.problem:
         return Verdict(type="Ready", status="False", reason=Reason.INVALID, message=tuning.problem)
-    if tally.matched == 0:
-        message = "no node has the labels of nodeSelector"
-        return Verdict(type="Ready", status="False", reason=Reason.NO_NODES, message=message)
     without = ""
     if tally.agentless:
         without = f"{tally.agentless} nodes without an agent have no plan: "
         without += _listed(_counted(tally.agentless_reasons))
-    if tally.governed == 0 and without:
-        return Verdict(type="Ready", status="False", reason=Reason.NO_NODES, message=without)
     if tally.governed == 0:
-        message = "other tunings govern every matching node"
-        return Verdict(type="Ready", status="False", reason=Reason.OVERRIDDEN, message=message)
+        return _governs_nothing(tally, without)
+    if far is not None and not far.complete:
+        return rollout.verdict(far).model_copy(update={"type": "Ready"})
     if tally.applied == tally.governed:
         limited = f"held back in part: {_listed(counts)}" if counts else ""
         message = "; ".join(
@@ -200,6 +201,16 @@ def _ready(tuning: Tuning, tally: Tally, counts: tuple[ReasonCount, ...]) -> Ver
         reason=NodeReason.AGENT_SILENT if unknown else reason,
         message=message,
     )
+
+
+def _governs_nothing(tally: Tally, without: str) -> Verdict:
+    if tally.matched == 0:
+        reason, message = Reason.NO_NODES, "no node has the labels of nodeSelector"
+    elif without:
+        reason, message = Reason.NO_NODES, without
+    else:
+        reason, message = Reason.OVERRIDDEN, "other tunings govern every matching node"
+    return Verdict(type="Ready", status="False", reason=reason, message=message)
 
 
 def _listed(counts: tuple[ReasonCount, ...]) -> str:

@@ -28,6 +28,11 @@ REASONS: Final = (
 )
 """What a node can be held back by, besides the reasons that agents give."""
 
+PASSING: Final = frozenset(
+    {NodeReason.APPLYING.value, NodeReason.NO_PLAN.value, NO_REPORT, PLAN_PENDING}
+)
+"""Reasons that come with every new plan, and pass by themselves within seconds."""
+
 _UNSUPPORTED: Final = frozenset({NodeReason.NO_DAMON.value, NodeReason.UNSUPPORTED.value})
 
 
@@ -49,6 +54,11 @@ class Row(NamedTuple):
     """It has no plan, for want of an agent."""
     silent: bool = False
     """Its agent is not heard of any more."""
+    revision: str = ""
+    """Of the policy that its plan is made by; empty: its tuning has no rollout."""
+    settled: bool = False
+    """Whether it has carried out plans of this revision for `rollout.minReady`. Pods that come and
+    go take nothing back from that."""
     figures: Sums = NOTHING
 
 
@@ -75,8 +85,14 @@ class Tally:
     """Sums over the governed nodes."""
     winners: Counter[str] = field(default_factory=Counter)
     """How many matched nodes which other tuning governs."""
+    rows: dict[str, Row] = field(default_factory=dict)
+    """Of the governed nodes."""
 
     def _governs(self, row: Row, sign: int) -> None:
+        if sign > 0 and not row.agentless:
+            self.rows[row.node] = row
+        else:
+            self.rows.pop(row.node, None)
         self.agentless += sign * row.agentless
         self.governed += sign * (not row.agentless)
         self.applied += sign * row.applied
@@ -155,6 +171,7 @@ def row(
     written: Written | None,
     *,
     failure: str = "",
+    revision: str = "",
 ) -> Row:
     """Return what a governed node contributes, from its wanted plan and its DamonNode.
 
@@ -203,6 +220,7 @@ def row(
         pods=pods,
         figures=written.figures if written is not None else NOTHING,
         silent=silent,
+        revision=revision,
     )
 
 

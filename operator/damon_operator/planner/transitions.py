@@ -10,14 +10,13 @@ from typing import Final, NamedTuple, Protocol
 
 from damon_contract.v1alpha1.node import NodeReason
 from damon_operator.planner.priorities import Note, NoteKind
-from damon_operator.planner.tally import NO_REPORT, PLAN_PENDING
+from damon_operator.planner.rollout import RolloutReason
+from damon_operator.planner.tally import PASSING
 
 WELL: Final = ""
 """Stands for no cause."""
 
-_PASSING: Final = frozenset(
-    {NodeReason.APPLYING.value, NodeReason.NO_PLAN.value, NO_REPORT, PLAN_PENDING}
-)
+_PASSING: Final = PASSING | {RolloutReason.ROLLING_OUT.value}
 _AS_IT_SHOULD_BE: Final = frozenset({NodeReason.APPLIED.value, NodeReason.OFF.value})
 
 

@@ -67,12 +67,14 @@ def damon_node(action: Apply) -> dict[str, Any]:
     """
     owner = {"apiVersion": "v1", "kind": "Node", "name": action.node.name, "uid": action.node.uid}
     exempt = {names.EXEMPT_PODS_ANNOTATION: action.exempt} if action.exempt else {}
+    revision = {names.REVISION_LABEL: action.revision} if action.revision else {}
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.NODE_KIND,
         "metadata": {
             "name": action.node.name,
             "ownerReferences": [owner],
+            **({"labels": revision} if revision else {}),
             **({"annotations": exempt} if exempt else {}),
         },
         "spec": wire(action.spec),

@@ -95,7 +95,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(self.random, self.tempo.retry_first_s, self.tempo.retry_most_s)
-        self.world = World(self._changed.set)
+        self.world = World(self._changed.set, self.clock)
         self._announcer = Announcer(self.port, self._backoff, self.sleep, self.now, self.instance)
         world = self.world
         self._tunings = self._stream(
@@ -137,6 +137,7 @@ class Service:
                     self._plan,
                     self._report_statuses,
                     self._report_figures,
+                    self._ripen,
                     self.writer.run,
                     self._announcer.run,
                     self._listener.run,
@@ -191,6 +192,7 @@ class Service:
             for name in unchecked:
                 self.world.recount(name)
                 self._push(name)
+            self.world.advance()
             if self.world.stale:
                 self._report.set()
 
@@ -241,6 +243,12 @@ class Service:
             if self._figures:
                 self.world.stale |= self._figures
                 self._report.set()
+
+    async def _ripen(self) -> None:
+        """Let time pass for nodes that take a changed tuning."""
+        while True:
+            await self.sleep(self.tempo.ripen_s)
+            self.world.ripen()
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         self.world.pod_changed(old, new)

@@ -4,15 +4,18 @@ No I/O and no tasks: streams and answers go in through methods, the service asks
 work is in proportion to what changed, never to the size of the cluster.
 """
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_operator.facts import Namespace, Node, Pod, Tuning, Written, digest
 from damon_operator.planner.plan import NodePlan, plan
+from damon_operator.planner.rollout import before, progress
 from damon_operator.planner.selection import choose, ranked
-from damon_operator.planner.tally import PLAN_FAILED, Tallies, Tally, agentless_row, row
+from damon_operator.planner.tally import PLAN_FAILED, Row, Tallies, Tally, agentless_row, row
 
 
 class Outline(NamedTuple):
@@ -25,6 +28,8 @@ class Outline(NamedTuple):
     agentless: str = ""
     exempt: str = ""
     """Digest of what the plan says of exempt pods."""
+    revision: str = ""
+    """Of the policy that it is made by, where the tuning has a rollout."""
 
 
 class Apply(NamedTuple):
@@ -34,6 +39,8 @@ class Apply(NamedTuple):
     spec: DamonNodeSpec
     exempt: str = ""
     """What is to stand beside it about exempt pods."""
+    revision: str = ""
+    """What is to stand beside it about the policy that it is made by."""
 
 
 class Delete(NamedTuple):
@@ -49,6 +56,7 @@ class World:
 
     wake: Callable[[], None]
     """Called whenever there is something new to look at."""
+    clock: Callable[[], float] = time.monotonic
     nodes: dict[str, Node] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
@@ -67,6 +75,14 @@ class World:
     _failed: dict[str, str] = field(default_factory=dict)
     """Nodes whose plan could not be computed or written, and the reason."""
     _tallies: Tallies = field(default_factory=Tallies)
+    _before: dict[str, Tuning] = field(default_factory=dict)
+    """By name: what tunings that are rolled out are for the nodes that wait."""
+    _moved: set[str] = field(default_factory=set)
+    """Tunings of which something has changed since their rollouts were looked at."""
+    _let: dict[str, str] = field(default_factory=dict)
+    """Nodes that may take a revision and are not planned with it yet."""
+    _since: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """By node: the revision that it was first seen to have carried out, and when."""
 
     # What streams report: (old, new), None where there is none.
 
@@ -91,6 +107,8 @@ class World:
             self.nodes[new.name] = new
         elif old is not None:
             self.nodes.pop(old.name, None)
+            self._let.pop(old.name, None)
+            self._since.pop(old.name, None)
 
     def namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
         """Take a namespace's change.
@@ -125,9 +143,15 @@ class World:
         if new is not None:
             self.tunings[new.name] = new
             self.stale.add(new.name)
+            self._moved.add(new.name)
         elif old is not None:
             self.tunings.pop(old.name, None)
         if _governing(old) != _governing(new):
+            for each in (old, new):
+                if each is not None:
+                    self._before.pop(each.name, None)
+            if new is not None and (waiting := before(new)) is not None:
+                self._before[new.name] = waiting
             self._ranked = ranked(self.tunings.values())
             changed = [tuning for tuning in (old, new) if tuning is not None]
             for node in self.nodes.values():
@@ -174,10 +198,16 @@ class World:
         if name in self.nodes:
             hashed = planned.spec.hash if planned.spec is not None else ""
             self.plans[name] = Outline(
-                planned.matching, hashed, planned.pods, planned.agentless, digest(planned.exempt)
+                planned.matching,
+                hashed,
+                planned.pods,
+                planned.agentless,
+                digest(planned.exempt),
+                planned.revision,
             )
         else:
             self.plans.pop(name, None)
+        self._let.pop(name, None)
         self.recount(name)
         return planned
 
@@ -198,11 +228,30 @@ class World:
                 outline.hash,
                 self.written.get(name),
                 failure=failure,
+                revision=outline.revision,
             )
+            contribution = contribution._replace(settled=self._is_settled(contribution))
         touched = self._tallies.put(name, contribution)
         if touched:
             self.stale |= touched
+            self._moved |= touched
             self.wake()
+
+    def advance(self) -> None:
+        """Let further nodes take the newest spec of their tunings, as the rollouts allow."""
+        moved, self._moved = self._moved, set()
+        for name in moved & self._before.keys():
+            far = progress(self.tunings[name], self.tally(name).rows.values())
+            for node in far.next if far is not None else ():
+                self._let[node] = self.tunings[name].revision
+                self._touch(node)
+
+    def ripen(self) -> None:
+        """Look again at nodes that have to be Ready for a while with what is rolled out."""
+        for name in self._before:
+            for each in list(self.tally(name).rows.values()):
+                if each.revision == self.tunings[name].revision and not each.settled:
+                    self.recount(each.node)
 
     def tally(self, tuning: str) -> Tally:
         """Return what the nodes of a tuning add up to."""
@@ -217,7 +266,9 @@ class World:
         node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
         if node is None or outline is None or not outline.hash:
             return written is not None
-        return written is None or not is_stored(written, node, outline.hash, outline.exempt)
+        return written is None or not is_stored(
+            written, node, outline.hash, outline.exempt, outline.revision
+        )
 
     def action(self, name: str) -> Apply | Delete | None:
         """Return what the node's DamonNode needs now, None when nothing.
@@ -229,7 +280,7 @@ class World:
             return None
         planned, node, written = self._planned(name), self.nodes.get(name), self.written.get(name)
         if planned.spec is not None and node is not None:
-            return Apply(node, planned.spec, planned.exempt)
+            return Apply(node, planned.spec, planned.exempt, planned.revision)
         return Delete(name, written.uid) if written is not None else None
 
     def recovered(self, name: str) -> None:
@@ -249,27 +300,58 @@ class World:
             return NodePlan((), None, {}, ())
         written = self.written.get(name)
         return plan(
-            self._ranked,
+            [self._as_taken(tuning, name) for tuning in self._ranked],
             node,
             self.pods.get(name, {}).values(),
             self.namespaces,
             reported=written is not None and bool(written.conditions),
         )
 
+    def _as_taken(self, tuning: Tuning, name: str) -> Tuning:
+        """Return what a tuning is for a node: as it is now, or as it stood while the node waits.
+
+        Who has the newest revision keeps it: by its DamonNode, or because it is about to be
+        written.
+        """
+        waiting = self._before.get(tuning.name)
+        if waiting is None:
+            return tuning
+        written, outline = self.written.get(name), self.plans.get(name)
+        has = (written and written.revision, outline and outline.revision, self._let.get(name))
+        return tuning if tuning.revision in has else waiting
+
+    def _is_settled(self, row: Row) -> bool:
+        """Return whether plans of this revision have been carried out for `rollout.minReady`.
+
+        Counted from when this process saw it first: one that begins anew waits once more.
+        """
+        tuning = self.tunings.get(row.matching[0])
+        asked = tuning.spec.rollout if tuning is not None and tuning.spec is not None else None
+        revision, since_s = self._since.get(row.node, ("", 0.0))
+        if revision != row.revision or asked is None:
+            self._since.pop(row.node, None)
+            if not row.revision or not row.applied or asked is None:
+                return False
+            since_s = self.clock()
+            self._since[row.node] = (row.revision, since_s)
+        return (self.clock() - since_s) * 1_000_000 >= microseconds(asked.min_ready)
+
     def _touch(self, node: str) -> None:
         self.dirty.add(node)
         self.wake()
 
 
-def is_stored(written: Written, node: Node, wanted: str, exempt: str) -> bool:
+def is_stored(written: Written, node: Node, wanted: str, exempt: str, revision: str = "") -> bool:
     """Return whether a DamonNode is the one of this node and holds the plan with this hash.
 
-    `exempt` is the digest of what it is to say of exempt pods.
+    `exempt` is the digest of what it is to say of exempt pods. Without a revision the label may
+    be anybody's.
     """
     return (
         written.owner_uid == node.uid
         and written.hash == written.digest == wanted
         and written.exempt == exempt
+        and revision in {"", written.revision}
     )
 
 
@@ -277,7 +359,13 @@ def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:
     """Return what decides which nodes a tuning governs and how."""
     if tuning is None or tuning.spec is None:
         return None
-    return {"spec": tuning.spec, "created": tuning.created, "uid": tuning.uid}
+    standing = before(tuning)
+    return {
+        "spec": tuning.spec,
+        "created": tuning.created,
+        "uid": tuning.uid,
+        "standing": standing.revision if standing is not None else "",
+    }
 
 
 def _asks_namespaces(tuning: Tuning) -> bool:

@@ -94,7 +94,9 @@ class Writer:
             case Apply():
                 answer = await self.written.write(node, self.port.apply_node(damon_node(action)))
                 stored = read_written(answer or {})
-                if not is_stored(stored, action.node, action.spec.hash, digest(action.exempt)):
+                if not is_stored(
+                    stored, action.node, action.spec.hash, digest(action.exempt), action.revision
+                ):
                     # A webhook, or the CRD of another version, changed or added something.
                     raise PlanAltered(node)
                 self.world.recovered(node)

@@ -1,0 +1,196 @@
+"""Which nodes take a changed tuning next: a few at a time, in a stable order (docs/adr/0023). Pure.
+
+Everything follows from the nodes as they are: which revision each has, and whether it is well with
+it. The order depends on names alone, so an operator that begins anew goes on where the last one
+was, and one that looks again before its writes are answered chooses the same nodes.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from hashlib import sha256
+from heapq import nsmallest
+from typing import Final, NamedTuple
+
+from damon_contract.quantities import share_of
+from damon_contract.v1alpha1.model import Verdict
+from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.tuning import Policy
+from damon_operator.facts import Tuning
+from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, Row
+
+ROLLED_OUT: Final = "RolledOut"
+"""The condition of a DamonTuning that has a rollout."""
+
+_SPARED: Final = "Spared"
+_HARMLESS: Final = PASSING | {NodeReason.NO_SWAP.value, CONTAINER_UNKNOWN}
+"""Reasons that say nothing against the plan that a node has."""
+
+
+class RolloutReason(StrEnum):
+    """Why the condition RolledOut is what it is."""
+
+    ROLLED_OUT = "RolledOut"
+    ROLLING_OUT = "RollingOut"
+    HALTED = "RolloutHalted"
+    PAUSED = "RolloutPaused"
+
+
+class State(StrEnum):
+    """Where a node stands towards the newest revision."""
+
+    WAITING = "Waiting"
+    """It has another one, and may take the newest."""
+    APART = "Apart"
+    """It has another one, and is not well for a reason of its own: it takes the newest last."""
+    TAKING = "Taking"
+    """It has the newest, and has not carried it out yet, or not for long enough."""
+    SETTLED = "Settled"
+    """It has carried out the newest for `minReady`."""
+    FAILING = "Failing"
+    """It has the newest, and is not well."""
+
+
+class Progress(NamedTuple):
+    """How far a tuning has come."""
+
+    tuning: str
+    revision: str
+    governed: int
+    most: int
+    """So many nodes at once may be taking it."""
+    paused: bool
+    waiting: tuple[str, ...]
+    apart: tuple[str, ...]
+    taking: tuple[str, ...]
+    settled: tuple[str, ...]
+    failing: tuple[tuple[str, str], ...]
+    """Each with the reason."""
+    standing: bool
+    """Whether the newest is what stands already: nobody has to wait."""
+
+    @property
+    def updated(self) -> int:
+        """Return how many nodes have the newest revision."""
+        return len(self.taking) + len(self.settled) + len(self.failing)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the newest is what stands from now on.
+
+        Nodes that are not well do not keep it from that, as long as others are well with it.
+        """
+        left = self.waiting or self.taking or self.failing
+        return self.standing or not self.governed or bool(self.settled and not left)
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """Return the nodes that may take the newest revision now."""
+        if self.complete or self.paused or self.failing:
+            return ()
+        free = max(0, self.most - len(self.taking))
+        return tuple(nsmallest(free, self.waiting, key=lambda node: _place(self.tuning, node)))
+
+
+def before(tuning: Tuning) -> Tuning | None:
+    """Return what the tuning is for nodes that wait; None: nobody has to.
+
+    mode Off never waits. A tuning of which nothing has stood yet is new everywhere.
+    """
+    spec, standing = tuning.spec, tuning.status.standing if tuning.status else None
+    if spec is None or spec.rollout is None or spec.mode == "Off" or standing is None:
+        return None
+    if standing == spec.policy():
+        return None
+    stated = {name: getattr(standing, name) for name in Policy.model_fields}
+    return tuning._replace(spec=spec.model_copy(update=stated), revision=standing.revision())
+
+
+def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
+    """Return how far a tuning has come on the nodes that it governs; None: it has no rollout."""
+    if tuning.spec is None or tuning.spec.rollout is None:
+        return None
+    asked = tuning.spec.rollout
+    names: dict[State, list[str]] = {state: [] for state in State}
+    reasons: dict[str, str] = {}
+    for row in rows:
+        why = trouble(row, asked.max_spared_permille)
+        names[_state(row, tuning.revision, why)].append(row.node)
+        if why:
+            reasons[row.node] = why
+    governed = sum(map(len, names.values()))
+    return Progress(
+        tuning=tuning.name,
+        revision=tuning.revision,
+        governed=governed,
+        most=share_of(governed, asked.max_nodes),
+        paused=asked.paused,
+        waiting=tuple(names[State.WAITING]),
+        apart=tuple(names[State.APART]),
+        taking=tuple(sorted(names[State.TAKING])),
+        settled=tuple(names[State.SETTLED]),
+        failing=tuple((node, reasons[node]) for node in sorted(names[State.FAILING])),
+        standing=before(tuning) is None,
+    )
+
+
+def trouble(row: Row, most_spared_permille: int) -> str:
+    """Return why a node is not well with the plan that it has; empty: nothing is known."""
+    if not row.reasons and not row.figures.spared:
+        return ""
+    reason = next((reason for reason in row.reasons if reason not in _HARMLESS), "")
+    spared, running = row.figures.spared, row.figures.running
+    if not reason and spared * 1000 > most_spared_permille * running:
+        return f"{_SPARED}: {spared} of {running} pods"
+    return reason
+
+
+def standing(tuning: Tuning, far: Progress | None) -> Policy | None:
+    """Return what stands from now on, for the tuning's status."""
+    if tuning.spec is None or (far is not None and not far.complete):
+        return tuning.status.standing if tuning.status else None
+    return tuning.spec.policy()
+
+
+def verdict(far: Progress) -> Verdict:
+    """Return the condition that says how far a tuning has come."""
+    if far.complete:
+        message = f"all {far.governed} nodes have revision {far.revision}"
+        if far.apart:
+            message = f"revision {far.revision} stands; {len(far.apart)} nodes take it now"
+        return _verdict("True", RolloutReason.ROLLED_OUT, message)
+    so_far = f"{far.updated} of {far.governed} nodes have revision {far.revision}"
+    if far.apart:
+        so_far += f"; {len(far.apart)} that are not well take it last (such as {min(far.apart)})"
+    if far.failing:
+        node, why = far.failing[0]
+        message = f"{so_far}; halted because node {node}: {why}. It goes on when that node is well"
+        return _verdict("False", RolloutReason.HALTED, f"{message}; or restore the spec before")
+    if far.paused:
+        message = f"{so_far}; paused: no other node takes it (rollout.paused)"
+        return _verdict("False", RolloutReason.PAUSED, message)
+    waits = f"; at most {far.most} at a time"
+    if far.taking:
+        waits += f", waiting for {', '.join(far.taking[:3])}"
+    return _verdict("False", RolloutReason.ROLLING_OUT, so_far + waits)
+
+
+def _verdict(status: str, reason: RolloutReason, message: str) -> Verdict:
+    return Verdict.model_validate(
+        {"type": ROLLED_OUT, "status": status, "reason": reason.value, "message": message}
+    )
+
+
+def _state(row: Row, revision: str, why: str) -> State:
+    if row.revision != revision:
+        return State.APART if why or row.unreported else State.WAITING
+    if why:
+        return State.FAILING
+    return State.SETTLED if row.settled else State.TAKING
+
+
+def _place(tuning: str, node: str) -> bytes:
+    """Return what nodes are sorted by: names at random, but always the same way.
+
+    Names in order would take one zone or pool after the other.
+    """
+    return sha256(f"{tuning}/{node}".encode()).digest()
