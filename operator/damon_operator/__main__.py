@@ -36,7 +36,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def operate(settings: Settings) -> int:
-    """Run the operator until it is told to stop; return the exit status."""
+    """Run the operator until it is told to stop; return the exit status.
+
+    kopf ends an operator, and every task with it, at answers that it does not expect, such as 410
+    as the status of a watch, or any other error within one. Then all begins anew, as it would after
+    a restart of the container, whose kubelet makes it wait for up to five minutes.
+    """
+    for pause_s in handlers.Patience():
+        try:
+            return await _operate(settings)
+        except StartError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever kopf lets out
+            _log.warning("begins again in %d s, because kopf gave up error=%r", pause_s, str(error))
+        await asyncio.sleep(pause_s)
+    raise AssertionError("patience has no end")
+
+
+async def _operate(settings: Settings) -> int:
+    """Run the operator until it is told to stop, or until kopf gives up."""
     async with connect(settings.kubeconfig) as cluster:
         service = Service(
             port=cluster,

@@ -98,7 +98,7 @@ def settings() -> kopf.OperatorSettings:
     wanted.scanning.disabled = True  # the CRD is there before us; no right to watch CRDs needed
     wanted.watching.chunk_size = 500
     wanted.watching.inactivity_timeout = 90
-    wanted.networking.error_backoffs = _Patience()
+    wanted.networking.error_backoffs = Patience()
     wanted.process.ultimate_exiting_timeout = 25  # below a pod's 30 s of grace
     # Nothing is persisted: there is no handler that would. Should there ever be one, its marks
     # must bear our name and not kopf's.
@@ -108,7 +108,7 @@ def settings() -> kopf.OperatorSettings:
     return wanted
 
 
-class _Patience:
+class Patience:
     """Delays between attempts that never run out: kopf's own end an operator after a minute."""
 
     def __iter__(self) -> Iterator[float]:

@@ -72,6 +72,24 @@ async def test_after_an_outage_kopfs_door_and_our_streams_go_on(lab):
         assert not task.done()
 
 
+@pytest.mark.parametrize("status", [400, 409, 410, 422])
+async def test_an_answer_that_ends_kopf_does_not_end_the_process(lab, caplog, status):
+    """In an hour of faults both operators ended at a 410 that was the status of a watch."""
+    caplog.set_level(logging.INFO)
+    lab.api.cluster.create(lab.tuning("all"))
+    async with lab.operator() as task:
+        await lab.eventually(lambda: lab.planned() == {"web": 30})
+        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.api.down()
+        lab.api.faults.fail_next(1000, status, path="/damontunings")
+        await lab.api.up()
+        await lab.eventually(lambda: "because kopf gave up" in caplog.text)
+        lab.api.faults.refusals.clear()
+        lab.api.cluster.patch("damontunings", "all", {"spec": {"mode": "Enforce"}})
+        await lab.eventually(lambda: lab.plan()["mode"] == "Enforce")
+        assert not task.done()
+
+
 def test_kopfs_retries_outlast_an_outage_of_minutes():
     delays = iter(handlers.settings().networking.error_backoffs)
     assert sum(next(delays) for _ in range(20)) > 300

@@ -242,3 +242,16 @@ async def test_the_scheduler_spreads_pods_that_name_no_node(api, pod, tmp_path):
         assert sorted([len(one.kubelet.pods), len(two.kubelet.pods)]) == [1, 2]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_status_that_the_api_has_lost_is_said_again(api, node, pod, eventually):
+    """As after a restore: the store knows the pod from before its containers ran."""
+    before = (await node.start_pod(pod("web")))["status"]["containerStatuses"]
+
+    def told():
+        return api.cluster.get("pods", "web")["status"].get("containerStatuses")
+
+    for lost in (None, [{**before[0], "containerID": "containerd://" + "0" * 64}]):
+        change = {"status": {"phase": "Pending", "containerStatuses": lost}}
+        api.cluster.patch("pods", "web", change, subresource="status")
+        await eventually(lambda: told() == before)

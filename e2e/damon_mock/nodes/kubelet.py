@@ -75,7 +75,9 @@ class Kubelet:
                 return
             if gone:
                 self._remove(key, body["metadata"]["uid"])
-            elif pod is None and body.get("status", {}).get("phase") not in _FINISHED:
+            elif pod is not None:
+                self._report_anew(pod, body)
+            elif body.get("status", {}).get("phase") not in _FINISHED:
                 await self._start(key, body)
 
     async def exited(self, session: int) -> None:
@@ -177,6 +179,12 @@ class Kubelet:
         else:
             pod.failed = True
         self._report(pod, spec)
+
+    def _report_anew(self, pod: Pod, body: Body) -> None:
+        """Say again what the API has lost: its store may have been restored to before that."""
+        says = pods.status(pod, body["spec"], self._runtime_name, self._cluster.now())
+        if pods.running_ids(body.get("status", {})) != pods.running_ids(says):
+            self._report(pod, body["spec"])
 
     def _report(self, pod: Pod, spec: Body) -> None:
         if not self._is_current((pod.namespace, pod.name), pod.uid):

@@ -50,6 +50,13 @@ def wanted_containers(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*sidecars, *spec["containers"]]
 
 
+def running_ids(said: Body) -> frozenset[str]:
+    """Return the ids of the containers that a pod's status names."""
+    kinds = ("containerStatuses", "initContainerStatuses")
+    containers = (each for kind in kinds for each in said.get(kind) or ())
+    return frozenset(str(each["containerID"]) for each in containers if each.get("containerID"))
+
+
 def status(pod: Pod, spec: Mapping[str, Any], runtime: RuntimeName, now: str) -> Body:
     """Return the pod status a kubelet reports; the sandbox and monitors are never in it."""
 
