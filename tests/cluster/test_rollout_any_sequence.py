@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,9 @@ class Cluster:
         if not isinstance(action, Apply):
             return
         before = self.stored.get(name)
-        if action.revision == self.revision and (not before or before.revision != self.revision):
+        had = before is not None and before.revision == self.revision
+        assert action.revision == self.revision or not had, "nothing is taken back"
+        if action.revision == self.revision and not had:
             self.took.append(name)
         self._store(
             name,
@@ -248,6 +251,25 @@ def test_a_tuning_changed_again_begins_anew_from_what_stood_last(most, first, se
     assert now <= revisions | {stands.revision, tuning_of(cluster.spec, cluster.status).revision}
     cluster.settle()
     assert {written.revision for written in cluster.stored.values()} == revisions
+
+
+@pytest.mark.parametrize("halfway", range(1, len(NAMES)))
+def test_an_operator_that_begins_anew_takes_nothing_back(halfway):
+    cluster = Cluster(1)
+    cluster.edit(mode="Enforce")
+    while len(cluster.done) < halfway:
+        cluster.wait()
+        cluster.plan()
+        for name in NAMES:
+            cluster.write(name)
+            cluster.carry_out(name)
+    cluster.restart()
+    took = list(cluster.took)
+    for name in NAMES:
+        cluster.write(name)
+    assert cluster.took == took
+    cluster.settle()
+    assert sorted(cluster.took) == list(NAMES)
 
 
 def test_a_node_has_to_be_ready_with_it_for_a_while():
