@@ -15,7 +15,16 @@ from damon_operator.facts import Namespace, Node, Pod, Tuning, Written, digest
 from damon_operator.planner.plan import NodePlan, plan
 from damon_operator.planner.rollout import before, progress
 from damon_operator.planner.selection import choose, ranked
-from damon_operator.planner.tally import PLAN_FAILED, Row, Tallies, Tally, agentless_row, row
+from damon_operator.planner.tally import (
+    PLAN_ALTERED,
+    PLAN_FAILED,
+    WRITE_FAILED,
+    Row,
+    Tallies,
+    Tally,
+    agentless_row,
+    row,
+)
 
 
 class Outline(NamedTuple):
@@ -215,7 +224,7 @@ class World:
         """Bring the tallies of the tunings that match a node up to date."""
         outline = self.plans.get(name)
         contribution = None
-        if self._failed.get(name, PLAN_FAILED) != PLAN_FAILED and not self.is_due(name):
+        if self._failed.get(name) == WRITE_FAILED and not self.is_due(name):
             del self._failed[name]  # a write whose answer got lost, or somebody else's
         failure = self._failed.get(name, "")
         if outline is not None and outline.agentless:
@@ -288,6 +297,14 @@ class World:
         if name in self._failed:
             del self._failed[name]
             self.recount(name)
+
+    def rests(self, name: str) -> None:
+        """Note that nothing is to be written of this node's DamonNode when that is tried again.
+
+        Not sooner: what alters plans may do it after each write, and be seen to be right between.
+        """
+        if self._failed.get(name) == PLAN_ALTERED:
+            self.recovered(name)
 
     def failed(self, name: str, reason: str) -> None:
         """Note why this node's plan is not computed, or not stored as it should be."""

@@ -112,7 +112,7 @@ class Writer:
                 self.deleted += 1
                 _log.info("deleted node=%s", node)
             case None:
-                pass
+                self.world.rests(node)
 
     async def _delete(self, name: str, uid: str) -> None:
         try:
