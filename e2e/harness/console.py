@@ -30,10 +30,12 @@ _VOLATILE: Final = (
     (re.compile(r"(damon-operator(?:-agent)?(?:-[0-9a-f]{6,10})?)-[a-z0-9]{5}\b"), r"\1-<pod>"),
     (re.compile(r"(damon-operator)-[0-9a-f]{6,10}\b"), r"\1-<set>"),
     (re.compile(r"\b\d{4,}\b"), "<number>"),
+    (re.compile(r"\bby (fuse|socket)\b"), "by <transport>"),
     (re.compile(r"[─-╿]+"), ""),
     (re.compile(r"\s+"), " "),
 )
-"""What differs from run to run: times, names of pods, pids, widths of columns."""
+"""What differs from run to run: times, names of pods, pids, widths of columns; and whether FUSE is to
+be had."""
 
 
 @dataclass(frozen=True)

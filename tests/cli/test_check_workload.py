@@ -13,6 +13,7 @@ from damon_cli.check import workload
 from damon_cli.check.sample import Sample, samples
 
 MIB = 2**20
+_OTHERS = 2**16
 
 
 @pytest.fixture(name="lines", scope="module")
@@ -30,8 +31,11 @@ def test_it_says_where_its_memory_is(lines):
     assert (first.second, second.second) == (1, 2)
     for each in (first, second):
         # What the kernel of this machine has swapped out meanwhile is told apart, and not lost.
-        assert each.cold_resident_bytes + each.cold_swap_bytes == 6 * MIB
-        assert each.hot_resident_bytes + each.hot_swap_bytes == 2 * MIB
+        cold_bytes = each.cold_resident_bytes + each.cold_swap_bytes
+        hot_bytes = each.hot_resident_bytes + each.hot_swap_bytes
+        # A page or two of somebody's that asks for the same advice is taken for ours.
+        assert 6 * MIB <= cold_bytes <= 6 * MIB + _OTHERS
+        assert 2 * MIB <= hot_bytes <= 2 * MIB + _OTHERS
 
 
 def test_the_figures_of_its_cgroup_are_read_where_there_are_any(tmp_path, monkeypatch):
