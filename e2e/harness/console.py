@@ -34,8 +34,8 @@ _VOLATILE: Final = (
     (re.compile(r"[─-╿]+"), ""),
     (re.compile(r"\s+"), " "),
 )
-"""What differs from run to run: times, names of pods, pids, widths of columns; and whether FUSE is to
-be had."""
+"""What differs from run to run: times, names of pods, pids, widths of columns, and from machine to
+machine: whether FUSE is to be had."""
 
 
 @dataclass(frozen=True)
