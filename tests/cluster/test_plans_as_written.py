@@ -93,6 +93,21 @@ async def test_an_owner_that_is_taken_away_from_a_plan_is_a_reason_and_no_circle
     await lab.eventually(lambda: "PlanAltered" not in lab.condition("all", "Ready")["message"])
 
 
+async def test_a_plan_that_is_as_it_should_be_when_it_is_tried_again_is_altered_no_more(
+    lab, monkeypatch
+):
+    apply = lab.cluster.apply_node
+
+    async def told_otherwise(body):
+        stored = await apply(body)
+        return {**stored, "metadata": {**stored["metadata"], "ownerReferences": []}}
+
+    monkeypatch.setattr(lab.cluster, "apply_node", told_otherwise)
+    lab.create(lab.prioritised("new", "45", "n1"))
+    await lab.eventually(lambda: lab.service.writer.failed)
+    await lab.eventually(lambda: not lab.service.world._failed)
+
+
 async def test_a_plan_that_was_stored_although_its_write_failed_is_no_failure(lab, monkeypatch):
     apply = lab.cluster.apply_node
 
