@@ -146,6 +146,22 @@ def test_who_is_found_silent_renews_before_it_says_that_it_is_not(api, paced, cl
     assert paced.due_us() <= clock.us
 
 
+def test_a_doubt_during_a_renewal_is_answered_by_one_of_its_own(client, clock, uid):
+    """The renewal under way was begun before the doubt, and sets the time of the next one."""
+    meanwhile = [lambda: None, lambda: reporter.doubt(), lambda: None]
+    heartbeat = Heartbeat(client, clock, works=lambda: meanwhile.pop(0)() is None)
+    reporter = Reporter(client, clock, heartbeat=heartbeat)
+    reporter.report(uid, status())
+    reporter.beat()
+    assert reporter._beat_us() > clock.us
+    reporter.beat()
+    assert reporter._beat_us() <= clock.us
+    assert reporter.due_us() is None
+    reporter.beat()
+    assert reporter._beat_us() > clock.us
+    assert reporter.due_us() is not None
+
+
 def test_a_doubt_is_answered_at_once(api, reporter_thread, uid, eventually):
     reporter, heartbeat = reporter_thread
     reporter.report(uid, status())

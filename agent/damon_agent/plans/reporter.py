@@ -39,6 +39,8 @@ class Reporter:
         self._heartbeat = heartbeat
         self._doubted = False
         """Somebody says that this agent is silent, and the Lease is not renewed since."""
+        self._doubt_is_new = False
+        """And no renewal was begun since: the next one does not wait for its time."""
         self._backoff = backoff or Backoff(random.random)
         self._failures = 0
         """In a row."""
@@ -72,8 +74,7 @@ class Reporter:
         if self._heartbeat is None:
             return
         with self._changed:
-            self._doubted = True
-            self._heartbeat.due_us = 0
+            self._doubted = self._doubt_is_new = True
             self._changed.notify()
 
     def start(self) -> None:
@@ -128,11 +129,11 @@ class Reporter:
     def beat(self) -> None:
         """Renew the Lease now, if there is an object that it belongs to."""
         with self._changed:
-            wanted, doubted = self._wanted, self._doubted
+            wanted, self._doubt_is_new = self._wanted, False
         if self._heartbeat is not None and wanted is not None and self._heartbeat.beat(wanted[0]):
             with self._changed:
                 # A doubt that came meanwhile stays.
-                self._doubted = self._doubted and not doubted
+                self._doubted = self._doubt_is_new
 
     def _run(self) -> None:
         while (due := self._wait()) is not None:
@@ -162,7 +163,7 @@ class Reporter:
         """Return when the Lease is to be renewed; None: there is none to renew."""
         if self._heartbeat is None or self._wanted is None:
             return None
-        return self._heartbeat.due_us
+        return 0 if self._doubt_is_new else self._heartbeat.due_us
 
     def _forget(self, wanted: tuple[str, DamonNodeStatus]) -> None:
         """Drop a status whose object is gone, unless another one was reported meanwhile."""
