@@ -1,10 +1,10 @@
 """What the agent says about its node. Pure: facts in, `DamonNodeStatus` out."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from functools import lru_cache
+from typing import Final, Literal
 
 from damon_agent.errors import AgentError
 from damon_agent.facts import PodSwap
@@ -17,7 +17,7 @@ from damon_contract.v1alpha1.model import Condition, Verdict, settle
 from damon_contract.v1alpha1.node import (
     LIMITATIONS,
     MAX_POD_MESSAGE,
-    MAX_STATUS_BYTES,
+    MAX_PODS,
     BrakeStatus,
     DamonNodeStatus,
     Kernel,
@@ -46,10 +46,6 @@ _UNAVAILABLE: Final = frozenset(
 """Reasons for which DAMON as a whole is not to be had."""
 _MESSAGE_CHARACTERS: Final = 1024
 _SHOWN_FAULTS: Final = 4
-_ALWAYS_FIT: Final = 40
-"""So many pods fit with all that can be said of them, however long their names are."""
-_RESERVE_BYTES: Final = 512
-"""For what a merge patch takes away: fields that it names with null."""
 _MIB: Final = 1 << 20
 
 
@@ -83,10 +79,13 @@ class Observation:
 def build(
     seen: Observation, *, previous: Sequence[Condition], now: str, release: str
 ) -> DamonNodeStatus:
-    """Return the status; `now` is RFC 3339, `previous` are the conditions that stand there."""
+    """Return the status, with all details of all pods: not all may fit when it is written.
+
+    `now` is RFC 3339, `previous` are the conditions that stand there.
+    """
     plan, report = seen.latest.plan, seen.report
     newest = seen.latest.invalid or plan
-    built = DamonNodeStatus(
+    return DamonNodeStatus(
         observed_generation=plan.generation if plan else 0,
         observed_hash=plan.spec.hash if plan else "",
         conditions=settle(
@@ -98,7 +97,7 @@ def build(
         kernel=report
         and Kernel(release=release, driver=report.driver_name, features=report.features),
         memory=_memory(seen.intent),
-        lanes=tuple(_lane(lane, seen) for lane in report.lanes) if report else (),
+        lanes=_lanes(report, seen) if report else (),
         targets=sum(lane.targets for lane in report.lanes) if report else 0,
         brake=(
             None
@@ -106,8 +105,8 @@ def build(
             else BrakeStatus(spared=len(seen.spared), unseen=seen.unseen)
         ),
         totals=_totals(plan, seen) if plan else None,
+        pods=_pods(plan, seen) if plan else (),
     )
-    return built.model_copy(update={"pods": _fitting(built, _pods(plan, seen))}) if plan else built
 
 
 def verdicts(seen: Observation, previous: Sequence[Condition] = ()) -> tuple[Verdict, ...]:
@@ -149,8 +148,7 @@ def _faults(seen: Observation) -> list[Fault]:
     if seen.report is not None:
         faults += sorted(seen.report.faults, key=lambda fault: fault.reason not in _UNAVAILABLE)
     intent = seen.intent
-    if intent is not None and intent.mode == "Enforce" and intent.action == "pageout":
-        faults += [f for f in _swap_faults(intent) if f.reason not in {g.reason for g in faults}]
+    # First what may pass: a rollout waits for it, while a node without swap stays one.
     if intent is not None and intent.mode == "Enforce" and seen.over_limits:
         faults.append(
             Fault(
@@ -158,6 +156,8 @@ def _faults(seen: Observation) -> list[Fault]:
                 f"every lane only watches until the node is well below: {seen.over_limits}",
             )
         )
+    if intent is not None and intent.mode == "Enforce" and intent.action == "pageout":
+        faults += [f for f in _swap_faults(intent) if f.reason not in {g.reason for g in faults}]
     return sorted(faults, key=lambda fault: fault.reason in LIMITATIONS)
 
 
@@ -276,20 +276,23 @@ def _memory(intent: Intent | None) -> Memory | None:
     )
 
 
-def _lane(lane: Lane, seen: Observation) -> Lane:
-    """Return a lane with the cold memory of its pods and what they gave up, as far as known."""
-    placed = seen.report.placed if seen.report else {}
-    cold = [size for uid, size in seen.cold_bytes.items() if placed.get(uid) == lane.kdamond]
-    out = [
-        swap.given_up_bytes
-        for uid, swap in seen.swap.items()
-        if placed.get(uid) == lane.kdamond and swap.given_up_bytes is not None
-    ]
-    return lane.model_copy(
-        update={
-            "cold_bytes": sum(cold) if cold else None,
-            "given_up_bytes": _whole_mib(sum(out)) if out else None,
-        }
+def _lanes(report: Report, seen: Observation) -> tuple[Lane, ...]:
+    """Return the lanes with the cold memory of their pods and what they gave up, where known."""
+    cold, out = Counter[int](), Counter[int]()
+    for uid, kdamond in report.placed.items():
+        if uid in seen.cold_bytes:
+            cold[kdamond] += seen.cold_bytes[uid]
+        swap = seen.swap.get(uid)
+        if swap is not None and swap.given_up_bytes is not None:
+            out[kdamond] += swap.given_up_bytes
+    return tuple(
+        lane.model_copy(
+            update={
+                "cold_bytes": cold.get(lane.kdamond),
+                "given_up_bytes": _whole_mib(out.get(lane.kdamond)),
+            }
+        )
+        for lane in report.lanes
     )
 
 
@@ -316,7 +319,7 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
     hindrances = _hindrances(plan, seen)
     unhindered = (None, None)
     return tuple(
-        PodStatus(
+        _pod(
             namespace=pod.namespace,
             name=pod.name,
             uid=pod.uid,
@@ -335,55 +338,18 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
     )
 
 
+@lru_cache(maxsize=2 * MAX_PODS)
+def _pod(**fields: Hashable) -> PodStatus:
+    """Return the status of a pod: the same object as long as nothing of it changes.
+
+    A status is built at every tick, and most pods stay as they are.
+    """
+    return PodStatus.model_validate(fields)
+
+
 def _whole_mib(size_bytes: int | None) -> int | None:
     """Round up: what moves by less is not worth a write, and only nothing reads 0."""
     return None if size_bytes is None else -(-size_bytes // _MIB) * _MIB
-
-
-_DETAILS: Final[dict[str, None]] = dict.fromkeys(
-    (
-        "namespace",
-        "name",
-        "cold_bytes",
-        "given_up_bytes",
-        "refaulted_bytes",
-        "spared",
-        "reason",
-        "message",
-    )
-)
-
-
-def _fitting(rest: DamonNodeStatus, pods: tuple[PodStatus, ...]) -> tuple[PodStatus, ...]:
-    """Return the pods, with details on as many as there is room for beside the rest.
-
-    First those of which most is to be told; of equal ones those that come first in the plan.
-    """
-    if len(pods) <= _ALWAYS_FIT:
-        return pods
-    bare = [pod.model_copy(update=_DETAILS) for pod in pods]
-    sizes = [_size_bytes(pod) for pod in bare]
-    left = MAX_STATUS_BYTES - _RESERVE_BYTES - _size_bytes(rest) - sum(sizes)
-    told = list(bare)
-    for index in sorted(range(len(pods)), key=lambda n: _weight(pods[n]), reverse=True):
-        more = _size_bytes(pods[index]) - sizes[index]
-        if more > left:
-            break
-        left -= more
-        told[index] = pods[index]
-    return tuple(told)
-
-
-def _weight(pod: PodStatus) -> tuple[bool, bool, int]:
-    figures = (pod.cold_bytes, pod.given_up_bytes, pod.refaulted_bytes)
-    hindered = pod.reason is not None
-    return hindered, pod.spared is not None, sum(figure or 0 for figure in figures)
-
-
-def _size_bytes(part: PodStatus | DamonNodeStatus) -> int:
-    """Return how much of a status this takes on the wire, the comma behind it included."""
-    body: Any = part.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return len(json.dumps(body, separators=(",", ":"))) + 1
 
 
 def _hindrances(plan: Plan, seen: Observation) -> dict[str, tuple[PodReason, str]]:

@@ -12,7 +12,7 @@ from damon_agent.facts import MemoryReading, PodSwap, Process
 from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
 from damon_agent.plans.plan import Latest, Plan
-from damon_agent.plans.reporter import wire
+from damon_agent.plans.wire import fitting, wire
 from damon_contract.v1alpha1.node import (
     LIMITATIONS,
     MAX_PODS,
@@ -85,7 +85,9 @@ def seen(held, *, faults=(), applied=True, unswappable=frozenset(), lanes=(), **
 
 
 def build(observation, previous=()):
-    return status.build(observation, previous=previous, now=NOW, release="7.2")
+    built = status.build(observation, previous=previous, now=NOW, release="7.2")
+    assert wire(fitting(built)) == wire(built)
+    return fitting(built)
 
 
 def conditions(observation):
@@ -265,6 +267,18 @@ def test_a_limitation_is_told_of_a_plan_that_is_in_force(reason):
         "False", "Applying",
     )  # fmt: skip
     assert conditions(seen(plan(), faults=[limit, worse]))["Ready"] == ("False", "CommitFailed")
+
+
+def test_a_limit_of_safety_is_told_before_swap_that_is_not_there():
+    """A rollout halts for it, and a node without swap stays one."""
+    held = plan()
+    intent = intents.intent(
+        held.spec, seen(held).intent.members, replace(MEMORY, swap_total_bytes=0)
+    )
+    observed = seen(held, intent=intent, over_limits="swap used")
+    assert conditions(observed)["Ready"] == ("True", "SafetyLimit")
+    assert conditions(observed)["Degraded"] == ("True", "SafetyLimit")
+    assert NodeReason.NO_SWAP in {fault.reason for fault in status._faults(observed)}
 
 
 def test_what_makes_damon_unusable_is_told_before_the_rest():

@@ -148,9 +148,10 @@ def test_who_is_found_silent_renews_before_it_says_that_it_is_not(api, paced, cl
 
 def test_a_doubt_during_a_renewal_is_answered_by_one_of_its_own(client, clock, uid):
     """The renewal under way was begun before the doubt, and sets the time of the next one."""
-    meanwhile = [lambda: None, lambda: reporter.doubt(), lambda: None]
+    meanwhile = []
     heartbeat = Heartbeat(client, clock, works=lambda: meanwhile.pop(0)() is None)
     reporter = Reporter(client, clock, heartbeat=heartbeat)
+    meanwhile += [lambda: None, reporter.doubt, lambda: None]
     reporter.report(uid, status())
     reporter.beat()
     assert reporter._beat_us() > clock.us

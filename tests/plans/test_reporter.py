@@ -1,6 +1,7 @@
 import pytest
 
-from damon_agent.plans.reporter import Reporter, wire
+from damon_agent.plans.reporter import Reporter
+from damon_agent.plans.wire import wire
 from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import DamonNodeStatus, Kernel
 from damon_contract.watches import Backoff

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from damon_agent.clock import Clock
 from damon_agent.plans.client import Api
 from damon_agent.plans.errors import ApiError
 from damon_agent.plans.heartbeat import Heartbeat
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
+from damon_agent.plans.wire import wire
 from damon_contract.v1alpha1.node import DamonNodeStatus
 from damon_contract.watches import Backoff
 
@@ -176,11 +177,3 @@ class Reporter:
         if str(error) != self._complaint:
             self._complaint = str(error)
             _LOGGER.warning("the status is not written, retrying: %s", error)
-
-
-def wire(status: DamonNodeStatus) -> dict[str, Any]:
-    """Return the status as a merge patch: fields without a value are taken away."""
-    body = status.model_dump(by_alias=True, mode="json", exclude_none=True)
-    for name, field in DamonNodeStatus.model_fields.items():
-        body.setdefault(field.alias or name, None)
-    return body

@@ -4,7 +4,7 @@ One step: are the kdamonds ours, who belongs where, and then each lane makes its
 read again at each step; what is remembered are delays, and what sysfs read a moment ago.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from damon_agent.facts import Process
@@ -176,7 +176,7 @@ class LanesDriver:
         self._memory = self._memory.looked(intent, now_us)
         self._lifetimes.look(intent.members, now_us)
         at_rest = applied = True
-        carried = self._carried()
+        carried = _carried(self._lanes)
         was_held = any(lane.kernel.holds_kernel for lane in self._lanes)
         for lane in self._in_turn():
             asked = self._wanted(lane, assignment, intent, now_us)
@@ -195,7 +195,7 @@ class LanesDriver:
             now_us=now_us,
         )
         # Others may go on at once: the kernel is free again, or who had to leave has left.
-        moved = (was_held and not is_held) or self._carried() != carried
+        moved = (was_held and not is_held) or _carried(self._lanes) != carried
         if applied:
             # From now on lanes that come and go with their pods make that no less true.
             self._applied_plan = intent.plan
@@ -226,9 +226,6 @@ class LanesDriver:
         rest = (*self._lanes[turn:], *self._lanes[:turn])
         return tuple(sorted(rest, key=lambda lane: not lane.kernel.is_waiting))
 
-    def _carried(self) -> frozenset[Process]:
-        return frozenset[Process]().union(*(lane.contents.slots.carried for lane in self._lanes))
-
     def _wanted(
         self, lane: Lane, assignment: Assignment, intent: Intent, now_us: int
     ) -> Wanted | None:
@@ -244,12 +241,8 @@ class LanesDriver:
             for member in assignment.members[lane.kernel.index]
             if self._lifetimes.due_us(member) <= now_us
         ]
-        others = [other for other in self._lanes if other is not lane]
-        free = tuple(
-            member.process
-            for member in due
-            if not any(member.process in other.contents.slots.carried for other in others)
-        )
+        elsewhere = _carried(other for other in self._lanes if other is not lane)
+        free = tuple(member.process for member in due if member.process not in elsewhere)
         return wanted(
             intent,
             band,
@@ -269,3 +262,8 @@ class LanesDriver:
             at_rest=is_free,
             next_step_us=min([now_us + IDLE_US, *(lane.next_us for lane in self._lanes)]),
         )
+
+
+def _carried(lanes: Iterable[Lane]) -> frozenset[Process]:
+    """Return every process that the kernel may hold in one of these lanes."""
+    return frozenset[Process]().union(*(lane.contents.slots.carried for lane in lanes))
