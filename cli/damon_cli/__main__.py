@@ -1,7 +1,6 @@
 """The command line. What a command needs is imported when it runs: that is most of a start."""
 
 import os
-import re
 import sys
 import traceback
 from enum import StrEnum
@@ -11,6 +10,7 @@ import typer
 
 from damon_cli import options
 from damon_cli.errors import CliError, Exit
+from damon_cli.output import say
 
 app = typer.Typer(
     name="kubectl damon",
@@ -333,9 +333,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(app(given, prog_name="kubectl damon", standalone_mode=False) or 0)
     except CliError as error:
-        _say(f"error: {error.message}")
+        say(f"error: {error.message}")
         if error.remedy:
-            _say(f"  -> {error.remedy}")
+            say(f"  -> {error.remedy}")
         _details()
         return error.exit
     except (typer.Abort, KeyboardInterrupt):
@@ -353,9 +353,9 @@ def _unexpected(error: Exception) -> int:
     if show is not None:
         show()
         return int(getattr(error, "exit_code", Exit.USAGE))
-    _say(f"error: a defect of kubectl damon: {type(error).__name__}: {error}")
+    say(f"error: a defect of kubectl damon: {type(error).__name__}: {error}")
     if not _details():
-        _say("  -> `kubectl damon --debug ...` says where; please report it")
+        say("  -> `kubectl damon --debug ...` says where; please report it")
     return Exit.DEFECT
 
 
@@ -382,10 +382,6 @@ def _one_of(words: type[_Word], text: str, option: str) -> _Word:
     except ValueError:
         known = ", ".join(words)
         raise typer.BadParameter(f"{text!r} is none of {known}", param_hint=option) from None
-
-
-def _say(line: str) -> None:
-    print(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "?", line), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 API_VERSION: Final = f"cli.{names.GROUP}/v1alpha1"
 """The schema of -o json and -o yaml: fields are added, and neither renamed nor given another
 meaning without another version."""
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+"""All but tabs and ends of lines: what a server says could move the cursor of a terminal."""
 _PIPE_COLUMNS: Final = 120
 """Where the output is no terminal that could say."""
 
@@ -49,6 +52,11 @@ def write(kind: str, answer: object, form: Format) -> None:
 
         sys.stdout.write(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
     sys.stdout.flush()
+
+
+def say(line: str) -> None:
+    """Tell a person something beside the answer: on standard error, without control characters."""
+    print(_CONTROLS.sub("?", line), file=sys.stderr, flush=True)
 
 
 def console() -> "Console":

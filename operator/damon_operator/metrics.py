@@ -22,6 +22,7 @@ from prometheus_client.registry import CollectorRegistry
 from damon_contract.v1alpha1.node import NodeReason
 from damon_operator.listening import listening
 from damon_operator.planner.priorities import Source
+from damon_operator.planner.rollout import RolloutReason, State, progress, verdict
 from damon_operator.planner.tally import REASONS
 from damon_operator.reconcile import Service
 
@@ -38,6 +39,7 @@ def families(service: Service) -> Iterator[Metric]:
     yield _value("leader", "Whether this replica is the one that works", service.running)
     if service.running:
         yield from _nodes(service)
+        yield from _rollouts(service)
         yield from _work(service)
         yield from _streams(service)
 
@@ -79,6 +81,26 @@ def _nodes(service: Service) -> Iterator[Metric]:
         "Running containers of these pods whose processes cannot be found",
         pods["container_unknown"],
     )
+
+
+def _rollouts(service: Service) -> Iterator[Metric]:
+    """Yield how far changed tunings have come, as the status of each says it."""
+    reasons, states = Counter[str](), Counter[State]()
+    for name, tuning in service.world.tunings.items():
+        far = progress(tuning, service.world.tally(name).rows.values())
+        if far is None:
+            continue
+        reasons[verdict(far).reason] += 1
+        for state in State:
+            states[state] += len(getattr(far, state.name.lower()))
+    rollouts = _gauge("rollouts", "DamonTunings that have a rollout, by how it stands", "reason")
+    for reason in RolloutReason:
+        rollouts.add_metric([reason.value], reasons[reason.value])
+    yield rollouts
+    nodes = _gauge("rollout_nodes", "Nodes of these, by how they stand to the newest spec", "state")
+    for state in State:
+        nodes.add_metric([state.value], states[state])
+    yield nodes
 
 
 def _work(service: Service) -> Iterator[Metric]:

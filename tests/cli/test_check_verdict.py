@@ -111,6 +111,36 @@ def test_what_keeps_a_pod_from_the_kernel_ends_the_list_and_is_named(
     assert last.action
 
 
+def test_what_the_tuning_wants_not_to_be_taken_is_not_due():
+    for standing in (Standing.SAFETY_LIMIT, Standing.ROLLING_OUT):
+        phases = found(low(standing, (sample(1), sample(31))), over=True)
+        assert phases["given up"].outcome is NOT_DUE
+        assert phases["given up"].says == f"it is {standing}."
+        assert passed(tuple(phases.values()))
+
+
+def test_what_had_gone_before_the_node_was_held_has_gone():
+    assert found(low(Standing.SAFETY_LIMIT))["given up"].outcome is HAPPENED
+
+
+def test_full_swap_is_a_fault_of_the_node():
+    phases = found(low(Standing.SWAP_FULL, (sample(1), sample(31))), over=True)
+    assert phases["given up"].outcome is FAILED
+
+
+def test_a_pod_of_a_node_that_is_held_is_not_protected_for_that():
+    for standing in (Standing.SAFETY_LIMIT, Standing.SWAP_FULL):
+        phases = found(LOW, Subject(told(standing, 75), HIGH.samples))
+        assert phases["protected untouched"].outcome is NOT_DUE
+
+
+def test_a_pod_that_no_plan_has_until_the_newest_spec_comes_is_waited_for():
+    exempt = replace(told(Standing.ROLLING_OUT, 1), memory=None)
+    phases = found(Subject(exempt, GONE))
+    assert list(phases) == ["running", "planned"]
+    assert phases["planned"].outcome is WAITING
+
+
 def test_every_standing_is_judged():
     for standing in Standing:
         assert found(low(standing), HIGH, over=True)

@@ -133,7 +133,7 @@ def test_an_image_that_cannot_be_pulled_ends_it_and_the_pod(nodes):
     assert not nodes.api.call(nodes.cluster.list, "pods")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_interrupts_it_leaves_no_pod(nodes, number):
     changes = nodes.api.call(nodes.cluster.changes, "pods")
     with nodes.start("doctor", "--probe", "--node", "n1") as running:

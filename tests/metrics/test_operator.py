@@ -4,21 +4,26 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cluster_objects as made
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.tuning import DamonTuningSpec
+from damon_operator.facts import read_tuning
 from damon_operator.metrics import families
 from damon_operator.planner.priorities import Source
+from damon_operator.planner.rollout import RolloutReason, State
 from damon_operator.planner.tally import NO_REPORT, REASONS, Row
 from damon_operator.reconcile import Service
 from damon_operator.settings import Tempo
 
-LABELS = {"reason", "step", "fault", "outcome", "resource"}
+LABELS = {"reason", "state", "step", "fault", "outcome", "resource"}
 STATES = ("governed", "applied", "degraded", "unsupported", "unreported", "agentless")
-FIXED = 1 + len(STATES) + len(Source) + 3 + 1 + 2 + 1 + 3 + 1
-"""Leader, nodes, pods, annotations, containers, plan seconds, failures, writes, waiting."""
+ROLLOUTS = len(RolloutReason) + len(State)
+FIXED = 1 + len(STATES) + ROLLOUTS + len(Source) + 3 + 1 + 2 + 1 + 3 + 1
+"""Leader, nodes, rollouts, pods, annotations, containers, seconds, failures, writes, waiting."""
 STREAMS = 5 * 6
 """Five collections."""
 SERIES_OF_REASONS = len(NodeReason) + len(REASONS) + 1
@@ -56,6 +61,14 @@ def row(node, tuning="t", *reasons, **fields):
     flags = dict.fromkeys(("applied", "degraded", "unsupported", "unreported"), False)
     values = {"matching": (tuning,), "pods": {"annotation": 2, "default": 1}, **flags, **fields}
     return Row(node=node, reasons=reasons, **values)
+
+
+def rolled_out(name="t", **rollout):
+    """Return a tuning that observed on all nodes, and is to enforce now."""
+    raw = made.stored(made.tuning(name, mode="Enforce", rollout=rollout))
+    stood = DamonTuningSpec(mode="Observe").policy()
+    raw["status"] = {"standing": stood.model_dump(mode="json", by_alias=True)}
+    return read_tuning(raw)
 
 
 def test_a_replica_that_waits_tells_only_that(page):
@@ -101,8 +114,51 @@ def test_reasons_of_another_version_are_told_together(page):
     service.world._tallies.put("n1", row("n1", "t", "FromTheFuture", "AnotherOne"))
     service.world._tallies.put("n2", row("n2", "t", "NoSwap"))
     told = page(families(service))
-    assert told.labels()["reason"] == {"NoSwap", "Other"}
+    held = {s.labels["reason"] for s in told.samples if s.name == "damon_operator_held_back_nodes"}
+    assert held == {"NoSwap", "Other"}
     assert told.value("damon_operator_held_back_nodes", reason="Other") == 2
+
+
+def rollouts(told) -> dict[str, float]:
+    """Return what is told of rollouts, without what is 0."""
+    names = {"damon_operator_rollouts", "damon_operator_rollout_nodes"}
+    each = [s for s in told.samples if s.name in names]
+    assert len(each) == ROLLOUTS, "a series that begins with its first rollout misses that one"
+    return {value: s.value for s in each for value in s.labels.values() if s.value}
+
+
+def test_how_far_changed_tunings_have_come_is_told_by_the_nodes_they_govern(page):
+    service = make()
+    tunings, tallies = service.world.tunings, service.world._tallies
+    assert rollouts(page(families(service))) == {}
+    tunings["t"] = changed = rolled_out(minReady="1m")
+    tunings["new"] = read_tuning(made.stored(made.tuning("new")))  # has no rollout
+    tallies.put("n0", row("n0", "new", "DamonBusy"))
+    tallies.put("n1", row("n1", applied=True, revision=changed.revision, settled=True))
+    tallies.put("n2", row("n2", "t", "Applying", revision=changed.revision))
+    tallies.put("n3", row("n3", applied=True))
+    tallies.put("n4", row("n4", applied=True))
+    tallies.put("n5", row("n5", "t", "NoDamon"))
+    so_far = {"Settled": 1, "Taking": 1, "Waiting": 2, "Apart": 1}
+    assert rollouts(page(families(service))) == {"RollingOut": 1, **so_far}
+    tallies.put("n2", row("n2", "t", "DamonBusy", revision=changed.revision))
+    halted = {"Settled": 1, "Failing": 1, "Waiting": 2, "Apart": 1}
+    assert rollouts(page(families(service))) == {"RolloutHalted": 1, **halted}
+    tallies.put("n2", row("n2", applied=True, revision=changed.revision, settled=True))
+    tunings["t"] = rolled_out(paused=True)
+    paused = {"Settled": 2, "Waiting": 2, "Apart": 1}
+    assert rollouts(page(families(service))) == {"RolloutPaused": 1, **paused}
+
+
+def test_each_rollout_is_one_and_their_nodes_add_up(page):
+    service = make()
+    for name in ("a", "b"):
+        service.world.tunings[name] = changed = rolled_out(name)
+        done = row(f"{name}1", name, applied=True, revision=changed.revision, settled=True)
+        service.world._tallies.put(f"{name}1", done)
+    service.world._tallies.put("b2", row("b2", "b", "SafetyLimit", revision=changed.revision))
+    told = rollouts(page(families(service)))
+    assert told == {"RolledOut": 1, "RolloutHalted": 1, "Settled": 2, "Failing": 1}
 
 
 def test_what_was_done_is_counted(page):
@@ -153,6 +209,7 @@ OURS = st.sampled_from([*(r.value for r in NodeReason), *REASONS])
 def test_however_large_the_cluster_the_number_of_series_has_its_bound(page, rows):
     service = make()
     for node, tuning, reasons in rows:
+        service.world.tunings[tuning] = rolled_out(tuning)
         service.world._tallies.put(node, row(node, tuning, *dict.fromkeys(reasons)))
     told = page(families(service))
     keys = [(s.name, *sorted(s.labels.items())) for s in told.samples]

@@ -1,6 +1,5 @@
 """Starts the pods of a check, follows them until all is decided, and takes them away."""
 
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +113,7 @@ def run(
     program = resources.files("damon_cli.check").joinpath("workload.py").read_text("utf-8")
     ends_after_s = int(asked.timeout_s) + 300
     with stage.namespace(client, keep=asked.keep, sleep=sleep) as namespace:
-        _say(f"checking {', '.join(each.node for each in spots)} in namespace {namespace}")
+        output.say(f"checking {', '.join(each.node for each in spots)} in namespace {namespace}")
         until_s = clock() + asked.timeout_s
         for i, each in enumerate(spots):
             for name, priority in (("low", each.low), ("high", each.high)):
@@ -151,9 +150,9 @@ def _dump(client: Client, nodes: tuple[str, ...]) -> None:
     try:
         files, missing = write(path, Collection(client, nodes=nodes))
     except CliError as error:
-        _say(f"no sysdump: {error.message}")
+        output.say(f"no sysdump: {error.message}")
         return
-    _say(f"{path}: {files} files, {len(missing)} missing")
+    output.say(f"{path}: {files} files, {len(missing)} missing")
 
 
 def _spots(client: Client, asked: Asked) -> list[Spot]:
@@ -213,9 +212,5 @@ def _follow(followed: Followed, until_s: float, clock: Clock, sleep: Sleep) -> l
             return results
         if waits[0] != said:
             said = waits[0]
-            _say(said)
+            output.say(said)
         sleep(_LOOK_S)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -1,14 +1,12 @@
 """The namespace of a check: there while it runs, and gone whatever happens."""
 
 import secrets
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Final
 
+from damon_cli import output, signals
 from damon_cli.check import manifest
 from damon_cli.client import Client, Raw, object_path, of_namespace
 from damon_cli.errors import CliError, ForbiddenError, RefusedError
@@ -18,7 +16,6 @@ Sleep = Callable[[float], object]
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _ATTEMPTS: Final = 5
 _APART_S: Final = 1.0
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 _NO_ACCOUNT_YET: Final = "error looking up service account"
 """The API server's words while the namespace is younger than its ServiceAccount."""
 
@@ -27,7 +24,7 @@ _NO_ACCOUNT_YET: Final = "error looking up service account"
 def namespace(client: Client, *, keep: bool, sleep: Sleep = time.sleep) -> Iterator[str]:
     """Create a namespace; delete it at the end with all that is in it, on a signal as well."""
     name = "damon-check-" + "".join(secrets.choice(_LETTERS) for _ in range(5))
-    with _signals_interrupt():
+    with signals.interrupting():
         refused = False
         try:
             try:
@@ -38,7 +35,7 @@ def namespace(client: Client, *, keep: bool, sleep: Sleep = time.sleep) -> Itera
             yield name
         finally:
             if keep and not refused:
-                _say(f"kept: kubectl delete namespace {name}")
+                output.say(f"kept: kubectl delete namespace {name}")
             elif not refused:
                 _delete(client, name, sleep)
 
@@ -57,34 +54,14 @@ def create_pod(client: Client, where: str, body: Raw, sleep: Sleep = time.sleep)
 
 
 def _delete(client: Client, name: str, sleep: Sleep) -> None:
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)  # a second one, as sessions that end send, is too late
-    for attempt in range(_ATTEMPTS):
-        try:
-            client.delete(object_path(NAMESPACES, name))
-        except (CliError, KeyboardInterrupt) as error:
-            if attempt == _ATTEMPTS - 1 or isinstance(error, KeyboardInterrupt):
-                _say(f"not deleted: kubectl delete namespace {name}")
-                raise
-            sleep(_APART_S)
-        else:
-            return
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Let a terminal that closes, and a plain kill, end the check as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = [signal.signal(each, interrupt) for each in _ENDING]
-    try:
-        yield
-    finally:
-        for each, handler in zip(_ENDING, before, strict=True):
-            signal.signal(each, handler)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with signals.held():
+        for attempt in range(_ATTEMPTS):
+            try:
+                client.delete(object_path(NAMESPACES, name))
+            except (CliError, KeyboardInterrupt) as error:
+                if attempt == _ATTEMPTS - 1 or isinstance(error, KeyboardInterrupt):
+                    output.say(f"not deleted: kubectl delete namespace {name}")
+                    raise
+                sleep(_APART_S)
+            else:
+                return

@@ -32,7 +32,14 @@ _NOT_YET_PLANNED: Final = frozenset(
 )
 _NOT_YET_TAKEN: Final = frozenset({Standing.AGENT_SILENT, Standing.NOT_TAKEN, Standing.NO_PROCESS})
 _RECLAIMABLE: Final = frozenset(
-    {Standing.WAITING, Standing.RECLAIMED, Standing.EAGER, Standing.SPARED}
+    {
+        Standing.WAITING,
+        Standing.RECLAIMED,
+        Standing.EAGER,
+        Standing.SPARED,
+        Standing.SAFETY_LIMIT,
+        Standing.SWAP_FULL,
+    }
 )
 
 
@@ -127,12 +134,17 @@ def _running(low: Subject, high: Subject) -> Phase:
 
 def _planned(low: Explanation | None, high: Explanation | None) -> Phase:
     for each in (low, high):
-        if each is None or each.standing in _NOT_YET_PLANNED:
+        if each is None or each.standing in _NOT_YET_PLANNED or _is_yet_to_be_planned(each):
             return Phase("planned", Outcome.WAITING, each.sentence if each else "", _action(each))
         if each.standing in _OUTSIDE:
             return Phase("planned", Outcome.FAILED, each.sentence, _action(each))
     shown = " and ".join(str(each.priority) for each in (low, high) if each)
     return Phase("planned", Outcome.HAPPENED, f"both are in the node's plan, priorities {shown}")
+
+
+def _is_yet_to_be_planned(told: Explanation) -> bool:
+    """Say whether a pod is in no plan by the spec that its node has, and waits for the newest."""
+    return told.standing is Standing.ROLLING_OUT and told.memory is None
 
 
 def _taken(low: Explanation | None, high: Explanation | None) -> Phase:
@@ -164,8 +176,10 @@ def _measured(high: Subject, expected: Expected) -> Phase:
 def _given_up(low: Subject, expected: Expected) -> Phase:
     name, told, last = "given up", low.explanation, low.samples[-1]
     memory, standing = (told.memory, told.standing) if told else (None, None)
-    if standing is Standing.OBSERVED:
-        return Phase(name, Outcome.NOT_DUE, "mode Observe measures and takes nothing")
+    if told is not None and standing in {Standing.OBSERVED, Standing.ROLLING_OUT}:
+        observed = "mode Observe measures and takes nothing"
+        says = observed if standing is Standing.OBSERVED else told.sentence
+        return Phase(name, Outcome.NOT_DUE, says)
     if expected.action != "pageout":
         says = f"action {expected.action} takes nothing by itself"
         return Phase(name, Outcome.NOT_DUE, says)
@@ -179,7 +193,7 @@ def _given_up(low: Subject, expected: Expected) -> Phase:
         why = memory.why_not_swappable if memory and memory.why_not_swappable else ""
         why = why or "memory.swap.max of the pod is 0: the kubelet gives it no swap"
         return Phase(name, Outcome.FAILED, why, remedy("NoSwap").action)
-    if standing is Standing.WAITING and (waits := _waits(told)):
+    if waits := _waits(told):
         return Phase(name, Outcome.NOT_DUE, waits)
     sentence = told.sentence if told else ""
     outcome = Outcome.FAILED if standing is Standing.PROTECTED else Outcome.WAITING
@@ -200,7 +214,10 @@ def _gone_since(low: Subject, expected: Expected) -> int | None:
 
 
 def _waits(told: Explanation | None) -> str:
-    place = told.placement if told else None
+    """Return what a pod waits for where nothing is taken from it, as the tuning wants it."""
+    if told is not None and told.standing is Standing.SAFETY_LIMIT:
+        return told.sentence
+    place = told.placement if told and told.standing is Standing.WAITING else None
     mark = place.lane.mark_permille if place and place.lane else None
     here = place.available_permille if place else None
     if mark is None or here is None:

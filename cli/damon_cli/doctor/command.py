@@ -1,6 +1,5 @@
 """Asks for what `doctor` judges: the API, and where it is told to the node itself."""
 
-import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from damon_cli import output
+from damon_cli import output, signals
 from damon_cli.client import DAMON_NODES, Client, Raw, object_path, of_namespace
 from damon_cli.doctor import probe_pod, probed, reported
 from damon_cli.doctor.facts import Facts
@@ -41,16 +40,15 @@ def run(client: Client, asked: Asked, form: Format) -> Exit:
         return _told(tuple(_reported(client, asked.nodes)), form)
     if not asked.nodes:
         raise UsageError("--probe starts a pod on each node", "name the nodes with --node")
-    # Whatever ends the command, the pod goes with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     told = []
-    for name, facts in _by_name(client, asked.nodes):
-        if facts.linux is False:
-            told.append(diagnosis(name, facts))
-            continue
-        print(f"reading {name} by a pod in namespace {client.namespace}", file=sys.stderr)
-        text = probe_pod.run(client, name, asked.image or probe_pod.IMAGE)
-        told.append(diagnosis(name, probed.facts(text).completed_by(facts)))
+    with signals.interrupting():
+        for name, facts in _by_name(client, asked.nodes):
+            if facts.linux is False:
+                told.append(diagnosis(name, facts))
+                continue
+            output.say(f"reading {name} by a pod in namespace {client.namespace}")
+            text = probe_pod.run(client, name, asked.image or probe_pod.IMAGE)
+            told.append(diagnosis(name, probed.facts(text).completed_by(facts)))
     return _told(tuple(told), form)
 
 

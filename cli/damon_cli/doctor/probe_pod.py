@@ -1,12 +1,12 @@
 """The probe in a pod on the node: made, waited for, read, and taken away whatever happens."""
 
 import secrets
-import sys
 import time
 from contextlib import ExitStack, suppress
 from importlib import resources
 from typing import Any, Final
 
+from damon_cli import output, signals
 from damon_cli.client import Client, Raw, WatchEndedError, object_path, of_namespace
 from damon_cli.errors import CliError, ForbiddenError, RefusedError, UnreachableError
 
@@ -166,11 +166,9 @@ def _until_changed(client: Client, pods: str, pod: Raw, most_s: float) -> None:
 
 def _take_away(client: Client, pods: str, name: str) -> None:
     try:
-        client.delete(object_path(pods, name))
+        with signals.held():
+            client.delete(object_path(pods, name))
     except CliError as error:
         namespace = pods.split("/")[-2]
-        print(
-            f"the probe's pod could not be deleted: {error.message}\n"
-            f"  -> kubectl delete pod {name} -n {namespace}",
-            file=sys.stderr,
-        )
+        output.say(f"the probe's pod could not be deleted: {error.message}")
+        output.say(f"  -> kubectl delete pod {name} -n {namespace}")

@@ -16,7 +16,7 @@ from damon_cli.explain.explanation import (
     Placement,
     Standing,
 )
-from damon_cli.explain.facts import Facts
+from damon_cli.explain.facts import Facts, rolled_out
 from damon_cli.explain.standing import standing
 from damon_cli.remedies import remedy
 from damon_contract.v1alpha1.node import NodeReason
@@ -191,13 +191,14 @@ def _hints(facts: Facts, stands: Standing, planned: Planned | None) -> list[Hint
             "not caught up, or is of another version than this program"
         )
         hints.append(Hint("PlanDiffers", message, "wait a moment and ask again"))
-    if facts.waits and facts.choice.governor is not None:
-        message = f"this node has the spec before the newest of dt/{facts.choice.governor.name}"
-        hints.append(Hint("RollingOut", message, "kubectl damon status says how far it has come"))
+    if facts.newest is not None:
+        reason, so_far = rolled_out(facts.newest)
+        message = f"{facts.pod.node} has the spec before the newest of dt/{facts.newest.name}"
+        hints.append(Hint(reason, f"{message}: {so_far}", remedy(reason).action))
     if seen is not None and planned is not None:
         if seen.reported and not seen.current:
             hints.append(Hint("PlanPending", *remedy("PlanPending")))
-        held = seen.ready.reason == NodeReason.SAFETY_LIMIT
+        held = seen.ready.reason in {NodeReason.SAFETY_LIMIT, NodeReason.SWAP_FULL}
         if (held or seen.ready.status != "True") and stands is not Standing.NO_DAMON:
             reason = seen.ready.reason
             hints.append(Hint(reason, f"{seen.name}: {seen.ready.message}", remedy(reason).action))

@@ -37,6 +37,13 @@ class Standing(StrEnum):
     """The agent finds no process of it."""
     OBSERVED = "Observed"
     """Mode Observe: it is measured."""
+    ROLLING_OUT = "RollingOut"
+    """By the newest spec of its tuning it may be reclaimed; its node waits for that, and by the one
+    before it is not."""
+    SAFETY_LIMIT = "SafetyLimit"
+    """Its node is over a limit of spec.safety: every lane only watches."""
+    SWAP_FULL = "SwapFull"
+    """The swap of its node is used up: every lane only watches."""
     SPARED = "Spared"
     """The brake keeps it from being reclaimed for a while."""
     PROTECTED = "Protected"

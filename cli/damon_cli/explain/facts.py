@@ -10,7 +10,7 @@ from damon_operator import facts as read
 from damon_operator.errors import BadObject
 from damon_operator.facts import Namespace, Node, Part, Pod, Tuning
 from damon_operator.planner.priorities import Step, Verdict, resolve, steps
-from damon_operator.planner.rollout import before
+from damon_operator.planner.rollout import ROLLED_OUT, RolloutReason, before
 from damon_operator.planner.selection import Choice, choose, ranked
 
 Raw = Mapping[str, Any]
@@ -30,8 +30,9 @@ class Facts:
     choice: Choice
     """The tunings that match the node, the governing one first."""
     damon_node: DamonNode | None
-    waits: bool = False
-    """Whether its node waits for the newest spec of its tuning, and has the one before."""
+    newest: Tuning | None = None
+    """The governing tuning with its newest spec, where the node waits for that and has the one
+    before; None: it has the newest."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -59,6 +60,7 @@ def gather(
     every = tuple(_as_taken(tuning, seen) for tuning in newest)
     where = read.read_node(node) if node is not None else None
     choice = _choice(every, where)
+    waits = where is not None and choice.governor is not None and choice.governor not in newest
     return Facts(
         raw=pod,
         pod=read.read_pod(pod, read.Pool(), _accounts(pod, seen)),
@@ -67,7 +69,7 @@ def gather(
         tunings=every,
         choice=choice,
         damon_node=seen,
-        waits=choice.governor is not None and choice.governor not in newest,
+        newest=next((t for t in newest if waits and t.name == choice.matching[0]), None),
     )
 
 
@@ -75,6 +77,15 @@ def _as_taken(tuning: Tuning, seen: DamonNode | None) -> Tuning:
     """Return a tuning as the operator takes it for a node, which may wait for its newest spec."""
     has_newest = seen is not None and seen.revision == tuning.revision
     return tuning if has_newest else before(tuning) or tuning
+
+
+def rolled_out(tuning: Tuning) -> tuple[str, str]:
+    """Return the reason why some nodes wait for the newest spec of a tuning, and how far it is."""
+    conditions = tuning.status.conditions if tuning.status is not None else ()
+    for condition in conditions:
+        if condition.type == ROLLED_OUT and condition.status == "False":
+            return condition.reason, condition.message
+    return RolloutReason.ROLLING_OUT.value, "the operator has not said yet how far it has come"
 
 
 def _choice(tunings: Sequence[Tuning], node: Node | None) -> Choice:
@@ -102,4 +113,4 @@ def _accounts(pod: Raw, damon_node: DamonNode | None) -> dict[tuple[str, str], P
     return {(str(metadata.get("namespace")), account): Part.AGENT if agent else Part.OTHER}
 
 
-__all__ = ["BadObject", "Facts", "gather"]
+__all__ = ["BadObject", "Facts", "gather", "rolled_out"]

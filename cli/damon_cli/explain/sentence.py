@@ -3,8 +3,10 @@
 from typing import Final
 
 from damon_cli.explain.explanation import Memory, Neighbours, Placement, Standing
-from damon_cli.explain.facts import Facts
+from damon_cli.explain.facts import Facts, rolled_out
+from damon_cli.explain.standing import in_force
 from damon_cli.remedies import remedy
+from damon_operator.planner.rollout import RolloutReason
 
 
 def say(
@@ -17,13 +19,27 @@ def say(
     memory: Memory | None,
 ) -> str:
     """Return how the pod stands and why, in one sentence."""
+    now = in_force(facts) if stands is Standing.ROLLING_OUT else stands
+    told = _by_its_plan(facts, now, priority, source, placement=placement, memory=memory)
+    return f"{told}{_on_its_way(facts, stands)}."
+
+
+def _by_its_plan(
+    facts: Facts,
+    stands: Standing,
+    priority: int | None,
+    source: str | None,
+    *,
+    placement: Placement | None,
+    memory: Memory | None,
+) -> str:
     shown = f"{facts.pod.namespace}/{facts.pod.name}"
     if stands in _SHORT:
-        return f"{shown} {_SHORT[stands].format(node=facts.pod.node)}."
+        return f"{shown} {_SHORT[stands].format(node=facts.pod.node)}"
     if stands is Standing.EXEMPT:
         return (
             f"{shown} is in no plan, because {exempt_because(facts, source or '')}: "
-            "it is neither watched nor reclaimed."
+            "it is neither watched nor reclaimed"
         )
     told = {
         Standing.NOT_GOVERNED: _not_governed,
@@ -31,9 +47,27 @@ def say(
         Standing.NO_DAMON: _no_damon,
     }.get(stands)
     if told is not None:
-        return f"{shown} {told(facts)}."
+        return f"{shown} {told(facts)}"
     has = f"has priority {priority} by {named(source or '')}" if priority else "has a priority"
-    return f"{shown} {has}: {_in_plan(facts, stands, placement, memory)}."
+    return f"{shown} {has}: {_in_plan(facts, stands, placement, memory)}"
+
+
+def _on_its_way(facts: Facts, stands: Standing) -> str:
+    """Return what is to be known where the node waits for the newest spec of its tuning."""
+    if facts.newest is None or stands in _NOTHING_TO_PLAN:
+        return ""
+    reason, _ = rolled_out(facts.newest)
+    said = f"; {facts.pod.node} waits for the newest spec of dt/{facts.newest.name}"
+    said += _ROLLOUT.get(reason, "")
+    return said + ", and by that it may be reclaimed" * (stands is Standing.ROLLING_OUT)
+
+
+_NOTHING_TO_PLAN: Final = frozenset({Standing.ENDED, Standing.NOT_RUNNING, Standing.NO_AGENT})
+_ROLLOUT: Final = {
+    RolloutReason.ROLLING_OUT.value: ", which goes from node to node",
+    RolloutReason.HALTED.value: ", which has halted on its way",
+    RolloutReason.PAUSED.value: ", which is paused on its way",
+}
 
 
 _SHORT: Final = {
@@ -112,7 +146,7 @@ def _in_plan(
 ) -> str:
     seen, node = facts.damon_node, facts.pod.node
     if stands in _HELD:
-        return _HELD[stands].format(node=node)
+        return _HELD[stands].format(node=node, says=seen.ready.message if seen is not None else "")
     match stands:
         case Standing.NOT_PLANNED:
             return _NO_PLAN.format(node=node) if seen is None else _NOT_IN_PLAN.format(node=node)
@@ -134,6 +168,10 @@ _HELD: Final = {
     Standing.AGENT_SILENT: "it is planned, but the agent of {node} is silent: what holds there is "
     "not known",
     Standing.NO_PROCESS: "it is planned, but the agent of {node} finds no process of it",
+    Standing.SAFETY_LIMIT: "nothing is taken on {node} for now, because it is over a limit of "
+    "spec.safety ({says})",
+    Standing.SWAP_FULL: "nothing is taken on {node} until some of its swap is free again, because "
+    "it is used up",
 }
 _NO_PLAN: Final = (
     "{node} has no plan yet; the operator may be behind, or the agent's pod there has never started"

@@ -3,14 +3,42 @@
 The order is that of the way from a pod to the kernel, so the answer names the first obstacle.
 """
 
+from typing import Final
+
 from damon_cli.damon_node import DamonNode
 from damon_cli.explain.explanation import Standing
 from damon_cli.explain.facts import Facts
 from damon_contract.v1alpha1.node import NodeReason
+from damon_operator.planner.priorities import resolve
+
+_UNRECLAIMED: Final = frozenset(
+    {Standing.OFF, Standing.EXEMPT, Standing.OBSERVED, Standing.PROTECTED}
+)
+"""What a tuning says of pods that are not to be reclaimed."""
+_HELD: Final = {
+    NodeReason.SAFETY_LIMIT.value: Standing.SAFETY_LIMIT,
+    NodeReason.SWAP_FULL.value: Standing.SWAP_FULL,
+}
+"""Reasons for which all lanes of a node only watch."""
 
 
 def standing(facts: Facts) -> Standing:
     """Return how the pod stands."""
+    now = in_force(facts)
+    return Standing.ROLLING_OUT if now in _UNRECLAIMED and _is_to_come(facts) else now
+
+
+def _is_to_come(facts: Facts) -> bool:
+    """Say whether the pod may be reclaimed by the newest spec, for which its node waits."""
+    spec = facts.newest.spec if facts.newest is not None else None
+    if spec is None or spec.mode != "Enforce":
+        return False
+    priority = resolve(facts.pod, facts.namespace, spec.priorities).priority
+    return priority is not None and priority < spec.protect_from
+
+
+def in_force(facts: Facts) -> Standing:
+    """Return how the pod stands by what its node has now, whatever is on its way there."""
     verdict = facts.verdict
     before = _on_the_way_to_a_plan(facts)
     if before is not None:
@@ -58,15 +86,17 @@ def _in_the_kernel(seen: DamonNode, uid: str) -> Standing:
     lane, planned = seen.lane_of(uid), seen.pod(uid)
     if seen.mode == "Observe":
         return Standing.OBSERVED
+    # A lane that several priorities share behaves as its most important pod needs.
+    role = lane.role if lane is not None else ""
+    protected = role == "Protected" or (
+        planned is not None and planned.priority >= seen.protect_from
+    )
+    if not protected and seen.ready.reason in _HELD:
+        return _HELD[seen.ready.reason]
     if seen.figures[uid].spared_until:
         return Standing.SPARED
-    if planned is not None and planned.priority >= seen.protect_from:
+    if protected:
         return Standing.PROTECTED
-    # A lane that several priorities share behaves as its most important pod needs.
-    match lane.role if lane is not None else "":
-        case "Protected":
-            return Standing.PROTECTED
-        case "Eager":
-            return Standing.EAGER
-        case _:
-            return Standing.RECLAIMED if lane is not None and lane.active else Standing.WAITING
+    if role == "Eager":
+        return Standing.EAGER
+    return Standing.RECLAIMED if lane is not None and lane.active else Standing.WAITING

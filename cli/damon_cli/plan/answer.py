@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from damon_cli.plan.forecast import Forecast
 from damon_cli.plan.ladders import NodeLadder
+from damon_cli.plan.rollouts import RolloutForecast
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,5 @@ class PlanAnswer:
     forecast: Forecast
     ladders: tuple[NodeLadder, ...]
     """Of some nodes."""
+    rollouts: tuple[RolloutForecast, ...]
+    """Of the tunings asked about that have one and would be taken: how they reach their nodes."""

@@ -10,8 +10,9 @@ from damon_cli.errors import Exit, ForbiddenError, NotFoundError, RefusedError
 from damon_cli.options import Format
 from damon_cli.plan import manifest
 from damon_cli.plan.answer import PlanAnswer, Refusal
-from damon_cli.plan.forecast import World, forecast, plans
+from damon_cli.plan.forecast import Plans, World, forecast, plans
 from damon_cli.plan.ladders import NodeLadder, node_ladder
+from damon_cli.plan.rollouts import rollouts
 from damon_contract import names
 from damon_contract.quantities import quantity_bytes
 from damon_operator import facts, resources
@@ -38,12 +39,16 @@ def run(client: Client, file: str, nodes: list[str], form: Format) -> Exit:
         if message:
             refused.append(Refusal(name, "API server", message))
     world, capacities = _world(client, nodes)
+    made = plans(world, then)
+    asked = {raw["metadata"]["name"] for raw in given} - {each.tuning for each in refused}
+    taken = [tuning for tuning in then if tuning.name in asked]
     answer = PlanAnswer(
         given=tuple(raw["metadata"]["name"] for raw in given),
         refused=tuple(refused),
         unchecked=unchecked,
         forecast=forecast(world, now, then),
-        ladders=tuple(_ladders(client, world, then, capacities, nodes)),
+        ladders=tuple(_ladders(client, made, capacities, nodes)),
+        rollouts=tuple(rollouts(taken, made.values(), whole=not nodes)),
     )
     if form is Format.TABLE:
         from damon_cli.plan import screen
@@ -68,6 +73,7 @@ def _changed(now: list[Tuning], given: Iterable[Raw]) -> tuple[list[Tuning], lis
         created = stands.created if stands is not None else _LATEST
         metadata = {"name": name, "uid": uid, "creationTimestamp": created}
         read = facts.read_tuning({"metadata": metadata, "spec": raw.get("spec") or {}}, stands)
+        read = read._replace(status=stands.status if stands is not None else None)
         if read.problem:
             refused.append(Refusal(name, "schema", read.problem))
         then[name] = read
@@ -162,14 +168,9 @@ def _capacity(raw: Raw) -> int:
 
 
 def _ladders(
-    client: Client,
-    world: World,
-    tunings: list[Tuning],
-    capacities: dict[str, int],
-    nodes: list[str],
+    client: Client, made: Plans, capacities: dict[str, int], nodes: list[str]
 ) -> Iterable[NodeLadder]:
     """Yield the ladders of the nodes that are named, else of those with the most priorities."""
-    made = plans(world, tunings)
     planned = {name: each.spec for name, each in made.items() if each.spec and each.spec.pods}
     chosen = [name for name in nodes if name in planned] or sorted(
         planned, key=lambda name: (-len({p.priority for p in planned[name].pods}), name)

@@ -106,6 +106,10 @@ def _changes(console: Console, told: PlanAnswer) -> None:
         console.print(f"  and {more} more pods (-o json has all)")
     if not (forecast.node_changes or forecast.settings_changed or forecast.pod_changes):
         console.print("  none")
+    for each in told.rollouts:
+        console.print(
+            f"[bold]rollout[/] of dt/{escape(each.tuning)}: {escape(each.says)}", soft_wrap=True
+        )
 
 
 def _named(pods: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Asks for what `status` needs, and waits if it is told to."""
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -46,7 +45,7 @@ def _wait(client: Client, told: Status, version: str, until: float) -> Status:
     while not told.ready and (left_s := until - time.monotonic()) > 0:
         if told.waits_for != said:
             said = told.waits_for
-            print(f"waiting: {said}", file=sys.stderr, flush=True)
+            output.say(f"waiting: {said}")
         _until_changed(client, version, min(left_s, _AGAIN_S))
         told, version = look(client)
     return told

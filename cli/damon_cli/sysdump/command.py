@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import os
-import sys
 import tempfile
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from damon_cli import output
 from damon_cli.client import Client
 from damon_cli.errors import Exit, UnreachableError, UsageError
 from damon_cli.sysdump.collection import Collection
@@ -24,7 +24,7 @@ def run(client: Client, file: str, namespace: str, nodes: tuple[str, ...] = ()) 
     written, missing = write(path, Collection(client, namespace, nodes))
     print(f"{path}: {written} files")
     for each in missing:
-        print(f"missing: {each.what}: {each.reason}", file=sys.stderr)
+        output.say(f"missing: {each.what}: {each.reason}")
     return Exit.FINE
 
 
