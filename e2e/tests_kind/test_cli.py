@@ -1,42 +1,16 @@
 """`kubectl damon` on a real cluster: found by kubectl, with tables, credentials and refusals."""
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from harness.api import Api, Body, eventually
+from harness.plugin import ask, data
 from harness.release import AGENT_IMAGE, NAMESPACE, ROOT, Release
 from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
-
-
-def ask(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `kubectl damon`, which kubectl finds on PATH beside this Python."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    ran = subprocess.run(
-        ["kubectl", "damon", *arguments],
-        env={**os.environ, "PATH": path},
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert "Traceback" not in ran.stderr
-    return ran
-
-
-def data(*arguments: str) -> dict[str, Any]:
-    ran = ask(*arguments, "-o", "json")
-    assert ran.returncode in {0, 1}, ran.stderr
-    answer: dict[str, Any] = json.loads(ran.stdout)
-    return answer
 
 
 @pytest.fixture(name="shop")
