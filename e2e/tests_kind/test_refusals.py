@@ -50,6 +50,13 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
         "spec",
         "reclaim.quota.window must not be below monitoring.aggregationInterval",
     ),
+    (
+        "no node",
+        {"rollout": {"maxNodes": 0}},
+        "spec.rollout.maxNodes",
+        "greater than or equal to 1",
+    ),
+    ("no share", {"rollout": {"maxNodes": "0%"}}, "spec.rollout.maxNodes", "should match"),
     ("unknown field", {"watermarks": {"ceiling": 400}}, "spec.watermarks.ceiling", "unknown field"),
 ]
 
@@ -74,6 +81,20 @@ def test_a_bad_tuning_is_refused_with_field_and_rule(
     assert done.returncode != 0
     assert field in done.stderr
     assert rule in done.stderr
+
+
+@pytest.mark.parametrize("nodes", [1, 1_000_000, "1%", "100%"])
+def test_the_nodes_of_a_rollout_are_a_number_or_a_share(nodes: int | str, release: Release) -> None:
+    body = _tuning({"rollout": {"maxNodes": nodes}})
+    done = subprocess.run(
+        ["kubectl", "apply", "--dry-run=server", "--output=json", "--filename", "-"],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=json.dumps(body),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["spec"]["rollout"]["maxNodes"] == nodes
 
 
 @pytest.mark.parametrize(
