@@ -12,11 +12,14 @@ from typing import Final
 from damon_mock.demo.programs import Program
 
 _EVENTS: Final = logging.getLogger("soak.events")
+_BEGIN: Final = "Traceback (most recent call last)"
+_TRACE: Final = f'trace="{_BEGIN}'
 _GRACE_S: Final = 30.0
 """As a kubelet gives a pod."""
 _CLEAN: Final = {k: v for k, v in os.environ.items() if k not in {"KUBECONFIG", "DAMON_ROOT"}}
-EXPECTED: Final = ("LeaseLost",)
-"""Exceptions that end a program by design; their traceback is no defect."""
+EXPECTED: Final = ("LeaseLost", "kopf._cogs.clients.errors.API")
+"""Exceptions that belong to the design: the Lease is lost, and kopf's own watch is refused, after
+which the operator begins anew. Their traceback is no defect."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +119,17 @@ class Watched(Program):
 
 
 def tracebacks(text: str) -> list[str]:
-    """Return the last line of every traceback in a log, but those that belong to the design."""
+    """Return the last line of every traceback in a log, but those that belong to the design.
+
+    Our own lines carry one as the last of their values, with its newlines escaped.
+    """
     found = []
     inside = False
-    for line in text.splitlines():
-        if line.startswith("Traceback (most recent call last)"):
+    for line in text.replace(_TRACE, f"\n{_BEGIN}").replace("\\n", "\n").splitlines():
+        if line.startswith(_BEGIN):
             inside = True
         elif inside and line and not line.startswith((" ", "\t")):
             inside = False
             if not any(name in line for name in EXPECTED):
-                found.append(line)
+                found.append(line.removesuffix('"'))
     return found

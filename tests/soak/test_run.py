@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import sys
 
 import pytest
@@ -9,6 +10,9 @@ from soak import phases
 from soak.meter import Life, Meter
 from soak.program import Usage, Watched, tracebacks
 from soak.wire import Wire
+
+from damon_contract import logs
+from damon_operator.errors import LeaseLost
 
 
 def begun(seed, number=60):
@@ -110,6 +114,16 @@ def test_a_traceback_is_found_and_one_of_the_design_is_not():
     assert tracebacks(f"a line\n{lost}\nanother") == []
     bad = "Traceback (most recent call last):\n  File x\n    code\nKeyError: 'x'"
     assert tracebacks(f"{bad}\n{lost}\n{bad}") == ["KeyError: 'x'", "KeyError: 'x'"]
+
+
+def test_a_traceback_is_found_in_a_line_of_our_own_log(caplog):
+    for error in (KeyError("x"), LeaseLost("taken")):
+        try:
+            raise error
+        except (KeyError, LeaseLost):
+            logging.getLogger("test").exception('it failed, and "goes on"')
+    lines = [logs.Formatter("logfmt").format(record) for record in caplog.records]
+    assert tracebacks("\n".join(lines)) == ["KeyError: 'x'"]
 
 
 async def test_a_program_that_ends_by_itself_is_noticed_once(tmp_path):
