@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from damon_mock.kube.server import ApiServer
-from damon_operator import handlers
 from damon_operator.__main__ import operate
-from damon_operator.reflector import Pace
 from damon_operator.settings import Settings, Tempo
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -55,16 +53,17 @@ class Lab:
         self.api = api
         self.kubeconfig = kubeconfig
 
-    def settings(self, identity: str = "one", **fields) -> Settings:
-        tempo = {
-            "debounce_s": 0.005,
-            "status_s": 0.01,
-            "retry_first_s": 0.01,
-            "retry_most_s": 0.05,
-            "lease_s": 1.5,
-            "lease_retry_s": 0.05,
-            "streams": Pace(),
-        }
+    def settings(self, identity: str = "one", stalled_s: float = 180.0, **fields) -> Settings:
+        tempo = Tempo(
+            debounce_s=0.005,
+            status_s=0.01,
+            retry_first_s=0.01,
+            retry_most_s=0.05,
+            stalled_s=stalled_s,
+            lease_s=1.5,
+            lease_retry_s=0.05,
+            exit_s=None,  # kopf's last resort, SIGKILL, would hit the test run
+        )
         values = {
             "kubeconfig": str(self.kubeconfig),
             "leader_elect": False,
@@ -74,7 +73,7 @@ class Lab:
             "liveness_port": 0,
             "log_level": "info",
         }
-        return Settings(**{**values, **fields}, tempo=Tempo(**tempo))
+        return Settings(**{**values, **fields}, tempo=tempo)
 
     @asynccontextmanager
     async def operator(self, identity: str = "one", **fields):
@@ -84,6 +83,10 @@ class Lab:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def started(self, operators: int = 1) -> None:
+        """Wait until kopf watches too: cancelled before, it leaves a session open."""
+        await self.eventually(lambda: len(self.api.journal.watches("damontunings")) > operators)
 
     def plan(self, name: str = "n1") -> dict | None:
         found = self.api.cluster.find("damonnodes", name)
@@ -103,16 +106,7 @@ class Lab:
 
 
 @pytest.fixture(name="lab")
-async def lab_fixture(tmp_path, monkeypatch):
-    patient = handlers.settings
-
-    def settings():
-        """kopf's last resort, SIGKILL, would hit the test run."""
-        wanted = patient()
-        wanted.process.ultimate_exiting_timeout = None
-        return wanted
-
-    monkeypatch.setattr(handlers, "settings", settings)
+async def lab_fixture(tmp_path):
     async with ApiServer() as api:
         api.cluster.install(CRDS)
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
