@@ -1,46 +1,19 @@
 """The whole operator, kopf included, against the embedded API."""
 
 import asyncio
-import hashlib
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from cluster_objects import CRDS, node, prioritised, tuning
+from waiting import eventually
 
 from damon_mock.kube.server import ApiServer
 from damon_operator.__main__ import operate
 from damon_operator.settings import Settings, Tempo
 
-CRDS = Path(__file__).parents[2] / "crds"
-
-
-def pod(name: str, priority: str = "30", node: str = "n1") -> dict:
-    identity = hashlib.sha256(name.encode()).hexdigest()
-    running = {
-        "name": "main",
-        "image": "i",
-        "imageID": "",
-        "ready": True,
-        "restartCount": 0,
-        "containerID": f"containerd://{identity}",
-        "state": {"running": {}},
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "annotations": {"damon-operator.io/priority": priority}},
-        "spec": {"nodeName": node, "containers": [{"name": "main", "image": "i"}]},
-        "status": {"phase": "Running", "containerStatuses": [running]},
-    }
-
-
-def tuning(name: str, **spec) -> dict:
-    return {
-        "apiVersion": "damon-operator.io/v1alpha1",
-        "kind": "DamonTuning",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
+pod = partial(prioritised, namespace="default")
 
 
 class Lab:
@@ -48,6 +21,7 @@ class Lab:
 
     pod = staticmethod(pod)
     tuning = staticmethod(tuning)
+    eventually = staticmethod(eventually)
 
     def __init__(self, api: ApiServer, kubeconfig: Path) -> None:
         self.api = api
@@ -96,20 +70,11 @@ class Lab:
         spec = self.plan(name)
         return {p["name"]: p["priority"] for p in spec["pods"]} if spec else None
 
-    async def eventually(self, condition):
-        """Wait until something holds; a minute is only to end a failed test."""
-        async with asyncio.timeout(60):
-            while True:
-                if found := condition():
-                    return found
-                await asyncio.sleep(0.01)
-
 
 @pytest.fixture(name="lab")
 async def lab_fixture(tmp_path):
     async with ApiServer() as api:
         api.cluster.install(CRDS)
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
-        api.cluster.create(node)
+        api.cluster.create(node())
         api.cluster.create(pod("web"))
         yield Lab(api, api.write_kubeconfig(tmp_path / "kubeconfig"))

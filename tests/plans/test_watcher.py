@@ -10,8 +10,8 @@ NODE = "worker-1"
 def test_the_plan_of_this_node_arrives_and_no_other(
     api, watcher, woken, damon_node, pod, eventually
 ):
-    api.call(api.server.cluster.create, damon_node("worker-2", hash="other"))
-    api.call(api.server.cluster.create, damon_node(pods=[pod(1)]))
+    api.call(api.server.cluster.create, damon_node(name="worker-2", hash="other"))
+    api.call(api.server.cluster.create, damon_node(pod(1)))
     watcher.start()
     latest = eventually(lambda: watcher.latest().plan and watcher.latest())
     assert latest.plan.spec.hash == "h1"
@@ -131,7 +131,7 @@ def _grow(cluster):
 def test_a_restarted_agent_goes_on_with_the_stored_plan_while_the_api_is_down(
     api, client, watcher, state_dir, woken, damon_node, pod, eventually
 ):
-    api.call(api.server.cluster.create, damon_node(pods=[pod(1)]))
+    api.call(api.server.cluster.create, damon_node(pod(1)))
     watcher.start()
     eventually(lambda: watcher.latest().plan)
     watcher.stop()
