@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from cluster_objects import CRDS
 from hypothesis import settings
+
+from damon_mock.kube.threads import ApiThread
 
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
@@ -30,3 +33,16 @@ def _listening(pid: int) -> set[int]:
 @pytest.fixture(name="listening", scope="session")
 def listening_fixture():
     return _listening
+
+
+@pytest.fixture
+def api():
+    """An API server with our CRDs in a thread; who tests the operator has one in the same loop."""
+    with ApiThread() as thread:
+        thread.call(thread.server.cluster.install, CRDS)
+        yield thread
+
+
+@pytest.fixture
+def kubeconfig(api, tmp_path):
+    return api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from damon_contract.logs import FORMS, LEVELS, Form
+from damon_contract import options
+from damon_contract.logs import Form
 
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -166,19 +167,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="accept a pid namespace that is not the host's; only for a mock of DAMON: the kernel "
         "would take the pids for those of other processes",
     )
-    parser.add_argument(
-        "--metrics-port",
-        type=_port,
-        metavar="PORT",
-        default=environment.get("METRICS_PORT") or 0,
-        help="port that answers GET /metrics, in plain HTTP; 0: none (default: METRICS_PORT, or 0)",
-    )
-    parser.add_argument(
-        "--metrics-address",
-        metavar="ADDRESS",
-        default=environment.get("METRICS_ADDRESS", ""),
-        help="address to listen on for it (default: METRICS_ADDRESS, or all)",
-    )
+    options.add_metrics(parser, environment)
     parser.add_argument(
         "--metrics-per-pod",
         action="store_true",
@@ -188,7 +177,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--health-port",
-        type=_port,
+        type=options.port,
         metavar="PORT",
         default=environment.get("HEALTH_PORT") or 0,
         help="port that answers GET /livez (the loop turns) and GET /readyz (and the API server "
@@ -201,23 +190,5 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="namespace of the Lease that is renewed while the agent works; that of the operator's "
         "(default: POD_NAMESPACE, or default)",
     )
-    parser.add_argument(
-        "--log-level",
-        choices=LEVELS,
-        default="info",
-        help="least severe messages to log (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--log-format",
-        choices=FORMS,
-        default="logfmt",
-        help="form of the lines that are logged (default: %(default)s)",
-    )
+    options.add_logs(parser)
     return parser
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not within 0..65535")
-    return port

@@ -177,6 +177,13 @@ def path(plural: str, name: str = "", namespace: str = "") -> str:
     return "/".join(parts)
 
 
+def ready(found: Body | None) -> tuple[str, str]:
+    """Return status and reason of an object's condition Ready; both empty where there is none."""
+    listed = (found or {}).get("status", {}).get("conditions", ())
+    said = ((c["status"], c.get("reason", "")) for c in listed if c["type"] == "Ready")
+    return next(said, ("", ""))
+
+
 def eventually(
     what: str, look: Callable[[], T | None], within_s: float = 90, pause_s: float = 0.3
 ) -> T:

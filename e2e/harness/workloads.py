@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from harness.api import Api, Body, eventually
+from harness.api import Api, Body, eventually, ready
 from harness.release import AGENT_IMAGE
 
 PRIORITY: Final = "damon-operator.io/priority"
@@ -124,5 +124,4 @@ class Workloads:
 
     def _ready(self, name: str, namespace: str) -> Body | None:
         found = self._api.get("pods", name, namespace)
-        conditions = {c["type"]: c["status"] for c in found["status"].get("conditions", ())}
-        return found if conditions.get("Ready") == "True" else None
+        return found if ready(found)[0] == "True" else None

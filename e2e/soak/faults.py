@@ -12,10 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from damon_mock.demo.programs import MEMORY
 from damon_mock.kube.failures import ApiFailure
 from soak import judge
 from soak.program import Watched
-from soak.stage import MEMORY, Node, Stage
+from soak.stage import Node, Stage
 
 Kind = Callable[[Stage, Random], Awaitable[None]]
 

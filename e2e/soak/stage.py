@@ -9,18 +9,17 @@ import subprocess
 import tempfile
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import yaml
 from aiohttp import web
 
 from damon_mock.damon import fuse
 from damon_mock.damon.wire import Connections
+from damon_mock.demo.programs import MEMORY, Staged, Transport, agent_command
 from damon_mock.kube.failures import ApiFailure
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.store import Revision, Store
-from damon_mock.nodes.memory import GIB, Memory
 from damon_mock.nodes.node import SimulatedNode
 from soak.program import Watched
 from soak.wire import Wire
@@ -29,13 +28,9 @@ PROFILES: Final = ("6.1", "6.12", "6.18", "7.2")
 PAPER_NODES: Final = ("paper-a", "paper-b", "paper-c")
 """Nodes that exist in the API alone, for the churn of objects."""
 NAMESPACES: Final = {"shop": {}, "builds": {"purpose": "ci"}, "team-a": {}, "damon-system": {}}
-MEMORY: Final = Memory(
-    total_bytes=16 * GIB, free_bytes=5 * GIB, available_bytes=6 * GIB, zone_high_bytes=96 * 2**20
-)
 _EVENTS: Final = logging.getLogger("soak.events")
 """One line per event: for the file, not for the terminal."""
 _STATE_KIB: Final = 512
-_STARTING_S: Final = 20.0
 
 
 class Api(ApiServer):
@@ -114,16 +109,17 @@ class Node:
         path.write_text(f"{uuid.uuid4()}\n", encoding="utf-8")
 
 
-class Stage:
+class Stage(Staged):
     """`async with Stage(...)` starts everything and ends all of it."""
 
     def __init__(self, project: Path, logs: Path, log: logging.Logger) -> None:
+        super().__init__()
         self.log = log
         self.api = Api()
         self.nodes: list[Node] = []
         self.operators: list[Watched] = []
         self.wires: list[Wire] = []
-        self.transport = "socket" if fuse.missing() else "fuse"
+        self.transport: Transport = "socket" if fuse.missing() else "fuse"
         self.api_lock = asyncio.Lock()
         """Held by whoever does something to the whole API server."""
         self.tuning_lock = asyncio.Lock()
@@ -137,33 +133,19 @@ class Stage:
         shared = "/dev/shm"  # noqa: S108 - mkdtemp makes a private directory below it
         where = shared if os.access(shared, os.W_OK) else None
         self.directory = Path(tempfile.mkdtemp(prefix="damon-soak-", dir=where))
-        self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._stack.enter_async_context(self.api)
-            cluster = self.api.cluster
-            cluster.install(self._project / "crds", self._project / "examples/priorityclasses.yaml")
-            for name, labels in NAMESPACES.items():
-                cluster.create(_manifest("Namespace", name, labels))
-            for name in PAPER_NODES:
-                cluster.create(_manifest("Node", name, {"kubernetes.io/os": "linux"}))
-            for index, profile in enumerate(PROFILES):
-                self.nodes.append(await self._node(f"node-{'abcd'[index]}", profile))
-            for index in range(2):
-                await self._operator(f"operator-{index}")
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
+    async def _start(self) -> None:  # type: ignore[explicit-override]  # typing.override is of 3.12
+        await self._stack.enter_async_context(self.api)
+        cluster = self.api.cluster
+        cluster.install(self._project / "crds", self._project / "examples/priorityclasses.yaml")
+        for name, labels in NAMESPACES.items():
+            cluster.create(_manifest("Namespace", name, labels))
+        for name in PAPER_NODES:
+            cluster.create(_manifest("Node", name, {"kubernetes.io/os": "linux"}))
+        for index, profile in enumerate(PROFILES):
+            self.nodes.append(await self._node(f"node-{'abcd'[index]}", profile))
+        for index in range(2):
+            await self._operator(f"operator-{index}")
 
     def complain(self, problem: str) -> None:
         """Note something that did not hold, once; the run goes on."""
@@ -224,30 +206,13 @@ class Stage:
         given = ("--profile", profile, "--home", str(home), "--transport", self.transport)
         node.kernel = Watched(f"kernel-{name}", "soak.kernel", given, self._logs)
         await self._run(node.kernel)
-        async with asyncio.timeout(_STARTING_S):
-            while "serving" not in node.kernel.tail():
-                node.kernel.check()
-                await asyncio.sleep(0.05)
-        module, prefix = (
-            ("damon_agent", ("--damon-root", str(home / "sys/damon"),
-                             "--module-root", str(home / "sys/module")))
-            if self.transport == "fuse"
-            else ("damon_mock", ("agent", "--socket", str(home / "socket"), "--"))
-        )  # fmt: skip
+        await node.kernel.until_serving()
         kubeconfig = await self._wired(name, node.wire)
-        arguments = (
-            *prefix, "--node-name", name, "--kubeconfig", str(kubeconfig),
-            *("--proc-root", str(node.simulated.proc_root)),
-            *("--cgroup-root", str(node.simulated.cgroup_root)),
-            *("--state-dir", str(node.state), "--disable-damon-stat"),
-        )  # fmt: skip
+        module, arguments = agent_command(node.simulated, home, self.transport)
+        arguments = (*arguments, "--kubeconfig", str(kubeconfig), "--disable-damon-stat")
         node.agent = Watched(f"agent-{name}", module, arguments, self._logs)
         await self._run(node.agent)
         return node
-
-    async def _run(self, program: Watched) -> None:
-        self._stack.push_async_callback(program.stop)
-        await program.start()
 
 
 def _manifest(kind: str, name: str, labels: dict[str, str]) -> dict[str, Any]:

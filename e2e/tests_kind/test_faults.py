@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from harness.api import Api, Body, eventually
+from harness.api import Api, Body, eventually, ready
 from harness.release import NAMESPACE, Release
 from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
@@ -163,7 +163,7 @@ def test_a_deleted_node_takes_its_plan_along_and_gets_a_new_one_when_it_returns(
     api.delete("nodes", node.name)
     eventually("its DamonNode goes", lambda: (api.find("damonnodes", node.name) or {}) == {}, 120)
     node.run("systemctl restart kubelet")
-    eventually("the node is back", lambda: _ready(api, node.name), 180)
+    eventually("the node is back", lambda: ready(api.find("nodes", node.name))[0] == "True", 180)
     release.ready(300)
     # Whether the pod is collected before its node is back is a race; either is right.
     truth.holds(node.name)
@@ -173,9 +173,3 @@ def test_a_deleted_node_takes_its_plan_along_and_gets_a_new_one_when_it_returns(
     assert new["uid"] != old
     owner = api.get("nodes", node.name)["metadata"]["uid"]
     assert [o["uid"] for o in new["ownerReferences"]] == [owner]
-
-
-def _ready(api: Api, name: str) -> bool:
-    found = api.find("nodes", name) or {"status": {}}
-    conditions = {c["type"]: c["status"] for c in found["status"].get("conditions", ())}
-    return conditions.get("Ready") == "True"

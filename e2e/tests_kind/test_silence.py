@@ -1,18 +1,11 @@
 """An agent that hangs, as the cluster sees it: told, restarted by its probe, and back."""
 
-from functools import partial
-
-from harness.api import Api, Body, eventually
+from harness.api import Api, Body, eventually, ready
 from harness.command import run
 from harness.release import NAMESPACE, Release
 from harness.workloads import Workloads, pod
 from tests_kind.nodes import Node
 from tests_kind.truth import Truth, pids_of
-
-
-def _ready(api: Api, plural: str, name: str) -> tuple[str, str]:
-    listed = api.get(plural, name)["status"]["conditions"]
-    return next((c["status"], c["reason"]) for c in listed if c["type"] == "Ready")
 
 
 def test_a_hung_agent_reads_unknown_until_the_kubelet_has_restarted_it(
@@ -26,14 +19,17 @@ def test_a_hung_agent_reads_unknown_until_the_kubelet_has_restarted_it(
     node = workers[0]
     workloads.start(pod("kept", node.name, priority="30"))
     truth.holds()
-    eventually("its node reads True", lambda: _ready(api, "damonnodes", node.name)[0] == "True")
+
+    def said() -> tuple[str, str]:
+        return ready(api.get("damonnodes", node.name))
+
+    eventually("its node reads True", lambda: said()[0] == "True")
     before = release.agents()[node.name]
     (pid,) = pids_of(before, node.processes())
     node.run(f"kill -STOP {pid}")
     silent = ("Unknown", "AgentSilent")
-    said = partial(_ready, api, "damonnodes", node.name)
     eventually("its node reads Unknown", lambda: said() == silent, 120)
-    eventually("the tuning does, too", lambda: _ready(api, "damontunings", "default") == silent)
+    eventually("the tuning does, too", lambda: ready(api.get("damontunings", "default")) == silent)
     assert api.get("damontunings", "default")["status"]["nodes"]["silent"] == 1
 
     def restarted() -> bool:

@@ -77,7 +77,7 @@ class Cluster:
     async def page(
         self, resource: Resource, *, limit: int, after: str, take: Callable[[object], None]
     ) -> Page:
-        """Hand on the objects of a page of a list: see `resources.Source`."""
+        """Hand on the objects of a page of a list: see `resources.ListerWatcher`."""
         query = [("limit", str(limit)), *_selector(resource)]
         if after:
             query.append(("continue", after))
@@ -102,7 +102,7 @@ class Cluster:
     async def watch(
         self, resource: Resource, *, version: str, idle_s: float
     ) -> AsyncGenerator[Raw, None]:
-        """Yield watch events: see `resources.Source`."""
+        """Yield watch events: see `resources.ListerWatcher`."""
         query = [
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),

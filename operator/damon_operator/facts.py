@@ -136,7 +136,7 @@ class Tuning(NamedTuple):
     """Of its policy, where it has a rollout."""
 
 
-class NodeCondition(NamedTuple):
+class ReportedCondition(NamedTuple):
     """A condition of a DamonNode."""
 
     type: str
@@ -159,7 +159,7 @@ class Written(NamedTuple):
     """uid of the Node it belongs to."""
     observed_hash: str
     """status.observedHash: the plan the agent speaks of."""
-    conditions: tuple[NodeCondition, ...]
+    conditions: tuple[ReportedCondition, ...]
     exempt: str = ""
     """The annotation about exempt pods, as a digest."""
     figures: Sums = NOTHING
@@ -316,11 +316,11 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
         )
 
 
-def _condition(raw: Raw) -> NodeCondition:
+def _condition(raw: Raw) -> ReportedCondition:
     kind, status, reason = (_word(raw.get(key)) for key in ("type", "status", "reason"))
     said = str(raw.get("message") or "")[:_MESSAGE_CHARACTERS]
     wrong = kind == "Ready" and reason not in {"Applied", "Off", "Applying"}
-    return NodeCondition(kind, status, reason, said if wrong and said.isprintable() else "")
+    return ReportedCondition(kind, status, reason, said if wrong and said.isprintable() else "")
 
 
 def _figures(totals: object) -> Sums:

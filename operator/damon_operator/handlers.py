@@ -91,7 +91,7 @@ def registry(doors: Doors) -> kopf.OperatorRegistry:
     return handlers
 
 
-def settings() -> kopf.OperatorSettings:
+def settings(exit_s: float | None) -> kopf.OperatorSettings:
     """Return how kopf shall behave: read only, patient, and silent in the cluster."""
     wanted = kopf.OperatorSettings()
     wanted.posting.enabled = False
@@ -99,7 +99,7 @@ def settings() -> kopf.OperatorSettings:
     wanted.watching.chunk_size = 500
     wanted.watching.inactivity_timeout = 90
     wanted.networking.error_backoffs = Patience()
-    wanted.process.ultimate_exiting_timeout = 25  # below a pod's 30 s of grace
+    wanted.process.ultimate_exiting_timeout = exit_s
     # Nothing is persisted: there is no handler that would. Should there ever be one, its marks
     # must bear our name and not kopf's.
     wanted.persistence.finalizer = f"{names.GROUP}/finalizer"

@@ -17,7 +17,12 @@ _CONNECTION_S: Final = 10.0
 
 @asynccontextmanager
 async def listening(
-    application: web.Application, port: int, address: str, *, option: str
+    application: web.Application,
+    port: int,
+    address: str,
+    *,
+    option: str,
+    connection_s: float = _CONNECTION_S,
 ) -> AsyncIterator[int]:
     """Serve an application while the block runs; yield the port. Raise StartError if that can't be.
 
@@ -29,7 +34,8 @@ async def listening(
         assert runner.server is not None
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(_bounded(runner.server), address or None, port)
+            take = _bounded(runner.server, connection_s)
+            server = await loop.create_server(take, address or None, port)
         except OSError as error:
             where = f"{option} {port}" + (f" on address {address!r}" if address else "")
             raise StartError(f"{where}: {error.strerror}; choose another, or port 0") from error
@@ -55,7 +61,7 @@ def health(stalled: Callable[[], tuple[str, ...]]) -> web.Application:
     return application
 
 
-def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
+def _bounded(server: web.Server, connection_s: float) -> Callable[[], asyncio.Protocol]:
     """Return what takes connections: a few at once, and none for long."""
     loop = asyncio.get_running_loop()
 
@@ -63,7 +69,7 @@ def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
         if len(server.connections) >= _CONNECTIONS:
             return _TurnedAway()
         connection = server()
-        loop.call_later(_CONNECTION_S, connection.force_close)
+        loop.call_later(connection_s, connection.force_close)
         return connection
 
     return take

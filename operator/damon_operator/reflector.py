@@ -23,7 +23,7 @@ from damon_contract.watches import (
 )
 from damon_operator.errors import ApiError, BadObject, NotFound, Unavailable, Unusable
 from damon_operator.listing import LeftOut
-from damon_operator.resources import Raw, Resource, Source
+from damon_operator.resources import ListerWatcher, Raw, Resource
 
 F = TypeVar("F")
 
@@ -47,7 +47,7 @@ class Reflector(Generic[F]):
     """The facts of one collection, by key, and the task that keeps them."""
 
     resource: Resource
-    source: Source
+    source: ListerWatcher
     read: Callable[[Raw, F | None], F]
     """Makes a fact of a raw object; raises BadObject."""
     key: str

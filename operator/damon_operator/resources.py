@@ -27,7 +27,7 @@ class Page(NamedTuple):
     """Continue token; empty on the last page."""
 
 
-class Source(Protocol):
+class ListerWatcher(Protocol):
     """Where lists and watches come from. Both raise `errors.ApiError` and nothing else."""
 
     async def page(

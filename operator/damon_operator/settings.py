@@ -6,7 +6,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from damon_contract.logs import FORMS, LEVELS, Form
+from damon_contract import options
+from damon_contract.logs import Form
 from damon_contract.v1alpha1.tuning import AnnotationBounds
 from damon_operator.facts import Accounts, Part
 from damon_operator.reflector import Pace
@@ -36,6 +37,8 @@ class Tempo:
     """Between two looks at the Leases of the agents; half of what they take to renew them."""
     silent_looks: int = 5
     """An agent whose Lease reads the same for so many looks in a row is silent."""
+    exit_s: float | None = 25.0
+    """After it kopf kills a process that does not end; below a pod's 30 s of grace. None: never."""
     streams: Pace = field(default_factory=Pace)
 
 
@@ -142,33 +145,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.e
         help="port that answers GET /healthz with 200 while the streams from the API server move, "
         "with 500 otherwise; 0: none (default: %(default)s)",
     )
-    parser.add_argument(
-        "--metrics-port",
-        type=_port,
-        metavar="PORT",
-        default=environment.get("METRICS_PORT") or 0,
-        help="port that answers GET /metrics, in plain HTTP; 0: none; by default the environment "
-        "variable METRICS_PORT, else 0",
-    )
-    parser.add_argument(
-        "--metrics-address",
-        metavar="ADDRESS",
-        default=environment.get("METRICS_ADDRESS", ""),
-        help="address to listen on for it; by default the environment variable METRICS_ADDRESS, "
-        "else all",
-    )
-    parser.add_argument(
-        "--log-level",
-        choices=LEVELS,
-        default="info",
-        help="least important messages that are logged (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--log-format",
-        choices=FORMS,
-        default="logfmt",
-        help="form of the lines that are logged (default: %(default)s)",
-    )
+    options.add_metrics(parser, environment)
+    options.add_logs(parser)
     read = parser.parse_args(arguments)
     return Settings(
         kubeconfig=read.kubeconfig,
@@ -212,10 +190,3 @@ def _positive(text: str) -> int:
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not within 0..65535")
-    return port

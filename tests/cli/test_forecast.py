@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from damon_agent.kernel.ladder import FULL
 from damon_cli.damon_node import DamonNode
-from damon_cli.plan.forecast import World, forecast, plans
+from damon_cli.plan.forecast import ClusterFacts, forecast, plans
 from damon_cli.plan.ladders import node_ladder
 from damon_operator import facts
 
@@ -20,9 +20,9 @@ PODS = (
 )
 
 
-def world(*pods, nodes=("n1",)) -> World:
+def world(*pods, nodes=("n1",)) -> ClusterFacts:
     read = [facts.read_pod(pod, facts.Pool()) for pod in pods or PODS]
-    return World(
+    return ClusterFacts(
         nodes=tuple(facts.read_node(made.node(name, pool=name)) for name in nodes),
         pods={name: tuple(p for p in read if p.node == name) for name in nodes},
         namespaces={"shop": facts.Namespace("shop", ())},

@@ -1,24 +1,24 @@
 """An embedded API server with our CRDs, a client for it, and a service that runs against both."""
 
 import asyncio
-import hashlib
 import random
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
+import cluster_objects
 import pytest
 import yaml
+from cluster_objects import CRDS, node
+from waiting import eventually
 
 from damon_mock.kube.server import ApiServer
 from damon_operator.cluster import Cluster, connect
 from damon_operator.reconcile import Service
 from damon_operator.reflector import Pace
 from damon_operator.settings import Tempo
-
-CRDS = Path(__file__).parents[2] / "crds"
 
 QUICK = Tempo(
     debounce_s=0.005,
@@ -29,75 +29,12 @@ QUICK = Tempo(
 )
 
 
-def container_id(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def pod(
-    name: str,
-    node: str = "n1",
-    *,
-    namespace: str = "default",
-    annotations: dict[str, str] | None = None,
-    labels: dict[str, str] | None = None,
-    phase: str = "Running",
-    **spec: Any,
-) -> dict[str, Any]:
-    running = {
-        "name": "main",
-        "image": "i",
-        "imageID": "",
-        "ready": True,
-        "restartCount": 0,
-        "containerID": f"containerd://{container_id(name)}",
-        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "annotations": annotations or {},
-            "labels": labels or {},
-        },
-        "spec": {"nodeName": node, "containers": [{"name": "main", "image": "i"}], **spec},
-        "status": {"phase": phase, "qosClass": "Burstable", "containerStatuses": [running]},
-    }
-
-
-def node(name: str, **labels: str) -> dict[str, Any]:
-    memory = {"capacity": {"memory": "1Gi"}, "allocatable": {"memory": "1000Mi"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": labels},
-        "status": memory,
-    }
+pod = partial(cluster_objects.pod, namespace="default")
+prioritised = partial(cluster_objects.prioritised, namespace="default")
 
 
 def tuning(name: str = "all", **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "damon-operator.io/v1alpha1",
-        "kind": "DamonTuning",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-def prioritised(name: str, priority: str, where: str = "n1") -> dict[str, Any]:
-    return pod(name, where, annotations={"damon-operator.io/priority": priority})
-
-
-async def eventually(condition, what: str = "") -> Any:
-    """Wait until something holds and return it; a minute is only to end a failed test."""
-    async with asyncio.timeout(60):
-        while True:
-            found = condition()
-            if found:
-                return found
-            await asyncio.sleep(0.005)
-    raise AssertionError(what)
+    return cluster_objects.tuning(name, **spec)
 
 
 @dataclass

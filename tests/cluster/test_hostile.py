@@ -2,6 +2,7 @@
 
 import pytest
 
+from damon_contract.watches import LINE_BYTES
 from damon_operator import metrics
 
 
@@ -19,6 +20,10 @@ def left_out(lab) -> dict[str, float]:
     return {sample.labels["resource"]: sample.value for sample in family.samples if sample.value}
 
 
+def status_of(lab) -> dict:
+    return lab.api.cluster.get("damontunings", "all")["status"]
+
+
 async def test_a_pod_whose_every_character_is_escaped_is_read(lab):
     escaped = lab.prioritised("escaped", "44")
     escaped["spec"]["volumes"] = [{"name": "v", "x": "\x01" * 900_000}]
@@ -31,10 +36,9 @@ async def test_a_pod_whose_every_character_is_escaped_is_read(lab):
     assert lab.planned("n1") == wanted
 
 
-async def test_a_pod_too_large_to_read_is_left_out_while_the_others_go_on(lab, monkeypatch):
-    monkeypatch.setattr("damon_operator.cluster.LINE_BYTES", 100_000)
+async def test_a_pod_too_large_to_read_is_left_out_while_the_others_go_on(lab):
     large = lab.prioritised("large", "44")
-    large["status"]["message"] = "x" * 200_000
+    large["status"]["message"] = "x" * LINE_BYTES
     lab.create(large, lab.prioritised("after", "45"))
     others = {"n1-low": 30, "n1-high": 60, "after": 45}
     await lab.planned_as("n1", others)
@@ -63,19 +67,45 @@ async def test_an_object_of_an_odd_shape_ends_nothing(lab, field, value):
     pods._drop("u")
 
 
-async def test_a_surprise_in_any_part_of_the_work_costs_that_part_a_pause(lab, monkeypatch):
-    surprises = []
+def failing_once(clock):
+    errors = iter([LookupError("nobody thought of this")])
 
-    def surprised(self, *_args, **_kwargs):
-        surprises.append(self)
-        monkeypatch.undo()
-        raise LookupError("nobody thought of this")
+    def read():
+        for error in errors:
+            raise error
+        return clock()
 
-    world, cluster = type(lab.service.world), type(lab.cluster)
-    parts = ((world, "replan"), (world, "take_dirty"), (world, "action"), (world, "tally"))
-    for number, (owner, method) in enumerate((*parts, (cluster, "write_tuning_status"))):
-        monkeypatch.setattr(owner, method, surprised)
-        lab.create(lab.prioritised(f"p{number}", "30"))
-        await lab.eventually(lambda count=number: len(surprises) > count)
-        lab.create(lab.prioritised(f"q{number}", "30"))
-        await lab.eventually(lambda name=f"q{number}": name in lab.planned("n1"))
+    return read
+
+
+async def test_a_surprise_in_the_work_costs_it_a_pause(lab, caplog):
+    """No input is known that brings one about; clocks are handed in, and so may fail."""
+    service = lab.service
+    service.clock, service.now = failing_once(service.clock), failing_once(service.now)
+    lab.create(lab.prioritised("new", "45"))
+    await lab.planned_as("n1", {"n1-low": 30, "n1-high": 60, "new": 45})
+    await lab.eventually(lambda: status_of(lab)["totals"]["pods"] == 5)
+    assert "failed unexpectedly part=Service._plan" in caplog.text
+    assert "status not written tuning=all error=LookupError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{}, {"metadata": 5}, {"metadata": {"name": ["x"], "uid": {}}, "spec": 5, "status": [5]}],
+    ids=str,
+)
+async def test_an_odd_answer_to_a_write_costs_that_write_a_pause(lab, odd, caplog):
+    answered = set()
+
+    def in_between(request, _stored):
+        answered.add(request.resource)
+        return odd
+
+    lab.api.faults.on_write = in_between
+    lab.create(lab.prioritised("p", "30"))
+    await lab.eventually(lambda: {"damonnodes", "damontunings"} <= answered)
+    lab.api.faults.on_write = None
+    lab.create(lab.prioritised("q", "30"))
+    await lab.eventually(lambda: "q" in lab.planned("n1"))
+    await lab.eventually(lambda: status_of(lab)["totals"]["pods"] == 6)
+    assert "failed unexpectedly" not in caplog.text

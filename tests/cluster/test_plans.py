@@ -78,7 +78,7 @@ async def test_the_damon_node_belongs_to_its_node(lab):
     }
     managers = {m["manager"] for m in owned["metadata"]["managedFields"]}
     assert managers == {"damon-operator"}
-    assert DamonNodeSpec.model_validate(owned["spec"]).reserved_bytes == 24 * 2**20
+    assert DamonNodeSpec.model_validate(owned["spec"]).reserved_bytes == 2**30
 
 
 async def test_a_plan_somebody_else_changed_is_restored_once(lab):

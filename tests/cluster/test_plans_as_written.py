@@ -3,7 +3,6 @@
 import pytest
 import yaml
 
-from damon_operator.errors import Unavailable
 from damon_operator.facts import Part, spec_digest
 
 STRAY = {"reclaim": {"quota": {"bytes": "4Ki"}}, "watermarks": {"floorPermille": 597}}
@@ -74,48 +73,46 @@ async def test_a_plan_that_is_stored_otherwise_than_it_was_written_is_a_reason(l
     await lab.eventually(lambda: "PlanAltered" not in reasons())
 
 
-async def test_an_owner_that_is_taken_away_from_a_plan_is_a_reason_and_no_circle(lab, monkeypatch):
-    asked = []
-    apply = lab.cluster.apply_node
+def without_owner(stored):
+    return {**stored, "metadata": {**stored["metadata"], "ownerReferences": []}}
 
-    async def altered(body):
-        asked.append(lab.service.clock())
-        stored = await apply(body)
+
+async def test_an_owner_that_is_taken_away_from_a_plan_is_a_reason_and_no_circle(lab):
+    """Somebody in between takes it from what is stored and from the answer."""
+
+    def altered(request, stored):
+        if request.resource != "damonnodes":
+            return stored
         lab.api.cluster.patch("damonnodes", "n1", {"metadata": {"ownerReferences": None}})
-        return {**stored, "metadata": {**stored["metadata"], "ownerReferences": []}}
+        return without_owner(stored)
 
-    monkeypatch.setattr(lab.cluster, "apply_node", altered)
+    lab.api.faults.on_write = altered
     lab.create(lab.prioritised("new", "45", "n1"))
     await lab.eventually(lambda: "PlanAltered" in lab.condition("all", "Ready")["message"])
-    await lab.eventually(lambda: len(asked) > 5)
-    assert lab.service.writer._failures["n1"] >= len(asked) - 1, "each is followed by a pause"
-    monkeypatch.undo()
+    await lab.eventually(lambda: len(lab.applies()) > 5)
+    asked = len(lab.applies())
+    assert lab.service.writer._failures["n1"] >= asked - 1, "each is followed by a pause"
+    lab.api.faults.on_write = None
     await lab.eventually(lambda: "PlanAltered" not in lab.condition("all", "Ready")["message"])
 
 
-async def test_a_plan_that_is_as_it_should_be_when_it_is_tried_again_is_altered_no_more(
-    lab, monkeypatch
-):
-    apply = lab.cluster.apply_node
+async def test_a_plan_that_is_as_it_should_be_when_it_is_tried_again_is_altered_no_more(lab):
+    def told_otherwise(request, stored):
+        return without_owner(stored) if request.resource == "damonnodes" else stored
 
-    async def told_otherwise(body):
-        stored = await apply(body)
-        return {**stored, "metadata": {**stored["metadata"], "ownerReferences": []}}
-
-    monkeypatch.setattr(lab.cluster, "apply_node", told_otherwise)
+    lab.api.faults.on_write = told_otherwise
     lab.create(lab.prioritised("new", "45", "n1"))
     await lab.eventually(lambda: lab.service.writer.failed)
     await lab.eventually(lambda: not lab.service.world._failed)
 
 
-async def test_a_plan_that_was_stored_although_its_write_failed_is_no_failure(lab, monkeypatch):
-    apply = lab.cluster.apply_node
+async def test_a_plan_that_was_stored_although_its_write_failed_is_no_failure(lab):
+    def unanswered(request, stored):
+        if request.resource == "damonnodes":
+            raise ConnectionError("the answer got lost")
+        return stored
 
-    async def unanswered(body):
-        await apply(body)
-        raise Unavailable("PATCH", 0, "the answer got lost")
-
-    monkeypatch.setattr(lab.cluster, "apply_node", unanswered)
+    lab.api.faults.on_write = unanswered
     lab.create(lab.prioritised("new", "45", "n1"))
     await lab.eventually(lambda: lab.service.writer.failed)
     await lab.planned_as("n1", {"n1-low": 30, "n1-high": 60, "new": 45})

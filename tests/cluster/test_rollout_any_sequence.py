@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from damon_operator.facts import NodeCondition, Written, digest, read_tuning, spec_digest
+from damon_operator.facts import ReportedCondition, Written, digest, read_tuning, spec_digest
 from damon_operator.facts import read_node as node_fact
 from damon_operator.planner.plan import wire
 from damon_operator.planner.status import tuning_status
@@ -14,10 +14,13 @@ from damon_operator.reconcile.world import Apply, World
 
 NAMES = tuple(f"n{number}" for number in range(4))
 NOW = "2026-01-01T00:00:00Z"
-APPLIED = (NodeCondition("Applied", "True", "Applied"), NodeCondition("Ready", "True", "Applied"))
+APPLIED = (
+    ReportedCondition("Applied", "True", "Applied"),
+    ReportedCondition("Ready", "True", "Applied"),
+)
 BUSY = (
-    NodeCondition("Applied", "False", "DamonBusy"),
-    NodeCondition("Degraded", "True", "DamonBusy"),
+    ReportedCondition("Applied", "False", "DamonBusy"),
+    ReportedCondition("Degraded", "True", "DamonBusy"),
 )
 
 

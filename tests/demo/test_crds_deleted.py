@@ -1,33 +1,20 @@
 """Somebody deletes the CRDs while memory is reclaimed: real operator and agents, as in the demo."""
 
-import asyncio
 from pathlib import Path
+
+from cluster_objects import unplaced_pod
+from waiting import eventually
 
 from damon_mock.demo.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 CRDS = ("damontunings.damon-operator.io", "damonnodes.damon-operator.io")
-POD = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "web", "namespace": "default"},
-    "spec": {"containers": [{"name": "main", "image": "app"}]},
-}
-
-
-async def eventually(condition):
-    """Wait until something holds; two minutes are only to end a failed test."""
-    async with asyncio.timeout(120):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.1)
 
 
 async def test_what_is_missing_is_said_and_all_goes_on_when_it_is_back(tmp_path):
     async with Stage(tmp_path, ROOT, transport="socket", profile="7.2") as stage:
         cluster, node = stage.api.cluster, stage.nodes["node-a"]
-        await node.simulated.start_pod(POD)
+        await node.simulated.start_pod(unplaced_pod("web"))
 
         async def enforced():
             lanes = (await node.observe()).lanes

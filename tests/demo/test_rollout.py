@@ -1,44 +1,18 @@
 """A changed tuning goes from node to node: real operator and agents, as in the demo."""
 
-import asyncio
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from cluster_objects import tuning, unplaced_pod
+from waiting import eventually
 
 from damon_mock.demo.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 FIRST, SECOND = "node-b", "node-a"
 """In the order in which dt/all reaches them."""
-
-
-def pod(name):
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"containers": [{"name": "main", "image": "app"}]},
-    }
-
-
-def tuning(**spec):
-    return {
-        "apiVersion": "damon-operator.io/v1alpha1",
-        "kind": "DamonTuning",
-        "metadata": {"name": "all"},
-        "spec": {"mode": "Enforce", "rollout": {"maxNodes": 1, "minReady": "0s"}, **spec},
-    }
-
-
-async def eventually(condition):
-    """Wait until something holds; two minutes are only to end a failed test."""
-    async with asyncio.timeout(120):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.1)
 
 
 class Theatre:
@@ -75,8 +49,9 @@ async def theatre_fixture(tmp_path):
     async with Stage(tmp_path, ROOT, transport="socket", profile="7.2") as stage:
         theatre = Theatre(stage)
         for name, node in stage.nodes.items():
-            await node.simulated.start_pod(pod(f"web-{name}"))
-        theatre.cluster.create(tuning())
+            await node.simulated.start_pod(unplaced_pod(f"web-{name}"))
+        rollout = {"maxNodes": 1, "minReady": "0s"}
+        theatre.cluster.create(tuning("all", mode="Enforce", rollout=rollout))
         await eventually(theatre.says("Applied", "Ready"))
         await eventually(theatre.says("RolledOut"))
         yield theatre
@@ -104,7 +79,7 @@ async def test_the_second_node_keeps_its_marks_until_the_first_is_ready(theatre)
 
     await eventually(first_is_let)
     # A pod that comes meanwhile is planned on both, on the second by what stood before.
-    await theatre.stage.nodes[SECOND].simulated.start_pod(pod("late"))
+    await theatre.stage.nodes[SECOND].simulated.start_pod(unplaced_pod("late"))
 
     async def late_is_watched():
         return sum(len(lane.pids) for lane in (await observed()).lanes) == 2

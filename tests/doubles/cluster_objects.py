@@ -1,8 +1,10 @@
 """Raw API objects of a small cluster, for tests of what reads them."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
+CRDS = Path(__file__).parents[2] / "crds"
 TIME = "2026-01-01T00:00:00Z"
 GIB = 2**30
 
@@ -53,8 +55,19 @@ def pod(
     }
 
 
-def prioritised(name: str, asked: int, **more: Any) -> dict[str, Any]:
-    return pod(name, annotations={"damon-operator.io/priority": str(asked)}, **more)
+def prioritised(name: str, asked: int | str = 30, node: str = "n1", **more: Any) -> dict[str, Any]:
+    return pod(name, node, annotations={"damon-operator.io/priority": str(asked)}, **more)
+
+
+def unplaced_pod(name: str, *containers: str, **spec: Any) -> dict[str, Any]:
+    """Return a pod as its owner creates it: no node has it yet."""
+    named = [{"name": container, "image": "none"} for container in containers or ("main",)]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"containers": named, **spec},
+    }
 
 
 def node(name: str = "n1", **labels: str) -> dict[str, Any]:
@@ -109,6 +122,30 @@ def lane(kdamond: int, priority: int, **more: Any) -> dict[str, Any]:
         "active": False,
         **mark,
         **more,
+    }
+
+
+def planned_pod(index: int, *containers: str, priority: int = 50) -> dict[str, Any]:
+    """Return a pod of a plan; `containers` are ids, one of its own without."""
+    ids = containers or (f"{index:064x}",)
+    return {
+        "namespace": "default",
+        "name": f"pod-{index}",
+        "uid": f"uid-pod-{index}",
+        "priority": priority,
+        "source": "default",
+        "containers": [{"name": f"c{n}", "id": c} for n, c in enumerate(ids)],
+    }
+
+
+def planned_node(*pods: dict[str, Any], name: str = "worker-1", **spec: Any) -> dict[str, Any]:
+    """Return a DamonNode whose agent has said nothing yet."""
+    planned = {"tuning": "default", "mode": "Enforce", "settings": {}, "hash": "h1"}
+    return {
+        "apiVersion": "damon-operator.io/v1alpha1",
+        "kind": "DamonNode",
+        "metadata": {"name": name},
+        "spec": {**planned, "pods": list(pods), **spec},
     }
 
 
@@ -171,20 +208,8 @@ def damon_node(
         "pods": told,
         "targets": len(told),
     }
-    return {
-        "apiVersion": "damon-operator.io/v1alpha1",
-        "kind": "DamonNode",
-        "metadata": {"name": name},
-        "spec": {
-            "tuning": "default",
-            "mode": mode,
-            "settings": {},
-            "hash": "0",
-            "pods": planned,
-            **spec,
-        },
-        **({"status": status} if reported else {}),
-    }
+    plan = planned_node(*planned, name=name, mode=mode, hash="0", **spec)
+    return {**plan, **({"status": status} if reported else {})}
 
 
 def crd(group: str, plural: str, kind: str) -> dict[str, Any]:

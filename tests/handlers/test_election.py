@@ -3,7 +3,7 @@ async def test_only_the_leader_writes_and_the_next_takes_over(lab):
     async with lab.operator("first", leader_elect=True):
         await lab.eventually(lambda: lab.planned() == {"web": 30})
         async with lab.operator("second", leader_elect=True) as second:
-            await lab.eventually(lambda: len(lab.api.journal.watches("damontunings")) >= 2)
+            await lab.started()
             lab.api.cluster.create(lab.pod("more", "40"))
             await lab.eventually(lambda: lab.planned() == {"web": 30, "more": 40})
             assert len(lab.api.journal.watches("pods")) == 1

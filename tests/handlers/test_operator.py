@@ -19,7 +19,7 @@ from damon_operator.errors import StartError
 
 async def test_a_change_of_a_tuning_is_followed(lab):
     async with lab.operator():
-        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.started()
         lab.api.cluster.create(lab.tuning("all", mode="Enforce"))
         await lab.eventually(lambda: lab.planned() == {"web": 30})
         lab.api.cluster.patch("damontunings", "all", {"spec": {"mode": "Observe"}})
@@ -33,7 +33,7 @@ async def test_a_tuning_deleted_while_nobody_watched_is_gone_after_the_next_list
     lab.api.cluster.create(lab.tuning("ghost", precedence=9))
     async with lab.operator():
         await lab.eventually(lambda: lab.plan() and lab.plan()["tuning"] == "ghost")
-        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.started()
         lab.api.gap(("damontunings", "ghost", ""))
         await lab.eventually(lambda: lab.plan()["tuning"] == "all")
 
@@ -62,7 +62,7 @@ async def test_after_an_outage_kopfs_door_and_our_streams_go_on(lab):
     lab.api.cluster.create(lab.tuning("all"))
     async with lab.operator() as task:
         await lab.eventually(lambda: lab.planned() == {"web": 30})
-        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.started()
         await lab.api.down()
         lab.api.cluster.create(lab.pod("born", "40"))
         lab.api.cluster.patch("damontunings", "all", {"spec": {"mode": "Enforce"}})
@@ -79,7 +79,7 @@ async def test_an_answer_that_ends_kopf_does_not_end_the_process(lab, caplog, st
     lab.api.cluster.create(lab.tuning("all"))
     async with lab.operator() as task:
         await lab.eventually(lambda: lab.planned() == {"web": 30})
-        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.started()
         await lab.api.down()
         lab.api.faults.fail_next(1000, status, path="/damontunings")
         await lab.api.up()
@@ -91,7 +91,7 @@ async def test_an_answer_that_ends_kopf_does_not_end_the_process(lab, caplog, st
 
 
 def test_kopfs_retries_outlast_an_outage_of_minutes():
-    delays = iter(handlers.settings().networking.error_backoffs)
+    delays = iter(handlers.settings(None).networking.error_backoffs)
     assert sum(next(delays) for _ in range(20)) > 300
 
 
@@ -101,33 +101,20 @@ def free_port_fixture(unused_tcp_port_factory):
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
-async def test_liveness_is_the_heartbeat_of_our_streams(lab, free_port, monkeypatch, address):
-    async def status() -> int:
+@pytest.mark.parametrize(("stalled_s", "status"), [(180.0, 200), (0.0, 500)])
+async def test_liveness_is_the_heartbeat_of_our_streams(lab, free_port, address, stalled_s, status):
+    async with lab.operator(liveness_port=free_port, stalled_s=stalled_s):
+        await lab.started()
         url = f"http://{address}:{free_port}/healthz"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
-            return response.status
-
-    async with lab.operator(liveness_port=free_port):
-        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
-        assert await status() == 200
-        monkeypatch.setattr("damon_operator.reconcile.Service.silence_s", lambda _: {"pods": 1e6})
-        assert await status() == 500
+            assert response.status == status
 
 
 async def test_a_liveness_port_that_is_taken_is_named(lab, free_port):
     async with lab.operator(liveness_port=free_port):
-        await lab.eventually(lambda: lab.api.journal.watches("damontunings"))
+        await lab.started()
         with pytest.raises(StartError, match=f"--liveness-port {free_port}"):
             await operate(lab.settings(liveness_port=free_port))
-
-
-async def test_work_that_ends_by_itself_ends_the_process_with_a_failure(lab, monkeypatch):
-    async def broken(_service) -> None:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr("damon_operator.reconcile.Service.run", broken)
-    async with lab.operator() as task:
-        assert await task == 1
 
 
 def test_every_handler_has_an_id_of_ours():

@@ -3,10 +3,13 @@
 Time is the emulator's: a test never sleeps.
 """
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cluster_objects import planned_node, planned_pod
 from emulated_node import WaitingCommands
+from node_files import OWN_PID, NodeFiles
 
 from damon_agent.bell import Bell
 from damon_agent.cold.coldness import Coldness
@@ -22,14 +25,14 @@ from damon_agent.node.resolver import Resolver
 from damon_agent.plans.plan import Invalid, Latest, Plan
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_mock.damon.emulator import Emulator
-from damon_mock.damon.files import VirtualFiles
+from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker, VirtualFiles
 from damon_mock.damon.processes import HostProcesses
+from damon_mock.damon.remote import answer
+from damon_mock.damon.wire import Server
 
-OWN_PID = 4242
 KDAMONDS = "damon/admin/kdamonds"
+NODE = "worker-1"
 S = 1_000_000
-RESIDENT_PAGES = 80 * 256
-"""As much as the emulator finds in a process: 64 MiB cold, 16 MiB hot."""
 
 
 class Clock:
@@ -59,15 +62,12 @@ class HeldPlans:
         self.reported.append((uid, status))
 
 
-class Machine:
+class Machine(NodeFiles):
     """One node: files, processes, emulated kernel, and an agent that can be restarted."""
 
     def __init__(self, root: Path, *, profile: str = "7.2", swap_kib: int = 8 << 20) -> None:
+        super().__init__(root)
         self.root = root
-        self.proc = root / "proc"
-        self.cgroup = root / "cgroup"
-        self.cgroup.mkdir(parents=True)
-        (self.cgroup / "cgroup.procs").touch()
         (self.proc / "sys/kernel/random").mkdir(parents=True)
         (self.proc / "sys/kernel/random/boot_id").write_text("this-boot\n")
         (self.proc / "zoneinfo").write_text("        high     100\n")
@@ -75,6 +75,7 @@ class Machine:
         self.appear(2, "/", comm="kthreadd")
         self.emulator = Emulator(profile, HostProcesses(self.proc))
         self.plans = HeldPlans()
+        self.broken = False  # True: a step of the driver fails as nobody has thought of
         self._closing = []
         self.restart()
 
@@ -108,7 +109,7 @@ class Machine:
                 Sysfs(files.under("module")),
                 commands=self.commands,
                 state=state,
-                alive=exits.is_alive,
+                alive=lambda process: exits.is_alive(process) if not self.broken else 1 // 0,
                 spent_us=lambda _pid: 0,
             ),
             clock=Clock(self.emulator),
@@ -120,6 +121,23 @@ class Machine:
         for close in self._closing:
             close()
         self._closing = []
+
+    @contextmanager
+    def served(self, socket: Path):
+        """Instead of the agent here, have a kernel in real time for one in another process."""
+        self.close()
+        emulator = Emulator("7.2", HostProcesses(self.proc))
+        with Ticker(SharedEmulator(emulator)) as ticker:
+            files = RealtimeFiles(ticker)
+            with Server(socket, lambda question: answer(files, question)):
+                yield emulator
+            ticker.shared.close()
+
+    def arguments(self, socket: Path, kubeconfig: Path) -> list[str | Path]:
+        """Return how that agent is to be started."""
+        command = ["agent", "--socket", socket, "--", "--node-name", NODE, "--proc-root", self.proc]
+        command += ["--cgroup-root", self.cgroup, "--state-dir", self.root / "state"]
+        return [*command, "--kubeconfig", kubeconfig]
 
     def run(self, seconds: float) -> None:
         """Let the agent live for a while."""
@@ -135,9 +153,8 @@ class Machine:
 
     def plan(self, *pods, generation: int = 1, **spec) -> None:
         """Let the API hand out a plan now."""
-        settings = spec.pop("settings", {})
-        whole = {"tuning": "t", "mode": "Enforce", "hash": f"h{generation}", "settings": settings}
-        read = DamonNodeSpec.model_validate({**whole, "pods": list(pods), **spec})
+        spec = {"hash": f"h{generation}", "settings": spec.pop("settings", {}), **spec}
+        read = DamonNodeSpec.model_validate(planned_node(*pods, **spec)["spec"])
         self.hear(known=True, plan=Plan("uid-1", generation, read), invalid=None)
 
     def hear(self, **changes) -> None:
@@ -151,36 +168,6 @@ class Machine:
 
     def hear_nonsense(self) -> None:
         self.hear(known=True, invalid=Invalid("uid-1", 9, "spec.mode: not a mode"))
-
-    # The node
-
-    def container(self, container: str, name: str = "cri-containerd-{}.scope") -> Path:
-        directory = self.cgroup / "kubepods.slice" / name.format(container)
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "cgroup.procs").touch()
-        (directory / "memory.swap.max").write_text("max\n")
-        return directory
-
-    def start(self, pid: int, directory: Path, start_ticks: int = 100) -> None:
-        self.appear(pid, f"/{directory.relative_to(self.cgroup)}", start_ticks=start_ticks)
-        with (directory / "cgroup.procs").open("a") as procs:
-            procs.write(f"{pid}\n")
-
-    def appear(self, pid: int, cgroup: str, *, start_ticks: int = 7, comm: str = "app") -> None:
-        entry = self.proc / str(pid)
-        entry.mkdir()
-        middle = " ".join("0" for _ in range(18))
-        (entry / "stat").write_text(f"{pid} ({comm}) S {middle} {start_ticks} 0\n")
-        (entry / "cgroup").write_text(f"0::{cgroup}\n")
-        (entry / "comm").write_text(f"{comm}\n")
-        (entry / "statm").write_text(f"99999 {RESIDENT_PAGES} 0 0 0 0 0\n")
-
-    def exit(self, pid: int) -> None:
-        for procs in self.cgroup.rglob("cgroup.procs"):
-            procs.write_text("".join(f"{n}\n" for n in procs.read_text().split() if n != str(pid)))
-        for entry in (self.proc / str(pid)).iterdir():
-            entry.unlink()
-        (self.proc / str(pid)).rmdir()
 
     # What came of it
 
@@ -206,20 +193,9 @@ class Machine:
         return next(c for c in self.status.conditions if c.type == kind)
 
 
-def _pod(index: int, *containers: str, priority: int = 50):
-    return {
-        "namespace": "default",
-        "name": f"pod-{index}",
-        "uid": f"uid-pod-{index}",
-        "priority": priority,
-        "source": "default",
-        "containers": [{"name": f"c{n}", "id": c} for n, c in enumerate(containers)],
-    }
-
-
 @pytest.fixture
 def pod():
-    return _pod
+    return planned_pod
 
 
 @pytest.fixture

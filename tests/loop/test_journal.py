@@ -42,13 +42,13 @@ def planned_fixture(machine, pod):
 def test_a_plan_its_mode_and_its_lanes_are_a_line_each(planned, pod, said):
     planned.run(60)
     assert said() == [
-        ("info", "plan taken tuning=t mode=Enforce generation=1 pods=2"),
+        ("info", "plan taken tuning=default mode=Enforce generation=1 pods=2"),
         ("info", "lanes are in the kernel lanes=30:600 90:watched"),
     ]
     planned.plan(pod(1, A, priority=30), mode="Observe", generation=2)
     planned.run(60)
     assert said() == [
-        ("info", "plan taken tuning=t mode=Observe generation=2 pods=1"),
+        ("info", "plan taken tuning=default mode=Observe generation=2 pods=1"),
         ("info", "mode changed from=Enforce to=Observe"),
         ("info", "lanes are in the kernel lanes=30:600"),
     ]

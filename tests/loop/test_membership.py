@@ -32,8 +32,8 @@ def test_pause_container_monitor_unknown_ids_and_the_agent_never_do(machine, pod
     machine.start(10, home)
     machine.start(4242, home)
     machine.start(20, machine.container(PAUSE))
-    machine.start(30, machine.container(A, "crio-conmon-{}.scope"))
-    machine.start(40, machine.container(B, "docker-{}.scope"))
+    machine.start(30, machine.container(A, name="crio-conmon-{}.scope"))
+    machine.start(40, machine.container(B, name="docker-{}.scope"))
     machine.plan(pod(1, A))
     machine.run(20)
     assert machine.targets() == [10]

@@ -4,24 +4,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from cluster_objects import planned_node
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import wait_for
 
 from damon_agent import settings
-from damon_contract import names
-from damon_mock.damon.emulator import Emulator
-from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker
-from damon_mock.damon.processes import HostProcesses
-from damon_mock.damon.remote import answer
-from damon_mock.damon.wire import Server
-from damon_mock.kube.threads import ApiThread
 
-CRDS = Path(__file__).parents[2] / "crds"
 NODE = "worker-1"
 CONTAINERS = ("a1" * 32, "b2" * 32)
 PROGRAM = """
@@ -40,43 +32,28 @@ def port_fixture():
         return probe.getsockname()[1]
 
 
-@contextmanager
-def running(machine, pod, tmp_path, *arguments):
-    """Run an agent whose plan is in the kernel; yield both it and its status."""
-    machine.close()
-    for pid, container in enumerate(CONTAINERS, 10):
-        machine.start(pid, machine.container(container))
-    emulator = Emulator("7.2", HostProcesses(machine.proc))
-    spec = {"tuning": "t", "mode": "Enforce", "settings": {}, "hash": "h"}
-    pods = [
-        pod(n, c, priority=p) for n, (c, p) in enumerate(zip(CONTAINERS, (30, 90), strict=True))
-    ]
-    manifest = {
-        "apiVersion": names.API_VERSION,
-        "kind": names.NODE_KIND,
-        "metadata": {"name": NODE},
-        "spec": {**spec, "pods": pods},
-    }
-    command = ["agent", "--socket", tmp_path / "damon", "--", "--node-name", NODE]
-    command += ["--state-dir", tmp_path / "state", "--proc-root", machine.proc]
-    command += ["--cgroup-root", machine.cgroup, "--kubeconfig", tmp_path / "kubeconfig"]
-    with ApiThread() as api, Ticker(SharedEmulator(emulator)) as ticker:
-        files = RealtimeFiles(ticker)
-        api.call(api.server.cluster.install, CRDS)
-        api.call(api.server.cluster.create, manifest)
-        api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
+@pytest.fixture(name="running")
+def running_fixture(machine, pod, api, kubeconfig, tmp_path):
+    """Return what runs an agent whose plan is in the kernel; it yields it and its status."""
 
-        def status():
-            return api.call(api.server.cluster.get, "damonnodes", NODE).get("status", {})
+    def status():
+        return api.call(api.server.cluster.get, "damonnodes", NODE).get("status", {})
 
-        def is_ready():
-            said = {c["type"]: c["status"] for c in status().get("conditions", ())}
-            return said.get("Ready") == "True"
+    def is_ready():
+        said = {c["type"]: c["status"] for c in status().get("conditions", ())}
+        return said.get("Ready") == "True"
 
+    @contextmanager
+    def run(*arguments):
+        for pid, container in enumerate(CONTAINERS, 10):
+            machine.start(pid, machine.container(container))
+        pods = (pod(1, CONTAINERS[0], priority=30), pod(2, CONTAINERS[1], priority=90))
+        api.call(api.server.cluster.create, planned_node(*pods))
+        command = [*machine.arguments(tmp_path / "damon", kubeconfig), *arguments]
         with (
-            Server(tmp_path / "damon", lambda question: answer(files, question)),
+            machine.served(tmp_path / "damon"),
             subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *map(str, [*command, *arguments])],
+                [sys.executable, "-c", PROGRAM, *map(str, command)],
                 stdout=subprocess.PIPE,
                 text=True,
             ) as process,
@@ -87,15 +64,8 @@ def running(machine, pod, tmp_path, *arguments):
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
-        ticker.shared.close()
 
-
-def wait_for(holds):
-    deadline = time.monotonic() + 60
-    while not (found := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
+    return run
 
 
 def scrape(port: int) -> dict[str, float]:
@@ -109,8 +79,8 @@ def scrape(port: int) -> dict[str, float]:
     }
 
 
-def test_what_is_told_is_what_the_status_says(machine, pod, tmp_path, port, listening):
-    with running(machine, pod, tmp_path, "--metrics-port", port) as (process, status):
+def test_what_is_told_is_what_the_status_says(running, port, listening):
+    with running("--metrics-port", port) as (process, status):
         wait_for(lambda: scrape(port)["damon_agent_status_writes_total accepted"])
         told = scrape(port)
         said = status()
@@ -135,8 +105,8 @@ def test_what_is_told_is_what_the_status_says(machine, pod, tmp_path, port, list
     assert 0 <= told["damon_agent_plan_age_seconds"] < told["damon_agent_plan_max_age_seconds"]
 
 
-def test_without_a_port_there_is_no_socket_and_no_import(machine, pod, tmp_path, listening):
-    with running(machine, pod, tmp_path) as (process, _):
+def test_without_a_port_there_is_no_socket_and_no_import(running, listening):
+    with running() as (process, _):
         assert listening(process.pid) == set()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

@@ -5,23 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from cluster_objects import planned_node
+from waiting import wait_for
 
 from damon_agent import __main__ as program
 from damon_agent import settings
 from damon_agent.kernel.tree.errors import RealSysfs
-from damon_contract import names
-from damon_mock.damon.emulator import Emulator
-from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker
-from damon_mock.damon.processes import HostProcesses
-from damon_mock.damon.remote import answer
-from damon_mock.damon.wire import Server
-from damon_mock.kube.threads import ApiThread
 
-CRDS = Path(__file__).parents[2] / "crds"
 A = "a1" * 32
 NODE = "worker-1"
 
@@ -85,82 +78,59 @@ def test_outside_the_hosts_pid_namespace_it_refuses_to_start(tmp_path):
     assert "credentials" in ran.stderr
 
 
-def test_with_a_kubeconfig_it_refuses_a_real_sysfs(machine, tmp_path):
-    with ApiThread() as api:
-        kubeconfig = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
-        ran = agent(
-            *("--node-name", NODE, "--state-dir", tmp_path / "state", "--proc-root", machine.proc),
-            *("--damon-root", "/sys/kernel", "--kubeconfig", kubeconfig),
-        )
+def test_with_a_kubeconfig_it_refuses_a_real_sysfs(machine, kubeconfig, tmp_path):
+    ran = agent(
+        *("--node-name", NODE, "--state-dir", tmp_path / "state", "--proc-root", machine.proc),
+        *("--damon-root", "/sys/kernel", "--kubeconfig", kubeconfig),
+    )
     assert ran.returncode == 1
     assert "real sysfs" in ran.stderr
 
 
-def wait_for(holds):
-    deadline = time.monotonic() + 40
-    while not (found := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(machine, pod, tmp_path):
-    machine.close()
+def test_it_tunes_reports_and_leaves_the_kernel_as_it_is_when_told_to_stop(
+    machine, pod, api, kubeconfig, tmp_path
+):
     machine.start(10, machine.container(A))
-    emulator = Emulator("7.2", HostProcesses(machine.proc))
-    socket = tmp_path / "damon"
-    with ApiThread() as api, Ticker(SharedEmulator(emulator)) as ticker:
-        files = RealtimeFiles(ticker)
-        with Server(socket, lambda question: answer(files, question)):
-            api.call(api.server.cluster.install, CRDS)
-            spec = {"tuning": "t", "mode": "Enforce", "settings": {}, "hash": "h"}
-            manifest = {
-                "apiVersion": names.API_VERSION,
-                "kind": names.NODE_KIND,
-                "metadata": {"name": NODE},
-                "spec": {**spec, "pods": [pod(1, A)]},
-            }
-            api.call(api.server.cluster.create, manifest)
-            kubeconfig = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
-            command = [sys.executable, "-m", "damon_mock", "agent", "--socket", socket, "--"]
-            command += ["--node-name", NODE, "--state-dir", tmp_path / "state"]
-            command += ["--proc-root", machine.proc, "--cgroup-root", machine.cgroup]
-            command += ["--kubeconfig", kubeconfig, "--log-format", "json"]
-            with subprocess.Popen(
-                [str(part) for part in command], stderr=subprocess.PIPE, text=True
-            ) as running:
+    api.call(api.server.cluster.create, planned_node(pod(1, A)))
+    command = [sys.executable, "-m", "damon_mock"]
+    command += machine.arguments(tmp_path / "damon", kubeconfig)
 
-                def ready(reason):
-                    found = api.call(api.server.cluster.get, "damonnodes", NODE)
-                    conditions = found.get("status", {}).get("conditions", ())
-                    return any(c["type"] == "Ready" and c["reason"] == reason for c in conditions)
+    def ready(reason):
+        found = api.call(api.server.cluster.get, "damonnodes", NODE)
+        conditions = found.get("status", {}).get("conditions", ())
+        return any(c["type"] == "Ready" and c["reason"] == reason for c in conditions)
 
-                wait_for(lambda: ready("Applied"))
-                machine.set_memory(swap_kib=0)
-                wait_for(lambda: ready("NoSwap"))
-                machine.set_memory()
-                wait_for(lambda: ready("Applied"))
-                running.send_signal(signal.SIGTERM)
-                assert running.wait(20) == 0
-                logged = [json.loads(line) for line in running.stderr.read().splitlines()]
-            ticker.shared.close()
-        assert [(line["level"], line["msg"]) for line in logged] == [
-            ("info", "started"),
-            ("info", "plan taken"),
-            ("info", "lanes are in the kernel"),
-            ("warning", "held back"),
-            ("info", "no longer held back"),
-            ("info", "stopped; the kdamonds only watch until an agent is back"),
-        ]
-        told = {key: value for line in logged for key, value in line.items()}
-        assert (told["node"], told["driver"], told["mode"], told["pods"]) == (
-            *(NODE, "lanes", "Enforce", 1),
-        )
-        assert told["lanes"] == "50:600"
-        assert told["reason"] == "NoSwap"
-        assert sum(kdamond.running for kdamond in emulator.kdamonds) == 1
-        written = {(w.resource, w.subresource) for w in api.server.journal.writes()}
-        assert written == {("damonnodes", "status"), ("leases", "")}
+    with (
+        machine.served(tmp_path / "damon") as emulator,
+        subprocess.Popen(
+            [*map(str, command), "--log-format", "json"], stderr=subprocess.PIPE, text=True
+        ) as running,
+    ):
+        wait_for(lambda: ready("Applied"))
+        machine.set_memory(swap_kib=0)
+        wait_for(lambda: ready("NoSwap"))
+        machine.set_memory()
+        wait_for(lambda: ready("Applied"))
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+        logged = [json.loads(line) for line in running.stderr.read().splitlines()]
+    assert [(line["level"], line["msg"]) for line in logged] == [
+        ("info", "started"),
+        ("info", "plan taken"),
+        ("info", "lanes are in the kernel"),
+        ("warning", "held back"),
+        ("info", "no longer held back"),
+        ("info", "stopped; the kdamonds only watch until an agent is back"),
+    ]
+    told = {key: value for line in logged for key, value in line.items()}
+    assert (told["node"], told["driver"], told["mode"], told["pods"]) == (
+        *(NODE, "lanes", "Enforce", 1),
+    )
+    assert told["lanes"] == "50:600"
+    assert told["reason"] == "NoSwap"
+    assert sum(kdamond.running for kdamond in emulator.kdamonds) == 1
+    written = {(w.resource, w.subresource) for w in api.server.journal.writes()}
+    assert written == {("damonnodes", "status"), ("leases", "")}
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,16 @@
 """Two agents, two machines, one API: what changes on one node is nothing to the other."""
 
-import time
-from pathlib import Path
-
 import pytest
+from cluster_objects import planned_node
+from waiting import wait_for
 
 from damon_agent.clock import SystemClock
 from damon_agent.plans.client import connect
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
-from damon_contract import names
-from damon_mock.kube.threads import ApiThread
 
-CRDS = Path(__file__).parents[2] / "crds"
 A = "a1" * 32
 B = "b2" * 32
-
-
-@pytest.fixture
-def api():
-    with ApiThread() as thread:
-        thread.call(thread.server.cluster.install, CRDS)
-        yield thread
 
 
 class Agent:
@@ -43,14 +32,12 @@ class Agent:
 
     def follow(self, expected_hash):
         """Take over what the API says once it says it, and let the machine run."""
-        deadline = time.monotonic() + 20
-        while True:
-            plan = self.watcher.latest().plan
-            if plan is not None and plan.spec.hash == expected_hash:
-                break
-            assert time.monotonic() < deadline, f"{self.name} never got {expected_hash}"
-            time.sleep(0.01)
-        self.machine.hear(known=True, plan=plan)
+
+        def plan():
+            found = self.watcher.latest().plan
+            return found if found is not None and found.spec.hash == expected_hash else None
+
+        self.machine.hear(known=True, plan=wait_for(plan))
         self.machine.run(20)
 
     def close(self):
@@ -59,8 +46,7 @@ class Agent:
 
 
 @pytest.fixture
-def agents(api, make_machine, tmp_path):
-    kubeconfig = api.call(api.server.write_kubeconfig, tmp_path / "kubeconfig")
+def agents(kubeconfig, make_machine, tmp_path):
     both = [
         Agent(name, make_machine(name), kubeconfig, tmp_path / f"{name}-plans")
         for name in ("one", "two")
@@ -70,22 +56,12 @@ def agents(api, make_machine, tmp_path):
         agent.close()
 
 
-def manifest(name, generation, *pods):
-    spec = {"tuning": "t", "mode": "Enforce", "settings": {}, "hash": generation, "pods": [*pods]}
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": names.NODE_KIND,
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
 def test_a_change_on_one_node_writes_nothing_on_the_other(api, agents, pod):
     one, two = agents
     for agent in agents:
         agent.machine.start(10, agent.machine.container(A))
         agent.machine.start(20, agent.machine.container(B))
-        api.call(api.server.cluster.create, manifest(agent.name, "h1", pod(1, A)))
+        api.call(api.server.cluster.create, planned_node(pod(1, A), name=agent.name))
         agent.follow("h1")
         assert agent.machine.targets() == [10]
     written, woken = len(two.machine.emulator.log), two.woken

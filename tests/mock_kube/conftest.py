@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cluster_objects import CRDS
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 
@@ -25,7 +26,6 @@ from damon_mock.kube.resources import Catalogue
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
 
-CRDS = Path(__file__).parents[2] / "crds"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "judged.damon-operator.io"
 """A group of its own, so that no operator on the real cluster governs what the tests create."""

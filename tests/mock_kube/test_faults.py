@@ -56,3 +56,19 @@ async def test_the_journal_tells_who_asked_what(api, http, pod):
     assert [r.query["limit"] for r in api.journal.reads("pods")] == ["1"]
     assert len(api.journal.watches("pods")) == 1
     assert api.journal.writes("nodes") == []
+
+
+async def test_somebody_in_between_changes_or_loses_the_answer_to_a_write(api, http, pod):
+    api.cluster.create(pod("p"))
+    api.faults.on_write = lambda request, stored: {"kind": stored["kind"], "at": request.path}
+    labelled = await http.patch(f"{PODS}/p", {"metadata": {"labels": {"a": "b"}}})
+    assert labelled == (200, {"kind": "Pod", "at": f"{PODS}/p"})
+    assert (await http.get(f"{PODS}/p"))["metadata"]["labels"] == {"a": "b"}
+
+    def lost(_request, _stored):
+        raise ConnectionError
+
+    api.faults.on_write = lost
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await http.patch(f"{PODS}/p", {"metadata": {"labels": {"a": "c"}}})
+    assert (await http.get(f"{PODS}/p"))["metadata"]["labels"] == {"a": "c"}

@@ -1,7 +1,8 @@
-import asyncio
 from pathlib import Path
 
 import pytest
+from cluster_objects import unplaced_pod
+from waiting import eventually
 
 from damon_mock.kube.server import ApiServer
 from damon_mock.nodes.node import SimulatedNode
@@ -22,18 +23,7 @@ async def node(api, tmp_path):
 
 @pytest.fixture
 def pod():
-    def make(name: str, *containers: str, **spec):
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {
-                "containers": [{"name": c, "image": "none"} for c in containers or ("main",)],
-                **spec,
-            },
-        }
-
-    return make
+    return unplaced_pod
 
 
 @pytest.fixture
@@ -61,15 +51,6 @@ def is_running():
     return look
 
 
-@pytest.fixture
-def eventually():
-    """For what happens in other processes, which tell nobody."""
-
-    async def wait(condition) -> None:
-        for _ in range(1000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        pytest.fail("it did not come true within ten seconds")
-
-    return wait
+@pytest.fixture(name="eventually")
+def eventually_fixture():
+    return eventually

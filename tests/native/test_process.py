@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cluster_objects import planned_node, planned_pod
+from waiting import wait_for
 
-from damon_contract import names
 from damon_mock.damon import (
     Emulator,
     HostProcesses,
@@ -22,12 +22,10 @@ from damon_mock.damon import (
     Ticker,
     fuse,
 )
-from damon_mock.kube.threads import ApiThread
 from damon_mock.nodes.memory import GIB, Memory
 from damon_mock.nodes.runtime import PretendedRuntime
 from damon_mock.nodes.views import CgroupView, ProcView
 
-CRDS = Path(__file__).parents[2] / "crds"
 NODE = "worker-1"
 CONTAINER = "c1" * 32
 CGROUP = f"/kubepods.slice/cri-containerd-{CONTAINER}.scope"
@@ -74,32 +72,14 @@ def machine(tmp_path):
         yield machine
 
 
-@pytest.fixture
-def api():
-    with ApiThread() as api:
-        api.call(api.server.cluster.install, CRDS)
-        pod = {
-            "namespace": "default",
-            "name": "pod",
-            "uid": "uid-pod",
-            "priority": 40,
-            "source": "default",
-            "containers": [{"name": "c", "id": CONTAINER}],
-        }
-        spec = {"tuning": "t", "mode": "Enforce", "settings": {}, "hash": "h", "pods": [pod]}
-        manifest = {
-            "apiVersion": names.API_VERSION,
-            "kind": names.NODE_KIND,
-            "metadata": {"name": NODE},
-            "spec": spec,
-        }
-        api.call(api.server.cluster.create, manifest)
-        yield api
+@pytest.fixture(name="planned")
+def planned_fixture(api):
+    api.call(api.server.cluster.create, planned_node(planned_pod(1, CONTAINER, priority=40)))
+    return api
 
 
 @contextmanager
-def agent(machine, api):
-    kubeconfig = api.call(api.server.write_kubeconfig, machine.root / "kubeconfig")
+def agent(machine, kubeconfig):
     command = [sys.executable, "-m", "damon_agent", "--node-name", NODE]
     command += ["--driver", "native", "--native-slots-per-class", "1"]
     command += ["--damon-root", machine.root / "sys/damon"]
@@ -121,33 +101,26 @@ def reasons(api) -> set[str]:
     return {f"{c['type']}={c['status']} {c['reason']}" for c in conditions}
 
 
-def wait_for(holds) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def is_ready(api) -> bool:
     return any(reason.startswith("Ready=True") for reason in reasons(api))
 
 
 @pytest.mark.fuse
-def test_it_refuses_arms_adopts_and_stops_at_a_crash(machine, api):
-    with agent(machine, api):
-        wait_for(lambda: "Ready=False NativeRefused" in reasons(api))
+def test_it_refuses_arms_adopts_and_stops_at_a_crash(machine, planned, kubeconfig):
+    with agent(machine, kubeconfig):
+        wait_for(lambda: "Ready=False NativeRefused" in reasons(planned))
         machine.set_free(8 * GIB)
-        wait_for(lambda: is_ready(api) and machine.targeted() == {PID})
+        wait_for(lambda: is_ready(planned) and machine.targeted() == {PID})
     kdamond = machine.kdamond()
     assert (machine.proc.root / str(kdamond) / "comm").read_text() == "kdamond.0\n"
     assert machine.emulator.kdamonds[0].running
-    with agent(machine, api):
+    with agent(machine, kubeconfig):
         wait_for(lambda: [w.value for w in machine.emulator.log].count("commit") > 1)
         assert machine.kdamond() == kdamond
         machine.emulator.processes.thread_ended(kdamond)
         machine.proc.hide(PID)
         machine.cgroups.fill(CGROUP, [])
-        wait_for(lambda: "Ready=False NeedsReboot" in reasons(api))
+        wait_for(lambda: "Ready=False NeedsReboot" in reasons(planned))
     keywords = [w.value for w in machine.emulator.log if w.path == f"{KDAMOND}/state"]
     assert (keywords.count("on"), keywords.count("off")) == (1, 0)
     assert machine.emulator.panicked is None

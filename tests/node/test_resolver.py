@@ -1,4 +1,5 @@
 import pytest
+from node_files import OWN_PID
 
 from damon_agent.errors import UnreadableError
 from damon_agent.facts import Process
@@ -10,7 +11,6 @@ A = "a1" * 32
 B = "b2" * 32
 PAUSE = "c3" * 32
 S = 1_000_000
-OWN_PID = 4242
 UID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 
 

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damon_contract.v1alpha1.tuning import AnnotationBounds
-from damon_operator.facts import NodeCondition, Written
+from damon_operator.facts import ReportedCondition, Written
 from damon_operator.planner.status import tuning_status
 from damon_operator.planner.tally import Tallies, Tally, agentless_row, row
 
@@ -11,7 +11,7 @@ NOW = "2026-01-01T00:00:00Z"
 
 
 def written(*conditions: tuple[str, str, str], observed: str = "h") -> Written:
-    listed = tuple(NodeCondition(*each) for each in conditions)
+    listed = tuple(ReportedCondition(*each) for each in conditions)
     return Written("n", "u", "h", "h", "nu", observed, listed)
 
 

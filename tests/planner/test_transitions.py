@@ -3,12 +3,12 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_operator.facts import NodeCondition
-from damon_operator.planner.transitions import WELL, step
+from damon_operator.facts import ReportedCondition
+from damon_operator.planner.transitions import WELL, transition
 
 
 def ready(status, reason, message=""):
-    return (NodeCondition("Ready", status, reason, message),)
+    return (ReportedCondition("Ready", status, reason, message),)
 
 
 APPLIED = ready("True", "Applied")
@@ -21,7 +21,7 @@ def told(*states, before=WELL):
     """Return reason and whether it is good news, of each Event that the states lead to."""
     found = []
     for state in states:
-        before, note = step(before, state, "DamonNode")
+        before, note = transition(before, state, "DamonNode")
         if note is not None:
             found.append((note.reason, note.good))
     return found
@@ -47,7 +47,7 @@ def test_what_is_the_case_at_first_sight_is_no_transition():
 
 
 def test_it_says_what_the_condition_says():
-    assert step(WELL, BUSY, "DamonNode").note.message == "damo has it"
+    assert transition(WELL, BUSY, "DamonNode").note.message == "damo has it"
 
 
 @given(st.lists(st.sampled_from([APPLIED, APPLYING, BUSY, NO_SWAP]), max_size=20))

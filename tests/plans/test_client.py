@@ -1,8 +1,8 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from cluster_objects import CRDS
 
 from damon_agent.plans.client import connect
 from damon_agent.plans.errors import RefusedError, UnreachableError
@@ -11,7 +11,6 @@ from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
 from damon_mock.kube.tls import Authority
 
-CRDS = Path(__file__).parents[2] / "crds"
 NODE = "worker-1"
 
 

@@ -1,8 +1,7 @@
 """The CRD is deleted, with and without word of each object, and comes back."""
 
-from pathlib import Path
-
 import pytest
+from cluster_objects import CRDS
 
 from damon_agent.clock import SystemClock
 from damon_agent.plans.store import PlanStore
@@ -10,7 +9,6 @@ from damon_agent.plans.watcher import Watcher
 from damon_contract.watches import Backoff
 
 NODE = "worker-1"
-CRDS = Path(__file__).parents[2] / "crds"
 CRD = "damonnodes.damon-operator.io"
 
 

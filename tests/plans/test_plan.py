@@ -4,7 +4,7 @@ from damon_agent.plans.plan import Invalid, Latest, Plan, apply, identity, read
 
 
 def test_a_damon_node_is_read_with_its_identity(damon_node, pod):
-    item = damon_node(pods=[pod(1, containers=2)])
+    item = damon_node(pod(1, "a1" * 32, "b2" * 32))
     item["metadata"] |= {"uid": "u1", "generation": 3}
     plan = read(item)
     assert isinstance(plan, Plan)
@@ -46,7 +46,7 @@ def test_an_object_of_any_shape_is_told_apart_without_an_exception(item):
 
 def test_many_errors_are_counted_not_listed(damon_node, pod):
     broken = [pod(n, priority=0) for n in range(50)]
-    invalid = read(damon_node(pods=broken))
+    invalid = read(damon_node(*broken))
     assert "and 47 more" in invalid.message
     assert len(invalid.message) < 600
 

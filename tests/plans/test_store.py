@@ -5,7 +5,7 @@ from damon_agent.plans.store import PlanStore
 
 
 def test_a_stored_plan_is_loaded_with_the_time_of_the_last_contact(state_dir, damon_node, pod):
-    plan = read(damon_node(pods=[pod(1, containers=2)]))
+    plan = read(damon_node(pod(1, "a1" * 32, "b2" * 32)))
     store = PlanStore(state_dir)
     store.save(plan, 1000.0)
     store.confirm(2000.0)

@@ -5,9 +5,9 @@ import subprocess
 import pytest
 from soak import judge
 from soak.judge import Lane, Watch
-from soak.stage import MEMORY
 
 from damon_mock.demo.expectation import ExpectedPod
+from damon_mock.demo.programs import MEMORY
 from damon_mock.nodes import processes
 
 

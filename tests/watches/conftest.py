@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_objects import planned_node
 
 from damon_agent.clock import SystemClock
 from damon_agent.plans.client import Api
@@ -34,9 +35,8 @@ Answer = Callable[["Handler"], None]
 
 
 def damon_node(version: str, mode: str = "Observe") -> dict[str, Any]:
-    spec = {"tuning": "default", "mode": mode, "settings": {}, "hash": mode, "pods": []}
     metadata = {"name": NODE, "uid": "u1", "generation": 1, "resourceVersion": version}
-    return {"metadata": metadata, "spec": spec}
+    return {**planned_node(mode=mode, hash=mode), "metadata": metadata}
 
 
 class Handler(BaseHTTPRequestHandler):

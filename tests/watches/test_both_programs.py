@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from damon_contract.watches import LINE_BYTES
+
 OBJECT = {"metadata": {"name": "worker-1", "uid": "u1", "resourceVersion": "15"}, "spec": {}}
 CONTENT = {"type": "MODIFIED", "object": OBJECT}
 BOOKMARK = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "15"}}}
@@ -119,17 +121,15 @@ AFTER_A_WATCH = {
     "nested too deeply": (raw(b"[" * 100_000 + b"\n"), LISTS),
     "a number of 10,000 digits": (raw(b'{"x":' + b"1" * 10_000 + b"}\n"), LISTS),
     "bytes that are no text": (raw(b"\xff\xfe\x00\n"), LISTS),
-    "too long a line": (raw(b"x" * 200_000 + b"\n"), LISTS),
-    "a line without an end": (raw(b"x" * 200_000), LISTS),
+    "too long a line": (raw(b"x" * (LINE_BYTES + 1) + b"\n"), LISTS),
+    "a line without an end": (raw(b"x" * (LINE_BYTES + 1)), LISTS),
     "an unknown type": (said({"type": "NEWS", "object": OBJECT}), MOVED_ON),
     "a type that is a list": (said({"type": ["ADDED"], "object": OBJECT}), MOVED_ON),
 }
 
 
 @pytest.mark.parametrize("case", AFTER_A_WATCH)
-def test_what_follows_a_watch(script, program, case, monkeypatch):
-    for module in ("damon_agent.plans.client", "damon_operator.cluster"):
-        monkeypatch.setattr(f"{module}.LINE_BYTES", 100_000)
+def test_what_follows_a_watch(script, program, case):
     answer, expected = AFTER_A_WATCH[case]
     script.watches.append(answer)
     assert program(script, len(expected)) == expected

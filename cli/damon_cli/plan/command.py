@@ -10,7 +10,7 @@ from damon_cli.errors import Exit, ForbiddenError, NotFoundError, RefusedError
 from damon_cli.options import Format
 from damon_cli.plan import manifest
 from damon_cli.plan.answer import PlanAnswer, Refusal
-from damon_cli.plan.forecast import Plans, World, forecast, plans
+from damon_cli.plan.forecast import ClusterFacts, Plans, forecast, plans
 from damon_cli.plan.ladders import NodeLadder, node_ladder
 from damon_cli.plan.rollouts import rollouts
 from damon_contract import names
@@ -38,15 +38,15 @@ def run(client: Client, file: str, nodes: list[str], form: Format) -> Exit:
         message, unchecked = _asked(client, raw, stored.get(name))
         if message:
             refused.append(Refusal(name, "API server", message))
-    world, capacities = _world(client, nodes)
-    made = plans(world, then)
+    cluster, capacities = _cluster_facts(client, nodes)
+    made = plans(cluster, then)
     asked = {raw["metadata"]["name"] for raw in given} - {each.tuning for each in refused}
     taken = [tuning for tuning in then if tuning.name in asked]
     answer = PlanAnswer(
         given=tuple(raw["metadata"]["name"] for raw in given),
         refused=tuple(refused),
         unchecked=unchecked,
-        forecast=forecast(world, now, then),
+        forecast=forecast(cluster, now, then),
         ladders=tuple(_ladders(client, made, capacities, nodes)),
         rollouts=tuple(rollouts(taken, made.values(), whole=not nodes)),
     )
@@ -104,7 +104,7 @@ def _asked(client: Client, raw: Raw, stands: Raw | None) -> tuple[str, str | Non
     return "", None
 
 
-def _world(client: Client, nodes: list[str]) -> tuple[World, dict[str, int]]:
+def _cluster_facts(client: Client, nodes: list[str]) -> tuple[ClusterFacts, dict[str, int]]:
     """Read nodes, pods and namespaces; return the capacities of the nodes as well."""
     raw_nodes = (
         [_existing(client, name) for name in nodes] if nodes else client.items("/api/v1/nodes")
@@ -127,12 +127,12 @@ def _world(client: Client, nodes: list[str]) -> tuple[World, dict[str, int]]:
         if pod.node in by_node:
             by_node[pod.node].append(pod)
     spaces = [facts.read_namespace(raw) for raw in client.items("/api/v1/namespaces")]
-    world = World(
+    cluster = ClusterFacts(
         nodes=tuple(found),
         pods={name: tuple(pods) for name, pods in by_node.items()},
         namespaces={space.name: space for space in spaces},
     )
-    return world, capacities
+    return cluster, capacities
 
 
 def _existing(client: Client, name: str) -> Raw:

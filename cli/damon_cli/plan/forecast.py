@@ -12,7 +12,7 @@ from damon_operator.planner.selection import choose, ranked
 
 
 @dataclass(frozen=True)
-class World:
+class ClusterFacts:
     """The facts that a forecast is made of; `tunings` apart, because they are what changes."""
 
     nodes: tuple[Node, ...]
@@ -109,19 +109,19 @@ class Forecast:
 Plans = Mapping[str, NodePlan]
 
 
-def plans(world: World, tunings: Sequence[Tuning]) -> Plans:
+def plans(cluster: ClusterFacts, tunings: Sequence[Tuning]) -> Plans:
     """Return the operator's plan of every node."""
     order = ranked(tunings)
     return {
-        node.name: plan(order, node, world.pods.get(node.name, ()), world.namespaces)
-        for node in world.nodes
+        node.name: plan(order, node, cluster.pods.get(node.name, ()), cluster.namespaces)
+        for node in cluster.nodes
     }
 
 
-def forecast(world: World, now: Sequence[Tuning], then: Sequence[Tuning]) -> Forecast:
+def forecast(cluster: ClusterFacts, now: Sequence[Tuning], then: Sequence[Tuning]) -> Forecast:
     """Return what the tunings `then` would make of the cluster, and what differs from `now`."""
-    before, after = plans(world, now), plans(world, then)
-    was, becomes = _said(world, now, before), _said(world, then, after)
+    before, after = plans(cluster, now), plans(cluster, then)
+    was, becomes = _said(cluster, now, before), _said(cluster, then, after)
     return Forecast(
         shares=tuple(_shares(before, after)),
         groups=tuple(_groups(after)),
@@ -166,7 +166,7 @@ def _groups(after: Plans) -> Iterator[Group]:
 
 
 def _said(
-    world: World, tunings: Sequence[Tuning], made: Plans
+    cluster: ClusterFacts, tunings: Sequence[Tuning], made: Plans
 ) -> dict[tuple[str, str, str], Said | None]:
     """Return what is decided about every pod that runs on a governed node, by (pod, uid, node).
 
@@ -174,18 +174,18 @@ def _said(
     """
     order = ranked(tunings)
     found: dict[tuple[str, str, str], Said | None] = {}
-    for node in world.nodes:
+    for node in cluster.nodes:
         spec = made[node.name].spec
         governor = choose(order, node.labels).governor
         if spec is None or spec.mode == "Off" or governor is None or governor.spec is None:
             continue
         planned = {pod.uid: Said(pod.priority, pod.source) for pod in spec.pods}
-        for pod in world.pods.get(node.name, ()):
+        for pod in cluster.pods.get(node.name, ()):
             if pod.phase != "Running" or not (pod.containers or pod.unknown):
                 continue
             said = planned.get(pod.uid)
             if said is None:
-                space = world.namespaces.get(pod.namespace, Namespace(pod.namespace, ()))
+                space = cluster.namespaces.get(pod.namespace, Namespace(pod.namespace, ()))
                 verdict = resolve(pod, space, governor.spec.priorities)
                 said = Said(None, verdict.source) if verdict.priority is None else None
             found[f"{pod.namespace}/{pod.name}", pod.uid, node.name] = said

@@ -1,11 +1,24 @@
-"""Programs of the demo: each a process of its own, with its output in a file."""
+"""Programs on a stage: each a process of its own, with its output in a file."""
 
 import asyncio
+import contextlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
 
-_PATIENCE_S = 10.0
+from damon_mock.nodes.memory import GIB, Memory
+from damon_mock.nodes.node import SimulatedNode
+
+Transport = Literal["fuse", "socket"]
+
+MEMORY: Final = Memory(
+    total_bytes=16 * GIB, free_bytes=5 * GIB, available_bytes=6 * GIB, zone_high_bytes=96 * 2**20
+)
+_PATIENCE_S: Final = 10.0
+_STARTING_S: Final = 20.0
 
 
 class ProgramError(Exception):
@@ -46,6 +59,13 @@ class Program:
                 f"{self.name} ended with status {self._process.returncode}:\n{self.tail()}"
             )
 
+    async def until_serving(self) -> None:
+        """Wait until an emulated kernel says that it serves; raise ProgramError if it ends."""
+        async with asyncio.timeout(_STARTING_S):
+            while "serving" not in self.tail():
+                self.check()
+                await asyncio.sleep(0.02)
+
     async def kill(self) -> None:
         """SIGKILL it: no chance to clean up."""
         if self._process is not None and self.pid:
@@ -67,3 +87,49 @@ class Program:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Staged(ABC):
+    """`async with` starts everything that `_start` says, and ends all of it."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @abstractmethod
+    async def _start(self) -> None: ...
+
+    async def _run(self, program: Program) -> None:
+        self._stack.push_async_callback(program.stop)
+        await program.start()
+
+
+def agent_command(
+    node: SimulatedNode, home: Path, transport: Transport
+) -> tuple[str, tuple[str, ...]]:
+    """Return module and arguments of the agent of a node whose kernel is served in `home`."""
+    module, kernel = (
+        ("damon_agent", ("--damon-root", str(home / "sys/damon"),
+                         "--module-root", str(home / "sys/module")))
+        if transport == "fuse"
+        else ("damon_mock", ("agent", "--socket", str(home / "socket"), "--"))
+    )  # fmt: skip
+    return module, (
+        *kernel, "--node-name", node.name, "--state-dir", str(home / "state"),
+        "--proc-root", str(node.proc_root), "--cgroup-root", str(node.cgroup_root),
+    )  # fmt: skip

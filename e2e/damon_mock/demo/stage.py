@@ -1,31 +1,20 @@
 """The stage of the demo: an API server, two nodes with a mock sysfs each, operator and agents."""
 
 import asyncio
-import contextlib
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any
 
 from damon_mock.damon.control import Control
 from damon_mock.kube.server import ApiServer
-from damon_mock.nodes.memory import GIB, Memory
 from damon_mock.nodes.node import SimulatedNode
 
 from . import expectation, observation
 from .expectation import ExpectedPod, Meter
 from .observation import Observation
-from .programs import Program
-
-Transport = Literal["fuse", "socket"]
-
-_STARTING_S: Final = 15.0
-_MEMORY: Final = Memory(
-    total_bytes=16 * GIB, free_bytes=5 * GIB, available_bytes=6 * GIB, zone_high_bytes=96 * 2**20
-)
+from .programs import MEMORY, Program, Staged, Transport, agent_command
 
 
 @dataclass
@@ -74,7 +63,7 @@ class DemoNode:
             control.close()
 
 
-class Stage:
+class Stage(Staged):
     """`async with Stage(...) as stage:` starts everything, and ends all of it."""
 
     def __init__(
@@ -87,6 +76,7 @@ class Stage:
         metrics_port: int = 0,
     ) -> None:
         """`metrics_port`: of the operator; agents take those behind it. 0: no metrics."""
+        super().__init__()
         self.directory = directory
         self.examples = project / "examples"
         self.kubeconfig = directory / "kubeconfig"
@@ -96,7 +86,6 @@ class Stage:
         self._crds = project / "crds"
         self._profile = profile
         self._metrics_port = metrics_port
-        self._stack = contextlib.AsyncExitStack()
         self.operator = Program(
             "operator",
             "damon_operator",
@@ -104,26 +93,13 @@ class Stage:
             directory,
         )
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._stack.enter_async_context(self.api)
-            self.api.cluster.install(self._crds, self.examples / "priorityclasses.yaml")
-            self.api.write_kubeconfig(self.kubeconfig)
-            for name in ("node-a", "node-b"):
-                self.nodes[name] = await self._node(name)
-            await self._run(self.operator)
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
+    async def _start(self) -> None:  # type: ignore[explicit-override]  # typing.override is of 3.12
+        await self._stack.enter_async_context(self.api)
+        self.api.cluster.install(self._crds, self.examples / "priorityclasses.yaml")
+        self.api.write_kubeconfig(self.kubeconfig)
+        for name in ("node-a", "node-b"):
+            self.nodes[name] = await self._node(name)
+        await self._run(self.operator)
 
     def programs(self) -> list[Program]:
         """Everything that runs beside this process."""
@@ -149,38 +125,29 @@ class Stage:
     async def _node(self, name: str) -> DemoNode:
         home = self.directory / name
         home.mkdir()
-        simulated = SimulatedNode(name, home, self.api.cluster, memory=_MEMORY)
+        simulated = SimulatedNode(name, home, self.api.cluster, memory=MEMORY)
         await self._stack.enter_async_context(simulated)
         control = home / "control"
-        served: tuple[str, ...]
+        served = ("--socket", str(home / "socket"))
         if self.transport == "fuse":
             (home / "sys").mkdir()
             served = ("--mount", str(home / "sys"))
-            module = "damon_agent"
-            prefix: tuple[str, ...] = (
-                *("--damon-root", str(home / "sys/damon")),
-                *("--module-root", str(home / "sys/module")),
-            )
-        else:
-            served = ("--socket", str(home / "socket"))
-            module, prefix = "damon_mock", ("agent", "--socket", str(home / "socket"), "--")
-        proc = str(simulated.proc_root)
         sysfs = Program(
             f"sysfs-{name}",
             "damon_mock",
             ("sysfs", "--profile", self._profile, *served, "--control", str(control),
-             "--proc-root", proc, "--show-kdamonds"),
+             "--proc-root", str(simulated.proc_root), "--show-kdamonds"),
             self.directory,
         )  # fmt: skip
         await self._run(sysfs)
-        await self._until_served(sysfs)
+        await sysfs.until_serving()
         of_pods = ("--metrics-per-pod",) if self._metrics_port else ()
+        module, arguments = agent_command(simulated, home, self.transport)
         agent = Program(
             f"agent-{name}",
             module,
-            (*prefix, "--node-name", name, "--kubeconfig", str(self.kubeconfig),
-             "--proc-root", proc, "--cgroup-root", str(simulated.cgroup_root),
-             "--state-dir", str(home / "state"), *of_pods, *self._metrics(len(self.nodes) + 1)),
+            (*arguments, "--kubeconfig", str(self.kubeconfig),
+             *of_pods, *self._metrics(len(self.nodes) + 1)),
             self.directory,
         )  # fmt: skip
         await self._run(agent)
@@ -192,13 +159,3 @@ class Stage:
             return ()
         port = str(self._metrics_port + number)
         return ("--metrics-address", "127.0.0.1", "--metrics-port", port)
-
-    async def _run(self, program: Program) -> None:
-        self._stack.push_async_callback(program.stop)
-        await program.start(os.environ)
-
-    async def _until_served(self, sysfs: Program) -> None:
-        async with asyncio.timeout(_STARTING_S):
-            while "serving" not in sysfs.tail():
-                sysfs.check()
-                await asyncio.sleep(0.02)

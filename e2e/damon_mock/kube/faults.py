@@ -1,10 +1,13 @@
 """Ways in which an API server lets its clients down, on demand."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from damon_mock.kube import failures
-from damon_mock.kube.failures import ApiFailure
+from damon_mock.kube.failures import ApiFailure, Body
 from damon_mock.kube.journal import Request
+from damon_mock.kube.store import encode
 
 
 @dataclass
@@ -34,6 +37,8 @@ class Faults:
     expired_as_status: bool = False
     """Answer a watch from before the compaction with HTTP 410, not with an ERROR event in 200."""
     refusals: list[Refusal] = field(default_factory=list)
+    on_write: Callable[[Request, Body], Body] | None = None
+    """What somebody in between makes of the answer to a write; a ConnectionError loses it."""
 
     def fail_next(
         self,
@@ -63,6 +68,12 @@ class Faults:
                 refusal.count -= 1
                 raise _ordered(refusal)
         self.refusals = [refusal for refusal in self.refusals if refusal.count > 0]
+
+    def after(self, request: Request, answer: bytes) -> bytes:
+        """Return what the client gets to read of the answer to a request."""
+        if self.on_write is None or not request.is_write:
+            return answer
+        return encode(self.on_write(request, json.loads(answer)))
 
 
 def _ordered(refusal: Refusal) -> ApiFailure:

@@ -184,7 +184,7 @@ class ApiServer:
         if noted.method == "GET" and noted.is_watch:
             return await self._watch(request, noted, target, accept)
         answer = verbs.answer(self.registry, target, noted, raw, accept)
-        response = _encoded(answer.body, answer.status)
+        response = _encoded(self.faults.after(noted, answer.body), answer.status)
         for warning in answer.warnings:
             quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
             response.headers.add("Warning", f'299 - "{quoted}"')

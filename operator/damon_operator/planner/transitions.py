@@ -33,7 +33,7 @@ class Told(Protocol):
     def message(self) -> str: ...  # noqa: D102
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """What an object is held back by now, and the Event that says so."""
 
     cause: str | None
@@ -41,17 +41,19 @@ class Step(NamedTuple):
     note: Note | None
 
 
-def step(before: str | None, conditions: Collection[Told], kind: NoteKind) -> Step:
+def transition(before: str | None, conditions: Collection[Told], kind: NoteKind) -> Transition:
     """Return what follows from the conditions after `before`; None: it is seen for the first time.
 
     What is the case at first sight is no transition: an operator that starts tells nothing anew.
     """
     ready = next((c for c in conditions if c.type == "Ready"), None)
     if ready is None or (ready.status != "True" and ready.reason in _PASSING):
-        return Step(before, None)
+        return Transition(before, None)
     cause = WELL if ready.status == "True" and ready.reason in _AS_IT_SHOULD_BE else ready.reason
     if before is None or cause == before:
-        return Step(cause, None)
+        return Transition(cause, None)
     if cause == WELL:
-        return Step(cause, Note(ready.reason, f"it is well again, after {before}", kind, True))
-    return Step(cause, Note(cause, ready.message or f"Ready is {ready.status}", kind))
+        return Transition(
+            cause, Note(ready.reason, f"it is well again, after {before}", kind, True)
+        )
+    return Transition(cause, Note(cause, ready.message or f"Ready is {ready.status}", kind))

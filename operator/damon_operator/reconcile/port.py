@@ -11,7 +11,7 @@ from damon_contract.v1alpha1.node import NodeCondition, NodeReason
 from damon_operator.facts import Written
 from damon_operator.planner.plan import ObjectNote, wire
 from damon_operator.reconcile.world import Apply
-from damon_operator.resources import Raw, Source
+from damon_operator.resources import ListerWatcher, Raw
 
 CONTROLLER: Final = f"{names.GROUP}/operator"
 """reportingController of our Events."""
@@ -20,7 +20,7 @@ CONTROLLER: Final = f"{names.GROUP}/operator"
 _OURS: Final = frozenset({names.TUNING_KIND, names.NODE_KIND})
 
 
-class Port(Source, Protocol):
+class Port(ListerWatcher, Protocol):
     """The API server, as `cluster.Cluster` offers it. Raises `errors.ApiError`, nothing else."""
 
     async def apply_node(self, body: Raw) -> Raw:

@@ -28,7 +28,7 @@ from damon_operator.facts import (
 from damon_operator.planner.plan import ObjectNote
 from damon_operator.planner.priorities import Note, NoteReason
 from damon_operator.planner.status import tuning_status
-from damon_operator.planner.transitions import WELL, Told, step
+from damon_operator.planner.transitions import WELL, Told, transition
 from damon_operator.reconcile.announcer import Announcer
 from damon_operator.reconcile.heartbeats import Heartbeats, Listener
 from damon_operator.reconcile.port import Now, Port, rfc3339
@@ -291,7 +291,7 @@ class Service:
         """Announce a transition of an object (name, uid); `new`: it had no conditions before."""
         name, uid = about
         before = self._causes.get(uid, WELL if new else None)
-        self._causes[uid], note = step(before, conditions, kind)
+        self._causes[uid], note = transition(before, conditions, kind)
         if note is not None:
             self._announcer.announce(ObjectNote("", name, uid, note))
 
