@@ -129,6 +129,7 @@ def test_the_port_is_a_setting_and_off_by_default(arguments, environment, port):
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_what_is_no_port_is_refused(port, capsys):
+    needed = ["--node-name", "n", "--damon-root", "d", "--state-dir", "s"]
     with pytest.raises(SystemExit):
-        settings.parse(["--metrics-port", port], {})
-    assert "--metrics-port" in capsys.readouterr().err
+        settings.parse([*needed, "--metrics-port", port], {})
+    assert "argument --metrics-port" in capsys.readouterr().err
