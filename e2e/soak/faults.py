@@ -281,12 +281,22 @@ async def hung_commits(stage: Stage, random: Random) -> None:
     victims = random.sample(stage.nodes, random.randint(1, 2))
     async with contextlib.AsyncExitStack() as stack:
         for node in victims:
-            # A killed agent's write stays in the kernel and keeps the lock: nobody is killed here.
+            # A killed agent's write stays in the kernel and keeps the lock, and it does not end before
+            # that: nobody is killed here, and nothing hangs any more when this is over.
             await stack.enter_async_context(node.agent.lock)
         for node in victims:
             await node.ask("inject", path=_STATE, value="*", effect="Hangs", times=2)
         await asyncio.sleep(random.uniform(15, 25))
         await _cleared(stage)
+        for node in victims:
+            await _switched_off(node)
+
+
+async def _switched_off(node: Node) -> None:
+    """Switch every kdamond off, whoever's it is: what hangs at it returns."""
+    look = await node.ask("look", since_write=0, since_event=0)
+    for index in range(look["nr_kdamonds"]):
+        await node.ask("write", path=f"{_KDAMONDS}/{index}/state", value="off")
 
 
 async def _cleared(stage: Stage) -> None:
@@ -302,9 +312,7 @@ async def foreign_kdamonds(stage: Stage, random: Random) -> None:
         somebody = next(pod.sandbox.session for pod in node.simulated.kubelet.pods.values())
         async with node.agent.lock:
             await node.agent.kill()
-            look = await node.ask("look", since_write=0, since_event=0)
-            for index in range(look["nr_kdamonds"]):
-                await node.ask("write", path=f"{_KDAMONDS}/{index}/state", value="off")
+            await _switched_off(node)
             await asyncio.sleep(3)  # a kdamond ends at its next sample
             await node.ask("write", path=f"{_KDAMONDS}/nr_kdamonds", value=str(number))
             for index, (path, value) in itertools.product(range(number), (
