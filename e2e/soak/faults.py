@@ -281,8 +281,8 @@ async def hung_commits(stage: Stage, random: Random) -> None:
     victims = random.sample(stage.nodes, random.randint(1, 2))
     async with contextlib.AsyncExitStack() as stack:
         for node in victims:
-            # A killed agent's write stays in the kernel and keeps the lock, and it does not end before
-            # that: nobody is killed here, and nothing hangs any more when this is over.
+            # A killed agent's write stays in the kernel and keeps the lock, and the agent does not
+            # end before it: nobody is killed here, and nothing hangs any more at the end.
             await stack.enter_async_context(node.agent.lock)
         for node in victims:
             await node.ask("inject", path=_STATE, value="*", effect="Hangs", times=2)
