@@ -75,7 +75,7 @@ async def _operate(settings: Settings) -> int:
         async with _liveness(settings, service), _metrics(settings, service):
             await kopf.operator(
                 registry=handlers.registry(doors),
-                settings=handlers.settings(settings.tempo.exit_s),
+                settings=handlers.settings(),
                 clusterwide=True,
                 standalone=True,
                 # Else kopf makes one up from the user's name: in an image a bare uid has none.

@@ -91,7 +91,7 @@ def registry(doors: Doors) -> kopf.OperatorRegistry:
     return handlers
 
 
-def settings(exit_s: float | None) -> kopf.OperatorSettings:
+def settings() -> kopf.OperatorSettings:
     """Return how kopf shall behave: read only, patient, and silent in the cluster."""
     wanted = kopf.OperatorSettings()
     wanted.posting.enabled = False
@@ -99,7 +99,9 @@ def settings(exit_s: float | None) -> kopf.OperatorSettings:
     wanted.watching.chunk_size = 500
     wanted.watching.inactivity_timeout = 90
     wanted.networking.error_backoffs = Patience()
-    wanted.process.ultimate_exiting_timeout = exit_s
+    # The kubelet kills who does not end. kopf would kill the process so long after it has given up,
+    # and nothing takes that back when the operator begins anew.
+    wanted.process.ultimate_exiting_timeout = None
     # Nothing is persisted: there is no handler that would. Should there ever be one, its marks
     # must bear our name and not kopf's.
     wanted.persistence.finalizer = f"{names.GROUP}/finalizer"

@@ -37,8 +37,6 @@ class Tempo:
     """Between two looks at the Leases of the agents; half of what they take to renew them."""
     silent_looks: int = 5
     """An agent whose Lease reads the same for so many looks in a row is silent."""
-    exit_s: float | None = 25.0
-    """After it kopf kills a process that does not end; below a pod's 30 s of grace. None: never."""
     streams: Pace = field(default_factory=Pace)
 
 

@@ -36,7 +36,6 @@ class Lab:
             stalled_s=stalled_s,
             lease_s=1.5,
             lease_retry_s=0.05,
-            exit_s=None,  # kopf's last resort, SIGKILL, would hit the test run
         )
         values = {
             "kubeconfig": str(self.kubeconfig),
