@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_cli.plan.forecast import World, plans
+from damon_cli.plan.forecast import ClusterFacts, plans
 from damon_cli.plan.rollouts import Course, rollouts
 from damon_contract.v1alpha1.tuning import DamonTuningSpec
 from damon_operator.facts import read_node, read_tuning
@@ -27,7 +27,7 @@ def changed(status=None, *, mode="Enforce", **rollout):
 
 def world(number):
     nodes = tuple(read_node(made.node(f"n{i}")) for i in range(number))
-    return World(nodes, {node.name: () for node in nodes}, {})
+    return ClusterFacts(nodes, {node.name: () for node in nodes}, {})
 
 
 def foreseen(tuning, number=20, *, whole=True):
