@@ -83,7 +83,7 @@ def test_a_bad_tuning_is_refused_with_field_and_rule(
     assert rule in done.stderr
 
 
-@pytest.mark.parametrize("nodes", [1, 1_000_000, "1%", "100%"])
+@pytest.mark.parametrize("at_once", [1, 1_000_000, "1%", "100%"])
 def test_the_nodes_of_a_rollout_are_a_number_or_a_share(nodes: int | str, release: Release) -> None:
     body = _tuning({"rollout": {"maxNodes": nodes}})
     done = subprocess.run(
@@ -94,7 +94,7 @@ def test_the_nodes_of_a_rollout_are_a_number_or_a_share(nodes: int | str, releas
         input=json.dumps(body),
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["spec"]["rollout"]["maxNodes"] == nodes
+    assert json.loads(done.stdout)["spec"]["rollout"]["maxNodes"] == at_once
 
 
 @pytest.mark.parametrize(
