@@ -84,8 +84,10 @@ def test_a_bad_tuning_is_refused_with_field_and_rule(
 
 
 @pytest.mark.parametrize("at_once", [1, 1_000_000, "1%", "100%"])
-def test_the_nodes_of_a_rollout_are_a_number_or_a_share(nodes: int | str, release: Release) -> None:
-    body = _tuning({"rollout": {"maxNodes": nodes}})
+def test_the_nodes_of_a_rollout_are_a_number_or_a_share(
+    at_once: int | str, release: Release
+) -> None:
+    body = _tuning({"rollout": {"maxNodes": at_once}})
     done = subprocess.run(
         ["kubectl", "apply", "--dry-run=server", "--output=json", "--filename", "-"],
         check=False,
