@@ -9,6 +9,8 @@ from vmnode.node import NAME
 
 COLD_MIB: Final = 40
 HOT_MIB: Final = 4
+PROGRAM_MIB: Final = 16
+"""At most: what a victim's interpreter has in memory, most of it used once."""
 POD_S: Final = 600.0
 """Emulated and beside others a pod takes from 10 s to minutes to be Ready."""
 _VICTIM: Final = Path(__file__).with_name("victim.py").read_text("utf-8")

@@ -13,7 +13,7 @@ from tests_node.ladder import (
     squeeze,
     until_gone,
 )
-from tests_node.pods import COLD_MIB, HOT_MIB
+from tests_node.pods import COLD_MIB, HOT_MIB, PROGRAM_MIB
 from tests_node.scene import MIB, Scene
 from vmnode.node import VmNode
 
@@ -74,10 +74,6 @@ def test_each_pod_is_told_whether_its_anonymous_memory_can_go(
     eventually(f"status.pods says {truth}", lambda: told() == truth)
     (applied,) = [c for c in scene.report()["status"]["conditions"] if c["type"] == "Applied"]
     assert "2 may not swap (memory.swap.max 0)" in applied["message"]
-
-
-PROGRAM_MIB = 16
-"""At most: what a victim's interpreter has in memory, most of it used once."""
 
 
 def test_the_agent_tells_how_much_of_the_protected_pod_is_cold(

@@ -46,12 +46,14 @@ class Cluster:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._session: aiohttp.ClientSession | None = None
+        self._opened: tuple[aiohttp.ClientSession, ...] = ()
+        """Those that may still be open: kopf does not close its own in every end."""
         self._context: object = None
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._opened:
+            await session.close()
 
     def patient_session(self) -> aiohttp.ClientSession:
         """Return a session for kopf: as `new_session`, but what is not served is as no answer.
@@ -62,17 +64,19 @@ class Cluster:
         return self.new_session(_served)
 
     def new_session(self, *further: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
-        """Return a session of its own for the API server, which the caller closes.
+        """Return a session of its own for the API server, closed with the cluster at the latest.
 
         The token is read anew for every request; the authorities are those of this moment.
         """
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self.access.context()),
             # Compressed, a page of any size may come in one piece.
             headers={"User-Agent": "damon-operator", "Accept-Encoding": "identity"},
             middlewares=(*further, self._authorized),
             proxy=self.access.proxy,
         )
+        self._opened = (*(each for each in self._opened if not each.closed), session)
+        return session
 
     async def page(
         self, resource: Resource, *, limit: int, after: str, take: Callable[[object], None]
@@ -252,8 +256,11 @@ class Cluster:
         """Return the session; a new one when the authorities have been replaced."""
         context = self.access.context()
         if self._session is None or context is not self._context:
-            await self.close()
+            before = self._session
+            # The new one first: whoever asks while the old one is closed gets it.
             self._context, self._session = context, self.new_session()
+            if before is not None:
+                await before.close()
         return self._session
 
     async def _authorized(

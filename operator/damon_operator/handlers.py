@@ -99,8 +99,8 @@ def settings() -> kopf.OperatorSettings:
     wanted.watching.chunk_size = 500
     wanted.watching.inactivity_timeout = 90
     wanted.networking.error_backoffs = Patience()
-    # The kubelet kills who does not end. kopf would kill the process so long after it has given up,
-    # and nothing takes that back when the operator begins anew.
+    # The kubelet kills a process that does not end. kopf's timer for that begins when kopf gives up
+    # as well, and nothing stops it when the operator begins anew in the same process.
     wanted.process.ultimate_exiting_timeout = None
     # Nothing is persisted: there is no handler that would. Should there ever be one, its marks
     # must bear our name and not kopf's.

@@ -117,6 +117,15 @@ async def test_no_answer_is_unavailable(idle):
     assert caught.value.status == 0
 
 
+async def test_no_session_stays_open_whoever_was_given_it(api, tmp_path):
+    async with connect(str(api.write_kubeconfig(tmp_path / "kubeconfig"))) as cluster:
+        first, second = cluster.patient_session(), cluster.patient_session()
+        await first.close()
+        await listed(cluster, NODES)
+        assert not second.closed
+    assert second.closed
+
+
 async def test_a_body_that_is_no_json_is_unavailable(tmp_path):
     async def gibberish(_reader, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")

@@ -58,7 +58,7 @@ class Lab:
             await asyncio.gather(task, return_exceptions=True)
 
     async def started(self, operators: int = 1) -> None:
-        """Wait until kopf watches too: cancelled before, it leaves a session open."""
+        """Wait until kopf watches too, of so many operators of which one leads."""
         await self.eventually(lambda: len(self.api.journal.watches("damontunings")) > operators)
 
     def plan(self, name: str = "n1") -> dict | None:
