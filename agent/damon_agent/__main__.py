@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,7 @@ from damon_agent.node.exits import Exits
 from damon_agent.node.hierarchy import Hierarchy
 from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.procfs import Procfs
+from damon_agent.node.reclaim_file import CgroupReclaimFile, ReclaimFile
 from damon_agent.node.resolver import Resolver
 from damon_agent.plans.client import Api, connect
 from damon_agent.plans.heartbeat import Heartbeat, Pulse
@@ -40,6 +42,7 @@ from damon_agent.plans.plan import Latest
 from damon_agent.plans.reporter import Reporter
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
+from damon_agent.reclaim.reclaiming import Reclaiming
 from damon_agent.settings import Settings
 from damon_contract import logs
 from damon_contract.v1alpha1.node import DamonNodeStatus
@@ -75,22 +78,28 @@ class ApiPlans:
         self.reporter.report(uid, status)
 
 
-def main(arguments: Sequence[str] | None = None, *, files: Roots | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    files: Roots | None = None,
+    reclaim_file: ReclaimFile | None = None,
+) -> int:
     """Run until SIGTERM or SIGINT; return the exit status.
 
-    `files` stands for --damon-root and --module-root: the mock hands in its own.
+    `files` stands for --damon-root and --module-root, `reclaim_file` for memory.reclaim below
+    --cgroup-root: the mock hands in its own.
     """
     settings = setup.parse(arguments, with_files=files is not None)
     logs.to_stderr(settings.log_level, logs.Formatter(settings.log_format))
     try:
-        _serve(settings, files)
+        _serve(settings, files, reclaim_file)
     except (AgentError, RealSysfs) as error:
         _LOGGER.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1
     return 0
 
 
-def _serve(settings: Settings, files: Roots | None) -> None:
+def _serve(settings: Settings, files: Roots | None, reclaim_file: ReclaimFile | None) -> None:
     procfs = Procfs(settings.proc_root)
     _check_namespace(procfs, nested=settings.nested_pid_namespace)
     clock = SystemClock()
@@ -121,6 +130,7 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             bell=bell,
             release=os.uname().release,
             ticks=ticks,
+            reclaiming=_reclaiming(settings, procfs, clock, bell, reclaim_file),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
@@ -134,6 +144,30 @@ def _serve(settings: Settings, files: Roots | None) -> None:
             _LOGGER.info("started node=%s driver=%s", settings.node_name, settings.driver)
             loop.run()
     _LOGGER.info("stopped; the kdamonds only watch until an agent is back")
+
+
+def _reclaiming(
+    settings: Settings, procfs: Procfs, clock: SystemClock, bell: Bell, file: ReclaimFile | None
+) -> Reclaiming | None:
+    """Return what writes memory.reclaim, if it is to be written.
+
+    `file` stands for the one below --cgroup-root. A real cgroup tree needs the credentials of a
+    pod, as a real sysfs does.
+    """
+    if not settings.memory_reclaim or settings.cgroup_root is None:
+        return None
+    if file is None:
+        file = CgroupReclaimFile(settings.cgroup_root, allow_cgroupfs=settings.in_pod)
+
+    def start(work: Callable[[], None]) -> None:
+        def run() -> None:
+            work()
+            bell.ring()
+
+        # Daemonic: a write that never returns must not keep the agent from exiting.
+        threading.Thread(target=run, name="memory-reclaim", daemon=True).start()
+
+    return Reclaiming(file, clock, procfs.page_bytes, start)
 
 
 def _check_namespace(procfs: Procfs, *, nested: bool) -> None:

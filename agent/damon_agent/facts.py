@@ -60,6 +60,11 @@ class PodMemory:
     swap_refusals: int | None = None
     """How often swap had no place for a page since the cgroup was made: a memory.swap.max was
     reached, or the node's swap used up (`fail` of memory.swap.events)."""
+    file_bytes: int = 0
+    """Page cache charged to it (`file` of memory.stat)."""
+    file_refaults: int | None = None
+    """File pages that were evicted and came back since the cgroup was made
+    (workingset_refault_file of memory.stat, Linux 5.9 and later)."""
 
 
 class PodSwap(NamedTuple):
@@ -69,3 +74,12 @@ class PodSwap(NamedTuple):
     """Out in swap now; None where that is not told."""
     refaulted_bytes: int | None
     """Anonymous pages that were out and came back, since the pod's cgroup was made."""
+
+
+class PodCharge(NamedTuple):
+    """What a pod is charged for at one moment, in bytes."""
+
+    file_bytes: int
+    """Page cache (`file` of memory.stat)."""
+    working_set_bytes: int
+    """memory.current less `inactive_file`: by this the kubelet ranks pods for eviction."""

@@ -25,9 +25,10 @@ from damon_agent.node.exits import Exits
 from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.resolver import Resolution, Resolver
 from damon_agent.plans.plan import Latest, Plan
+from damon_agent.reclaim.reclaiming import Reclaiming
 from damon_contract import quantities
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeStatus, NodeReason
+from damon_contract.v1alpha1.node import UNAVAILABLE, DamonNodeStatus, NodeReason
 from damon_contract.v1alpha1.tuning import Safety
 
 if TYPE_CHECKING:
@@ -86,12 +87,15 @@ class Loop:
         bell: Bell,
         release: str,
         ticks: Ticks | None = None,
+        reclaiming: Reclaiming | None = None,
     ) -> None:
+        """`reclaiming`: None where memory.reclaim is not to be written."""
         self._plans = plans
         self._resolver = resolver
         self._memory = memory
         self._exits = exits
         self._driver = driver
+        self._reclaiming = reclaiming
         self._clock = clock
         self._bell = bell
         self._release = release
@@ -219,10 +223,21 @@ class Loop:
             in_force.spec if in_force else None, self._resolution, self._members, self._report
         )
         self._given_up.look(in_force.spec if in_force else None, self._resolution, now_us)
+        if self._reclaiming is not None:
+            self._reclaiming.look(
+                in_force.spec if in_force else None,
+                self._resolution,
+                self._intent,
+                damon=not any(fault.reason in UNAVAILABLE for fault in self._report.faults),
+                halted=self._stopping or bool(self._holding.why),
+                spared=self._sparing.spared.keys(),
+                now_us=now_us,
+            )
         self._tell(latest, expired=expired)
         return min(
             self._report.next_step_us,
             self._looks.next_us if in_force else now_us + _IDLE_US,
+            self._reclaiming.next_us if self._reclaiming else now_us + _IDLE_US,
             now_us + _IDLE_US if expired else expires_us,
         )
 
@@ -269,6 +284,9 @@ class Loop:
                 swap=self._given_up.pods,
                 troubles=self._sparing.troubles,
                 over_limits=self._holding.why,
+                memory_reclaim=self._reclaiming.status if self._reclaiming else None,
+                reclaimed=self._reclaiming.pods if self._reclaiming else {},
+                no_memory_reclaim=self._reclaiming.trouble if self._reclaiming else "",
                 failure=failure,
             ),
             previous=self._previous(latest),

@@ -28,6 +28,7 @@ class Settings:
     native_slots_per_class: int
     """How many processes of each class the driver native has room for; fixed from `on` on."""
     disable_damon_stat: bool
+    memory_reclaim: bool
     kubeconfig: Path | None
     service_account: Path
     nested_pid_namespace: bool
@@ -69,6 +70,8 @@ def parse(
         parser.error("--node-name or NODE_NAME is needed")
     if given.state_dir is None:
         parser.error("--state-dir or STATE_DIR is needed")
+    if given.memory_reclaim and given.cgroup_root is None:
+        parser.error("--memory-reclaim needs --cgroup-root or CGROUP_ROOT")
     if given.native_slots_per_class < 1:
         parser.error("--native-slots-per-class: at least 1")
     if given.damon_root is None and not with_files:
@@ -116,8 +119,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--cgroup-root",
         type=Path,
         default=path("CGROUP_ROOT"),
-        help="the host's cgroup tree, only read; makes looking for processes cheaper, and tells "
-        "which pods may swap (default: CGROUP_ROOT, or none)",
+        help="the host's cgroup tree, only read but for --memory-reclaim; makes looking for "
+        "processes cheaper, and tells which pods may swap (default: CGROUP_ROOT, or none)",
     )
     parser.add_argument(
         "--state-dir",
@@ -140,6 +143,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="switch DAMON_STAT off while there is a plan for this node, and on again afterwards: "
         "beside it nothing else can use DAMON, and kernels since 6.17 may start it at boot "
         "(default: whether DISABLE_DAMON_STAT is true); not with --driver native",
+    )
+    parser.add_argument(
+        "--memory-reclaim",
+        action="store_true",
+        default=environment.get("MEMORY_RECLAIM") == "true",
+        help="in mode Enforce, take page cache from pods by the memory.reclaim of their cgroups, "
+        "which --cgroup-root must let it write; without DAMON on the node, anonymous memory too "
+        "(default: whether MEMORY_RECLAIM is true)",
     )
     parser.add_argument(
         "--native-slots-per-class",

@@ -18,32 +18,23 @@ from damon_contract.v1alpha1.node import (
     LIMITATIONS,
     MAX_POD_MESSAGE,
     MAX_PODS,
+    UNAVAILABLE,
     BrakeStatus,
     DamonNodeStatus,
     Kernel,
     Lane,
     Memory,
+    MemoryReclaim,
     NodeCondition,
     NodeReason,
     PlannedContainer,
     PodReason,
+    PodReclaim,
     PodStatus,
     Spared,
 )
 from damon_contract.v1alpha1.totals import Sums, Totals
 
-_UNAVAILABLE: Final = frozenset(
-    {
-        NodeReason.NO_DAMON,
-        NodeReason.UNSUPPORTED,
-        NodeReason.READ_ONLY,
-        NodeReason.PERMISSION_DENIED,
-        NodeReason.DAMON_BUSY,
-        NodeReason.DAMON_STAT_ENABLED,
-        NodeReason.NEEDS_REBOOT,
-    }
-)
-"""Reasons for which DAMON as a whole is not to be had."""
 _MESSAGE_CHARACTERS: Final = 1024
 _SHOWN_FAULTS: Final = 4
 _MIB: Final = 1 << 20
@@ -72,6 +63,12 @@ class Observation:
     """Pods the brake can't see; None: there is no brake now."""
     over_limits: str = ""
     """Which limits of `safety` the node is over, so that every lane only watches."""
+    memory_reclaim: MemoryReclaim | None = None
+    """What goes by memory.reclaim; None where it is not to be written."""
+    reclaimed: Mapping[str, PodReclaim] = field(default_factory=dict)
+    """By uid: pods that were asked for memory this way."""
+    no_memory_reclaim: str = ""
+    """Why nothing can go by memory.reclaim although it is to be written."""
     failure: Fault | None = None
     """Why the tick did not come to its end."""
 
@@ -104,6 +101,7 @@ def build(
             if seen.unseen is None
             else BrakeStatus(spared=len(seen.spared), unseen=seen.unseen)
         ),
+        memory_reclaim=seen.memory_reclaim,
         totals=_totals(plan, seen) if plan else None,
         pods=_pods(plan, seen) if plan else (),
     )
@@ -146,7 +144,7 @@ def _faults(seen: Observation) -> list[Fault]:
             )
         )
     if seen.report is not None:
-        faults += sorted(seen.report.faults, key=lambda fault: fault.reason not in _UNAVAILABLE)
+        faults += sorted(seen.report.faults, key=lambda fault: fault.reason not in UNAVAILABLE)
     intent = seen.intent
     # First what may pass: a rollout waits for it, while a node without swap stays one.
     if intent is not None and intent.mode == "Enforce" and seen.over_limits:
@@ -158,7 +156,27 @@ def _faults(seen: Observation) -> list[Fault]:
         )
     if intent is not None and intent.mode == "Enforce" and intent.action == "pageout":
         faults += [f for f in _swap_faults(intent) if f.reason not in {g.reason for g in faults}]
-    return sorted(faults, key=lambda fault: fault.reason in LIMITATIONS)
+    if seen.no_memory_reclaim:
+        faults.append(Fault(NodeReason.NO_MEMORY_RECLAIM, seen.no_memory_reclaim))
+    return sorted(faults, key=lambda fault: _only_limits(fault, seen))
+
+
+def _only_limits(fault: Fault, seen: Observation) -> bool:
+    """Say whether a plan may be in force in spite of it.
+
+    So it is without DAMON where memory.reclaim serves the pods.
+    """
+    return fault.reason in LIMITATIONS or (fault.reason in UNAVAILABLE and _serves(seen))
+
+
+def _serves(seen: Observation) -> bool:
+    return seen.memory_reclaim is not None and seen.memory_reclaim.takes != "Nothing"
+
+
+def _without_damon(seen: Observation) -> bool:
+    """Say whether memory.reclaim alone serves the pods."""
+    faults = seen.report.faults if seen.report else ()
+    return _serves(seen) and any(fault.reason in UNAVAILABLE for fault in faults)
 
 
 def _swap_faults(intent: Intent) -> Iterator[Fault]:
@@ -184,16 +202,24 @@ def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Cond
     """
     kind = NodeCondition.APPLIED
     for fault in faults[:1]:
-        if fault.reason not in LIMITATIONS:
+        if not _only_limits(fault, seen):
             return _verdict(kind, "False", fault.reason, fault.message)
     plan = seen.latest.plan
-    if seen.report is None or not (seen.report.applied or _in_force(plan, previous)):
+    applied = seen.report is not None and (seen.report.applied or _without_damon(seen))
+    if not applied and not _in_force(plan, previous):
         return _verdict(kind, "False", NodeReason.APPLYING, "the plan is being written")
     if plan is None:
         return _verdict(kind, "False", NodeReason.NO_PLAN, "there is no plan for this node")
     if plan.spec.mode == "Off":
         return _verdict(kind, "True", NodeReason.OFF, "mode Off: nothing of ours is in the kernel")
     return _verdict(kind, "True", NodeReason.APPLIED, _summary(plan, seen))
+
+
+def _by_reclaim(seen: Observation) -> str:
+    if not _without_damon(seen) or seen.memory_reclaim is None:
+        return ""
+    all_memory = seen.memory_reclaim.takes == "AllMemory"
+    return f"without DAMON, {'memory' if all_memory else 'page cache'} goes by memory.reclaim"
 
 
 def _in_force(plan: Plan | None, previous: Sequence[Condition]) -> bool:
@@ -214,6 +240,7 @@ def _summary(plan: Plan, seen: Observation) -> str:
         swap = "the node has no swap, so anonymous memory would not be given up"
     hindered, lost = len(_hindrances(plan, seen)), seen.resolution.unreadable
     parts = [
+        _by_reclaim(seen),
         f"{len(running)} of {len(plan.spec.pods)} planned pods have processes",
         swap,
         f"{len(seen.spared)} are spared for a while (status.pods[].spared)" if seen.spared else "",
@@ -236,7 +263,7 @@ def _available(seen: Observation) -> Verdict:
     if seen.report is None:
         return _verdict(kind, "Unknown", NodeReason.APPLYING, "the driver has not looked yet")
     for fault in seen.report.faults:
-        if fault.reason in _UNAVAILABLE:
+        if fault.reason in UNAVAILABLE:
             return _verdict(kind, "False", fault.reason, fault.message)
     return _verdict(
         kind, "True", NodeReason.AVAILABLE, f"DAMON is driven by {seen.report.driver_name}"
@@ -331,6 +358,7 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
             given_up_bytes=_whole_mib((swap := seen.swap.get(pod.uid, unknown)).given_up_bytes),
             refaulted_bytes=_whole_mib(swap.refaulted_bytes),
             spared=seen.spared.get(pod.uid),
+            reclaim=seen.reclaimed.get(pod.uid),
             reason=hindrances.get(pod.uid, unhindered)[0],
             message=hindrances.get(pod.uid, unhindered)[1],
         )

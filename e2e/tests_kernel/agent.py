@@ -45,8 +45,17 @@ class Agent:
         """Tell whether it was started and not ended since."""
         return self._container is not None
 
-    def start(self, *arguments: str, mounts: Sequence[tuple[str, str, str]] = ()) -> None:
-        """Start it as the chart does; more arguments and mounts as values would add them."""
+    def start(
+        self,
+        *arguments: str,
+        mounts: Sequence[tuple[str, str, str]] = (),
+        cgroup: str = "ro",
+        damon: str = DAMON,
+    ) -> None:
+        """Start it as the chart does; more arguments and mounts as values would add them.
+
+        `cgroup`: how the cgroup tree is mounted. `damon`: the directory for DAMON's.
+        """
         guest = self._node.guest
         guest.run("mkdir", "-p", STATE)
         guest.put(f"{_CREDENTIALS}/token", self._plans.token)
@@ -77,8 +86,8 @@ class Agent:
             ],
             pod=self._pod,
             mounts=[
-                (DAMON, "/host/damon", "rw"),
-                ("/sys/fs/cgroup", "/host/cgroup", "ro"),
+                (damon, "/host/damon", "rw"),
+                ("/sys/fs/cgroup", "/host/cgroup", cgroup),
                 (STATE, "/var/lib/damon-operator", "rw"),
                 (_CREDENTIALS, _IN_POD, "ro"),
                 *mounts,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from damon_agent.kernel.tree import errors
-from damon_agent.kernel.tree.sysfs import DirectoryFiles, Sysfs, filesystem
+from damon_agent.kernel.tree.sysfs import DirectoryFiles, Sysfs
+from damon_agent.mounts import filesystem
 
 MOUNTS = (
     "20 1 0:1 / / rw - ext4 /dev/vda1 rw\n"

@@ -53,12 +53,7 @@ class Sparing:
         readings = pods.read(homes, troubles=troubles)
         self.troubles = troubles
         before, self._brake = self._brake, brake.look(self._brake, readings, now_us, limits)
-        self.spared = {
-            uid: self.spared[uid]
-            if before.spared.get(uid) == spared
-            else Spared(until=self._wall(spared.until_us - now_us), cause=spared.cause)
-            for uid, spared in self._brake.spared.items()
-        }
+        self.spared = told(before, self._brake, self.spared, self._clock, now_us)
         running = {
             pod.uid
             for pod in spec.pods
@@ -66,8 +61,21 @@ class Sparing:
         }
         self.unseen = sum(uid in running and seen is None for uid, seen in readings.items())
 
-    def _wall(self, ahead_us: int) -> str:
-        return rfc3339(self._clock.wall_s() + ahead_us / 1_000_000)
+
+def told(
+    before: Brake, brake: Brake, said: "Mapping[str, Spared]", clock: Clock, now_us: int
+) -> "Mapping[str, Spared]":
+    """Return the spared pods as a status tells them; `said` is what it told of `before`."""
+
+    def at(until_us: int) -> str:
+        return rfc3339(clock.wall_s() + (until_us - now_us) / 1_000_000)
+
+    return {
+        uid: said[uid]
+        if before.spared.get(uid) == spared
+        else Spared(until=at(spared.until_us), cause=spared.cause)
+        for uid, spared in brake.spared.items()
+    }
 
 
 def limits_of(spec: DamonNodeSpec, page_bytes: int) -> Limits | None:

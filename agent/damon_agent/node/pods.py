@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from damon_agent.errors import AgentError, MalformedError, UnreadableError
-from damon_agent.facts import PodMemory
+from damon_agent.facts import PodCharge, PodMemory
 from damon_agent.node.cgroups import pod_uid
 
 _ABSENT: Final = frozenset(
@@ -58,6 +58,25 @@ def cgroups(homes: Collection[str]) -> tuple[str, ...]:
     return tuple(homes)
 
 
+def charge(directories: Collection[str]) -> PodCharge | None:
+    """Return what the cgroups of a pod are charged for; None where it can't be seen.
+
+    Raise UnreadableError, MalformedError.
+    """
+    file_bytes = working_set_bytes = 0
+    for directory in directories:
+        text, current = _read(f"{directory}/memory.stat"), _read(f"{directory}/memory.current")
+        if text is None or current is None:
+            return None
+        if not _COUNT.fullmatch(current.strip()):
+            raise MalformedError(f"{directory}/memory.current", current.decode(errors="replace"))
+        stat = b"\n" + text
+        file_bytes += _counter(stat, b"file", directory) or 0
+        inactive_bytes = _counter(stat, b"inactive_file", directory) or 0
+        working_set_bytes += max(0, int(current) - inactive_bytes)
+    return PodCharge(file_bytes, working_set_bytes)
+
+
 def _pod(directories: Collection[str], *, swapped: bool) -> PodMemory | None:
     seen = [
         memory
@@ -70,6 +89,7 @@ def _pod(directories: Collection[str], *, swapped: bool) -> PodMemory | None:
     pressures = [memory.pressure_bp for memory in seen if memory.pressure_bp is not None]
     out = [memory.swapped_bytes for memory in seen if memory.swapped_bytes is not None]
     refusals = [memory.swap_refusals for memory in seen if memory.swap_refusals is not None]
+    file_refaults = [memory.file_refaults for memory in seen if memory.file_refaults is not None]
     return PodMemory(
         resident_bytes=sum(memory.resident_bytes for memory in seen),
         anonymous_bytes=sum(memory.anonymous_bytes for memory in seen),
@@ -77,6 +97,8 @@ def _pod(directories: Collection[str], *, swapped: bool) -> PodMemory | None:
         pressure_bp=max(pressures, default=None),
         swapped_bytes=sum(out) if out else None,
         swap_refusals=sum(refusals) if refusals else None,
+        file_bytes=sum(memory.file_bytes for memory in seen),
+        file_refaults=sum(file_refaults) if file_refaults else None,
     )
 
 
@@ -99,6 +121,8 @@ def _cgroup(directory: str, *, swapped: bool) -> PodMemory | None:
         pressure_bp=_pressure_bp(directory),
         swapped_bytes=out,
         swap_refusals=_swap_refusals(directory),
+        file_bytes=file,
+        file_refaults=_counter(stat, b"workingset_refault_file", directory),
     )
 
 

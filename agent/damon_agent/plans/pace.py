@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from damon_contract.quantities import size_bytes
-from damon_contract.v1alpha1.node import DamonNodeStatus, Memory, PodStatus
+from damon_contract.v1alpha1.node import DamonNodeStatus, Memory, MemoryReclaim, PodStatus
 from damon_contract.v1alpha1.totals import Totals
 
 _MEMORY_STEP: Final = 50
@@ -33,7 +33,7 @@ class Urgency(IntEnum):
 
     NONE = 0
     FIGURES = 1
-    """Meters only: cold, given up and refaulted, available memory, moved by more than a little."""
+    """Meters only: what is cold, gone or back, and what is available, moved by a good deal."""
     CONTENT = 2
     """Lanes, pods, targets, the plan spoken of."""
     CONDITIONS = 3
@@ -60,6 +60,7 @@ def urgency(written: DamonNodeStatus | None, wanted: DamonNodeStatus) -> Urgency
     if (
         _cold_moved(written, wanted)
         or _swap_moved(written.totals, wanted.totals)
+        or _reclaim_moved(written.memory_reclaim, wanted.memory_reclaim)
         or _moved(written.memory, wanted.memory)
     ):
         return Urgency.FIGURES
@@ -104,6 +105,13 @@ def _swap_moved(written: Totals | None, wanted: Totals | None) -> bool:
     return any(_step(one, other) for one, other in zip(before, after, strict=True))
 
 
+def _reclaim_moved(written: MemoryReclaim | None, wanted: MemoryReclaim | None) -> bool:
+    """Say whether much more has gone by memory.reclaim than was told."""
+    if written is None or wanted is None:
+        return written is not wanted
+    return _step(written.file_bytes, wanted.file_bytes)
+
+
 def _swap_bytes(totals: Totals | None) -> tuple[int, int]:
     if totals is None:
         return 0, 0
@@ -116,12 +124,14 @@ def _step(before_bytes: int, after_bytes: int) -> bool:
 
 
 def _without_figures(status: DamonNodeStatus) -> DamonNodeStatus:
-    memory = status.memory
+    memory, reclaim = status.memory, status.memory_reclaim
     return status.model_copy(
         update={
             "lanes": tuple(lane.model_copy(update=_NO_LANE_FIGURES) for lane in status.lanes),
             "pods": (),
             "totals": None,
+            "memory_reclaim": reclaim
+            and reclaim.model_copy(update={"file_bytes": 0, "working_set_bytes": 0}),
             "memory": memory
             and memory.model_copy(update={"available_bytes": 0, "swap_free_bytes": None}),
         }
@@ -139,6 +149,9 @@ def _strangers(written: tuple[PodStatus, ...], wanted: tuple[PodStatus, ...]) ->
 def _still(one: PodStatus, other: PodStatus) -> PodStatus:
     """Return `one` with what may differ without being news."""
     update = {name: getattr(other, name) for name in _POD_FIGURES}
+    if other.reclaim is not None:
+        spared = one.reclaim and one.reclaim.spared
+        update["reclaim"] = other.reclaim.model_copy(update={"spared": spared})
     if _is_moving(other):
         update["kdamond"] = None
     return one.model_copy(update=update)

@@ -20,6 +20,7 @@ _DETAILS: Final[dict[str, None]] = dict.fromkeys(
         "given_up_bytes",
         "refaulted_bytes",
         "spared",
+        "reclaim",
         "reason",
         "message",
     )
@@ -57,7 +58,8 @@ def fitting(status: DamonNodeStatus) -> DamonNodeStatus:
 
 
 def _weight(pod: PodStatus) -> tuple[bool, bool, int]:
-    figures = (pod.cold_bytes, pod.given_up_bytes, pod.refaulted_bytes)
+    gone_bytes = None if pod.reclaim is None else pod.reclaim.file_bytes
+    figures = (pod.cold_bytes, pod.given_up_bytes, pod.refaulted_bytes, gone_bytes)
     hindered = pod.reason is not None
     return hindered, pod.spared is not None, sum(figure or 0 for figure in figures)
 

@@ -64,6 +64,7 @@ class NodeReason(StrEnum):
     NO_SWAP = "NoSwap"
     SWAP_FULL = "SwapFull"
     SAFETY_LIMIT = "SafetyLimit"
+    NO_MEMORY_RECLAIM = "NoMemoryReclaim"
     NATIVE_REFUSED = "NativeRefused"
     NATIVE_SPENT = "NativeSpent"
     NATIVE_FULL = "NativeFull"
@@ -75,8 +76,29 @@ class NodeReason(StrEnum):
     """Said by the operator in the agent's place."""
 
 
-LIMITATIONS: Final = frozenset({NodeReason.NO_SWAP, NodeReason.SWAP_FULL, NodeReason.SAFETY_LIMIT})
+LIMITATIONS: Final = frozenset(
+    {
+        NodeReason.NO_SWAP,
+        NodeReason.SWAP_FULL,
+        NodeReason.SAFETY_LIMIT,
+        NodeReason.NO_MEMORY_RECLAIM,
+    }
+)
 """Reasons that limit what a plan can do on a node, and do not keep it from being in force there."""
+
+UNAVAILABLE: Final = frozenset(
+    {
+        NodeReason.NO_DAMON,
+        NodeReason.UNSUPPORTED,
+        NodeReason.READ_ONLY,
+        NodeReason.PERMISSION_DENIED,
+        NodeReason.DAMON_BUSY,
+        NodeReason.DAMON_STAT_ENABLED,
+        NodeReason.NEEDS_REBOOT,
+    }
+)
+"""Reasons for which DAMON as a whole is not to be had. Where memory.reclaim serves the pods instead
+they only limit what the plan can do."""
 
 
 class PodReason(StrEnum):
@@ -220,6 +242,37 @@ class Spared(Model):
     SwapRefused: swap had no place for its pages (its memory.swap.max is reached)."""
 
 
+class MemoryReclaim(Model):
+    """What goes by the file memory.reclaim of pods' cgroups, beside DAMON or instead of it.
+
+    Sizes count from the agent's start, in whole MiB, rounded up: they are what the cgroup's own
+    figures were less after a write than before it.
+    """
+
+    takes: Literal["FilePages", "AllMemory", "Nothing"]
+    """FilePages: page cache, which DAMON does not reach. AllMemory: anonymous memory too, on a node
+    with swap and without usable DAMON. Nothing: `message` says why."""
+    message: Annotated[str, Field(max_length=MAX_POD_MESSAGE)] | None = None
+    """Why nothing goes this way, for people."""
+    file_bytes: Annotated[int, Field(ge=0)] = 0
+    """Page cache that went, of all pods."""
+    working_set_bytes: Annotated[int, Field(ge=0)] = 0
+    """By how much less the kubelet counts as in use (memory.current less inactive_file, by which it
+    ranks pods for eviction). Cache that is read and not mapped is counted as inactive anyway."""
+
+
+class PodReclaim(Model):
+    """What went by memory.reclaim of this pod, in the sense of `status.memoryReclaim`."""
+
+    file_bytes: Annotated[int, Field(ge=0)] = 0
+    """Page cache that went."""
+    working_set_bytes: Annotated[int, Field(ge=0)] = 0
+    """By how much less the kubelet counts as in use."""
+    spared: Spared | None = None
+    """Present while it is left alone this way: page cache came back because it was used, or its
+    processes waited for memory. Its lane goes on."""
+
+
 class PodStatus(Model):
     """What the agent found of one planned pod.
 
@@ -258,6 +311,8 @@ class PodStatus(Model):
     a page that goes and comes back twice counts twice."""
     spared: Spared | None = None
     """Present while the brake keeps it from being reclaimed; `brake.spared` counts all."""
+    reclaim: PodReclaim | None = None
+    """What went by memory.reclaim; absent while nothing was asked of it this way."""
     reason: PodReason | None = None
     """Why it is not tuned as a whole; absent if it is. The message of Ready counts all."""
     message: Annotated[str, Field(max_length=MAX_POD_MESSAGE)] | None = None
@@ -304,6 +359,9 @@ class DamonNodeStatus(Model):
     """Live target processes in all lanes."""
     brake: BrakeStatus | None = None
     """What the brake sees; absent unless it is enabled and the mode is Enforce."""
+    memory_reclaim: MemoryReclaim | None = None
+    """What goes by memory.reclaim; absent unless the agent may write it (the chart's
+    `agent.memoryReclaim`)."""
     lease: Annotated[str, Field(max_length=253)] | None = None
     """Name of the Lease, in the namespace of the release, that the agent renews while it works. An
     agent that states none (of an older version) is not noticed when it falls silent."""

@@ -1,0 +1,60 @@
+"""The one place that writes to a cgroup: `memory.reclaim`, and no other file of it.
+
+A write asks the kernel to reclaim so many bytes from the cgroup and those below it, and returns
+when that is done: EAGAIN says that less was found
+(https://docs.kernel.org/admin-guide/cgroup-v2.html, memory.reclaim; Linux 5.19 and later).
+"""
+
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from damon_agent.errors import StartError
+from damon_agent.mounts import filesystem
+
+_NAME: Final = "memory.reclaim"
+FILE_PAGES_ONLY: Final = "swappiness=0"
+"""Leaves anonymous memory where it is; Linux 6.9 and later, EINVAL before."""
+
+
+class ReclaimFile(Protocol):
+    """Asks for memory; may block for as long as the kernel reclaims."""
+
+    def write(self, directory: str, text: str) -> None:
+        """Write to the memory.reclaim of a cgroup directory; raise OSError."""
+        ...
+
+
+class CgroupReclaimFile:
+    """`ReclaimFile` of the cgroup tree of this machine, or of one that stands for it."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        allow_cgroupfs: bool = False,
+        mountinfo: Path = Path("/proc/self/mountinfo"),
+    ) -> None:
+        """Raise StartError if `root` is a mounted cgroup tree and `allow_cgroupfs` is not set.
+
+        Only an agent that runs from an in-cluster service account sets it: nothing is reclaimed on
+        a developer's machine by accident.
+        """
+        kind = filesystem(root.resolve(), mountinfo.read_text(encoding="utf-8"))
+        if kind.startswith("cgroup") and not allow_cgroupfs:
+            raise StartError(
+                f"{root} is the cgroup tree of this machine; only an agent in a cluster writes it"
+            )
+
+    def write(self, directory: str, text: str) -> None:
+        """See `ReclaimFile`. No link is followed, neither to the directory nor to the file."""
+        flags = os.O_CLOEXEC | os.O_NOFOLLOW
+        home = os.open(directory, os.O_PATH | os.O_DIRECTORY | flags)
+        try:
+            descriptor = os.open(_NAME, os.O_WRONLY | flags, dir_fd=home)
+            try:
+                os.write(descriptor, text.encode())
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(home)

@@ -1,0 +1,211 @@
+"""memory.reclaim at work: when pods are looked at and asked, and what the status says of it.
+
+What is remembered lives in this process: after a restart a pod is asked as if for the first time.
+Nothing stays in the kernel, so without an agent nothing is reclaimed this way.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from damon_agent import intents
+from damon_agent.brake import brake
+from damon_agent.brake.brake import Brake, Limits
+from damon_agent.brake.sparing import limits_of, told
+from damon_agent.clock import Clock
+from damon_agent.facts import PodMemory
+from damon_agent.kernel.availability import Availability
+from damon_agent.kernel.intent import Intent
+from damon_agent.node import pods
+from damon_agent.node.reclaim_file import FILE_PAGES_ONLY, ReclaimFile
+from damon_agent.node.resolver import Resolution
+from damon_agent.reclaim.freed import Freed
+from damon_agent.reclaim.probe import Probe, Takes
+from damon_agent.reclaim.round import GONE, Asked, Round
+from damon_agent.reclaim.steps import STEP_US, Step, file_pages, steps, wanted
+from damon_contract.v1alpha1.node import (
+    MAX_POD_MESSAGE,
+    DamonNodeSpec,
+    MemoryReclaim,
+    PodReclaim,
+    Spared,
+)
+
+_REST_US: Final = 60_000_000
+"""How long a pod is left alone that had less to give than it was asked for."""
+_LONG_US: Final = 60_000_000
+"""A round that takes so long is told."""
+_NEVER_US: Final = 1 << 62
+_MIB: Final = 1 << 20
+
+
+class Reclaiming:
+    """Owns what goes by memory.reclaim on one node; `look` is called at every tick."""
+
+    def __init__(
+        self,
+        file: ReclaimFile,
+        clock: Clock,
+        page_bytes: int,
+        start: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """`start`: has a function run beside the loop; it may have ended on return."""
+        self._file = file
+        self._clock = clock
+        self._page_bytes = page_bytes
+        self._start = start
+        self._probe = Probe(file)
+        self._freed = Freed()
+        self._round: Round | None = None
+        self._asked_us = 0
+        """When the last round began."""
+        self._forget()
+        self.status: MemoryReclaim | None = None
+        """None without a plan."""
+
+    def _forget(self) -> None:
+        self._brake = Brake()
+        self._spared: Mapping[str, Spared] = {}
+        self._available = Availability()
+        self._resting: dict[str, int] = {}
+        self.next_us = _NEVER_US
+        """When the next look is due."""
+        self.trouble = ""
+        """Why nothing can go this way although the plan asks for it."""
+
+    @property
+    def works(self) -> bool:
+        """Whether pods are served this way."""
+        return self.status is not None and self.status.takes != "Nothing"
+
+    @property
+    def pods(self) -> Mapping[str, PodReclaim]:
+        """By uid: planned pods that were asked for memory."""
+        return {
+            uid: PodReclaim(
+                file_bytes=_whole_mib(freed.file_bytes),
+                working_set_bytes=_whole_mib(freed.working_set_bytes),
+                spared=self._spared.get(uid),
+            )
+            for uid, freed in self._freed.pods.items()
+        }
+
+    def look(
+        self,
+        spec: DamonNodeSpec | None,
+        resolution: Resolution,
+        intent: Intent | None,
+        *,
+        damon: bool,
+        halted: bool,
+        spared: Collection[str],
+        now_us: int,
+    ) -> None:
+        """Ask the pods whose time it is, and hear of those that were asked.
+
+        `damon`: lanes serve the anonymous memory of this node. `halted`: nobody is to be asked, for
+        the node is over a limit or the agent is about to end. `spared`: pods the brake spares.
+        """
+        self._collect(now_us)
+        if spec is None or intent is None:
+            self._forget()
+            self.status = None
+            return
+        self._freed.keep({pod.uid for pod in spec.pods})
+        limits = limits_of(spec, self._page_bytes)
+        if limits is None or intent.action != "pageout":
+            self._forget()
+            self._tell("Nothing", _why_not(spec))
+            return
+        self._available = self._available.looked(intent, now_us)
+        # Up to an eighth early, to spare the loop a pass of its own.
+        if self.next_us != _NEVER_US and now_us < self.next_us - STEP_US // 8:
+            return
+        self.next_us = now_us + STEP_US
+        homes = intents.homes(spec, resolution, intents.unprotected(spec))
+        self._probe.look(homes, now_us)
+        takes, self.trouble = self._probe.takes(intent.memory, damon=damon)
+        if takes != "Nothing" and self._round is None:
+            uids = wanted(intent, spec.pods, self._available) if not halted else ()
+            readings = self._read(uids, homes, limits, now_us)
+            able = [u for u in uids if u not in spared and u not in self._resting]
+            asked = steps(able, readings, self._brake, all_memory=takes == "AllMemory")
+            self._ask(asked, homes, takes, now_us)
+        elif self._round is not None and now_us - self._asked_us > _LONG_US:
+            self.trouble = "the kernel has not answered a write to memory.reclaim for a minute"
+        self._tell(takes, self.trouble)
+
+    def _read(
+        self,
+        uids: Collection[str],
+        homes: Mapping[str, Collection[str]],
+        limits: Limits,
+        now_us: int,
+    ) -> Mapping[str, PodMemory | None]:
+        """Look at the pods to ask, and at those that were asked; let the brake judge them."""
+        if not uids and now_us - self._asked_us > limits.spare_at_most_us:
+            # Whatever may still come back is forgotten by now.
+            self._brake, self._spared = Brake(), {}
+            return {}
+        seen = {uid: homes[uid] for uid in {*uids, *self._brake.pods} if homes.get(uid)}
+        # What can't be read is told of the pod by the brake of the lanes, which reads the same.
+        readings = {uid: file_pages(memory) for uid, memory in pods.read(seen, troubles={}).items()}
+        before, self._brake = self._brake, brake.look(self._brake, readings, now_us, limits)
+        self._spared = told(before, self._brake, self._spared, self._clock, now_us)
+        return readings
+
+    def _ask(
+        self,
+        asked: Collection[Step],
+        homes: Mapping[str, Collection[str]],
+        takes: Takes,
+        now_us: int,
+    ) -> None:
+        if not asked:
+            return
+        word = FILE_PAGES_ONLY if takes == "FilePages" else ""
+        if not self._probe.knows_file_pages_only:
+            word = ""
+        # Who was to be asked may be another by the time of the next look.
+        late_us = self._clock.now_us() + STEP_US
+        self._asked_us = now_us
+        self._round = Round(
+            [Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes) for step in asked],
+            word,
+            self._file,
+            lambda: self._clock.now_us() > late_us,
+        )
+        self._start(self._round.carry_out)
+        self._collect(now_us)
+
+    def _collect(self, now_us: int) -> None:
+        """Hear what came of the last round, if it has ended."""
+        self._resting = {uid: until for uid, until in self._resting.items() if until > now_us}
+        if self._round is None or not self._round.is_done:
+            return
+        for answer in self._round.answers:
+            self._freed.add(answer.uid, answer.freed)
+            if answer.error is not None and answer.error.errno not in GONE:
+                self._resting[answer.uid] = now_us + _REST_US
+        self._round = None
+
+    def _tell(self, takes: Takes, message: str) -> None:
+        total = self._freed.total
+        self.status = MemoryReclaim(
+            takes=takes,
+            message=message[:MAX_POD_MESSAGE] or None,
+            file_bytes=_whole_mib(total.file_bytes),
+            working_set_bytes=_whole_mib(total.working_set_bytes),
+        )
+
+
+def _why_not(spec: DamonNodeSpec) -> str:
+    if spec.mode != "Enforce":
+        return f"mode {spec.mode}: nothing is reclaimed"
+    if not spec.settings.brake.enabled:
+        return "brake.enabled is false, and only the brake knows when to stop"
+    return "reclaim.action is cold: nothing is paged out"
+
+
+def _whole_mib(size_bytes: int) -> int:
+    """Round up: what moves by less is not worth a write, and only nothing reads 0."""
+    return -(-size_bytes // _MIB) * _MIB

@@ -1,0 +1,82 @@
+"""One round of writes to memory.reclaim: pod after pod, each measured before and after."""
+
+import errno
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from damon_agent.errors import AgentError
+from damon_agent.facts import PodCharge
+from damon_agent.node import pods
+from damon_agent.node.reclaim_file import ReclaimFile
+
+GONE: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR})
+"""The pod has ended meanwhile, or its kernel has no memory.reclaim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one pod is asked for, and where."""
+
+    uid: str
+    directories: Collection[str]
+    """Its cgroups: its own, or, where it has none, those of its containers."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of it."""
+
+    uid: str
+    freed: PodCharge
+    error: OSError | None = None
+    """The first write that failed, if so: BlockingIOError says that less was found."""
+
+
+class Round:
+    """The writes of one look; carried out beside the loop, because a write may block."""
+
+    def __init__(
+        self, asked: Collection[Asked], word: str, file: ReclaimFile, is_over: Callable[[], bool]
+    ) -> None:
+        """`word`: written behind each size. `is_over`: whether it is too late for another write."""
+        self._asked = asked
+        self._word = word
+        self._file = file
+        self._is_over = is_over
+        self.answers: list[Answer] = []
+        self.is_done = False
+
+    def carry_out(self) -> None:
+        """Ask pod after pod; what goes wrong with one is its answer."""
+        try:
+            for asked in self._asked:
+                if self._is_over():
+                    return
+                self.answers.append(self._ask(asked))
+        finally:
+            self.is_done = True
+
+    def _ask(self, asked: Asked) -> Answer:
+        before, error = _charge(asked.directories), None
+        share_bytes = asked.size_bytes // max(1, len(asked.directories))
+        for directory in asked.directories:
+            try:
+                self._file.write(directory, f"{share_bytes} {self._word}".rstrip())
+            except OSError as failed:
+                error = error or failed
+        after = _charge(asked.directories)
+        if before is None or after is None:
+            return Answer(asked.uid, PodCharge(0, 0), error)
+        freed = (max(0, was - now) for was, now in zip(before, after, strict=True))
+        return Answer(asked.uid, PodCharge(*freed), error)
+
+
+def _charge(directories: Collection[str]) -> PodCharge | None:
+    """Return what a pod is charged for; None where it can't be read: then nothing is counted."""
+    try:
+        return pods.charge(directories)
+    except AgentError:
+        # The next look at the pod finds the same file unreadable, and tells it of the pod.
+        return None

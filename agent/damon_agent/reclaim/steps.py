@@ -1,0 +1,89 @@
+"""Which pods are asked for memory by memory.reclaim, and for how much. Pure.
+
+The kernel takes the end of its own list and knows no ages: when the cold part of a pod is gone it
+goes on with the hot one. So a pod is asked for little at a time, and what comes back tells that the
+cold part is gone: then it is left alone for a while, and asked for less when that is over
+(docs/adr/0024).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from damon_agent.brake.brake import Brake, History
+from damon_agent.facts import PodMemory
+from damon_agent.kernel import ladder
+from damon_agent.kernel.availability import Availability
+from damon_agent.kernel.intent import Intent
+from damon_contract.v1alpha1.node import PlannedPod
+
+STEP_US: Final = 6_000_000
+"""Between two steps: what a step did to a pod shows within that time."""
+STEP_PERMILLE: Final = 50
+"""Of a pod's memory, at most, in one step."""
+LEAST_BYTES: Final = 256 << 10
+"""A step that would be smaller is left out: so ends the asking of a pod that keeps coming back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one pod is asked for."""
+
+    uid: str
+    size_bytes: int
+
+
+def wanted(
+    intent: Intent, pods: Collection[PlannedPod], available: Availability
+) -> tuple[str, ...]:
+    """Return the uids of the pods that are to give up memory now, the least important first.
+
+    Each at its own mark, as a lane with this priority alone would be: eager pods always, others
+    while less was available than their mark at one of the last two looks, protected ones never.
+    """
+    rungs = ladder.build(intent, {pod.priority for pod in pods})
+    chosen = [
+        pod
+        for pod in pods
+        if (role := rungs.role(pod.priority)) == "Eager"
+        or (role == "Ladder" and available.wakes(rungs.mark(pod.priority)))
+    ]
+    return tuple(pod.uid for pod in sorted(chosen, key=lambda pod: pod.priority))
+
+
+def file_pages(memory: PodMemory | None) -> PodMemory | None:
+    """Return a reading as the brake is to judge it: by file pages instead of anonymous ones.
+
+    None, and so nobody to ask, where the kernel does not tell how many came back.
+    """
+    if memory is None or memory.file_refaults is None:
+        return None
+    return replace(
+        memory,
+        anonymous_bytes=memory.file_bytes,
+        refaults=memory.file_refaults,
+        swap_refusals=None,
+    )
+
+
+def steps(
+    uids: Collection[str],
+    readings: Mapping[str, PodMemory | None],
+    brake: Brake,
+    *,
+    all_memory: bool,
+) -> tuple[Step, ...]:
+    """Return what the pods `uids` are asked for, in their order; those that give nothing are out.
+
+    `readings` and `brake` are of `file_pages`. `all_memory`: anonymous memory may go as well.
+    """
+    asked = []
+    for uid in uids:
+        memory, held = readings.get(uid), brake.pods.get(uid, History(0))
+        if memory is None or held.spared is not None:
+            continue
+        whole_bytes = memory.resident_bytes if all_memory else memory.file_bytes
+        size_bytes = whole_bytes * STEP_PERMILLE // ladder.FULL >> held.repeats
+        if size_bytes >= LEAST_BYTES:
+            asked.append(Step(uid, size_bytes))
+    return tuple(asked)
