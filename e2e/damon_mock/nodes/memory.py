@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from damon_mock.nodes import views
+from damon_mock.nodes import files
 
 _KIB: Final = 1024
 GIB: Final = 1024**3
@@ -61,5 +61,5 @@ class Memory:
 
     def write(self, proc: Path) -> None:
         """Write both files below a proc root."""
-        views.replace(proc / "meminfo", self.meminfo())
-        views.replace(proc / "zoneinfo", self.zoneinfo())
+        files.replace(proc / "meminfo", self.meminfo())
+        files.replace(proc / "zoneinfo", self.zoneinfo())

@@ -12,11 +12,13 @@ from typing import Any, Self
 from damon_mock.kube.cluster import Cluster
 from damon_mock.kube.failures import ApiFailure, Body
 from damon_mock.nodes import layout
+from damon_mock.nodes.cgroup_memory import CgroupMemory
 from damon_mock.nodes.kubelet import Kubelet
 from damon_mock.nodes.layout import RuntimeName, SwapBehavior
 from damon_mock.nodes.memory import Memory
 from damon_mock.nodes.pods import Container, Pod
 from damon_mock.nodes.processes import Process
+from damon_mock.nodes.reclaim import Held
 from damon_mock.nodes.runtime import Runtime, ShimRuntime
 from damon_mock.nodes.views import CgroupView, ProcView
 
@@ -30,6 +32,7 @@ class SimulatedNode:
     `directory` gets `proc/` and `cgroup/`. Pods the API assigns to the node start and stop by
     themselves; the methods here do the same and wait until it is done. All containers end with
     the block. Pass PretendedRuntime() for numbers of pods no machine could run.
+    takes_swappiness: whether its kernel knows that word of memory.reclaim (Linux 6.9).
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class SimulatedNode:
         runtime: Runtime | None = None,
         runtime_name: RuntimeName = "containerd",
         swap: SwapBehavior = "UnlimitedSwap",
+        takes_swappiness: bool = True,
         look_every_s: float = 0.05,
     ) -> None:
         self.name = name
@@ -53,7 +57,12 @@ class SimulatedNode:
         self._runtime_name: RuntimeName = runtime_name
         self._look_every_s = look_every_s
         self._proc = ProcView(directory / "proc", boot_id=str(uuid.uuid4()))
-        self._cgroups = CgroupView(directory / "cgroup")
+        self.cgroup_memory = CgroupMemory(
+            directory / "cgroup",
+            has_swap=lambda: self.memory.swap_free_bytes > 0,
+            takes_swappiness=takes_swappiness,
+        )
+        self._cgroups = CgroupView(directory / "cgroup", self.cgroup_memory)
         self._filled: dict[str, frozenset[int]] = {}
         self._guests: dict[int, str] = {}
         self.kubelet = Kubelet(
@@ -176,13 +185,18 @@ class SimulatedNode:
 
     # -- pods -----------------------------------------------------------------------------------
 
-    async def start_pod(self, manifest: Mapping[str, Any]) -> Body:
-        """Create a pod on this node; return it when its containers run and its status says so."""
+    async def start_pod(self, manifest: Mapping[str, Any], held: Held | None = None) -> Body:
+        """Create a pod on this node; return it when its containers run and its status says so.
+
+        held: what its cgroup holds, if not as much as those of others.
+        """
         spec = {**manifest["spec"], "nodeName": self.name}
         created = self._cluster.create({**manifest, "spec": spec})
         metadata = created["metadata"]
         key = (metadata["namespace"], metadata["name"])
         await self.kubelet.sync(key)
+        if held is not None:
+            self.cgroup_memory.hold(self.cgroup(key[1], key[0]), held)
         return self._cluster.get("pods", key[1], key[0])
 
     async def delete_pod(self, name: str, namespace: str = "default") -> None:
@@ -213,6 +227,10 @@ class SimulatedNode:
         """Return the id of each running container of a pod."""
         pod = self._pod(name, namespace)
         return {container.name: container.id for container in pod.containers.values()}
+
+    def cgroup(self, name: str, namespace: str = "default") -> Path:
+        """Return the directory of a pod's cgroup."""
+        return self.cgroup_root / self._pod(name, namespace).cgroup.lstrip("/")
 
     def processes(
         self, name: str, namespace: str = "default", *, container: str = ""

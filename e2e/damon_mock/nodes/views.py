@@ -8,6 +8,9 @@ from typing import Final
 
 from damon_mock.damon.memory import Usage
 from damon_mock.damon.processes import stat_text
+from damon_mock.nodes.cgroup_memory import CgroupMemory
+from damon_mock.nodes.files import replace
+from damon_mock.nodes.reclaim import Held
 from damon_mock.nodes.runtime import Runtime
 
 _KTHREAD_FLAGS: Final = 0x0020_8040
@@ -15,18 +18,10 @@ _KTHREAD_FLAGS: Final = 0x0020_8040
 
 _PAGES: Final = (Usage().cold_bytes + Usage().hot_bytes) // 4096
 """What every process has resident: as much as the mock's kernel finds in it."""
-_MEMORY_STAT: Final = f"anon {64 << 20}\nfile {16 << 20}\nworkingset_refault_anon 0\npgmajfault 0\n"
 _MEMORY_PRESSURE: Final = "".join(
     f"{who} avg10=0.00 avg60=0.00 avg300=0.00 total=0\n" for who in ("some", "full")
 )
 """Of a cgroup that is well; a test writes others over them."""
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one, nothing between."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 class ProcView:
@@ -71,10 +66,11 @@ class ProcView:
 
 
 class CgroupView:
-    """A cgroup v2 tree."""
+    """A cgroup v2 tree. memory: what its cgroups hold; by default a tree of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, memory: CgroupMemory | None = None) -> None:
         self.root = root
+        self.memory = memory or CgroupMemory(root)
         self._own: dict[Path, list[int]] = {}
         self._populated: dict[Path, int] = {}
         """Pids in a cgroup itself, and how many are in it with all below."""
@@ -91,9 +87,9 @@ class CgroupView:
                 (missing / "memory.swap.max").write_text("max\n")
                 (missing / "cgroup.events").write_text("populated 0\nfrozen 0\n")
                 (missing / "cgroup.procs").write_text("")
-                (missing / "memory.stat").write_text(_MEMORY_STAT)
-                (missing / "memory.swap.current").write_text("0\n")
                 (missing / "memory.pressure").write_text(_MEMORY_PRESSURE)
+                (missing / "memory.reclaim").touch(mode=0o200)
+                self.memory.hold(missing, Held())
         (directory / "memory.swap.max").write_text(f"{swap_max}\n")
 
     def fill(self, cgroup: str, pids: Collection[int]) -> None:
@@ -117,14 +113,17 @@ class CgroupView:
         for directory in self._lineage(self._directory(cgroup)):
             if any(child.is_dir() for child in directory.iterdir()):
                 return
-            shutil.rmtree(directory)
+            with self.memory.lock:
+                shutil.rmtree(directory)
+                self.memory.forget(directory)
             self._own.pop(directory, None)
             self._populated.pop(directory, None)
 
     def clear(self) -> None:
         """Remove all."""
-        for child in [child for child in self.root.iterdir() if child.is_dir()]:
-            shutil.rmtree(child)
+        with self.memory.lock:
+            for child in [child for child in self.root.iterdir() if child.is_dir()]:
+                shutil.rmtree(child)
         self._own.clear()
         self._populated.clear()
 

@@ -1,0 +1,104 @@
+"""What a write to `memory.reclaim` of a cgroup takes. Pure.
+
+user_proactive_reclaim() in mm/vmscan.c, memory_reclaim() in mm/memcontrol.c before Linux 6.17, and
+https://docs.kernel.org/admin-guide/cgroup-v2.html. Here numbers are decimal, and `swappiness=max`
+(Linux 6.16) is not known.
+"""
+
+import errno
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from damon_mock.damon.memory import MIB, PAGE
+from damon_mock.damon.parse import failure
+
+_BATCH_BYTES: Final = 32 * PAGE
+"""SWAP_CLUSTER_MAX: the kernel looks for no fewer pages at a time, so it may take more."""
+_DEFAULT_SWAPPINESS: Final = 60
+_MOST_SWAPPINESS: Final = 200
+_SIZE: Final = re.compile(r"([0-9]+)([KMGTPE]?)", re.ASCII | re.IGNORECASE)
+_SUFFIXES: Final = ("", "K", "M", "G", "T", "P", "E")
+_SWAPPINESS: Final = re.compile(r"swappiness=([0-9]+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes a cgroup holds. Hot ones are always in use: taken last, and back at once."""
+
+    anon_bytes: int = 64 * MIB
+    file_bytes: int = 16 * MIB
+    hot_anon_bytes: int = 0
+    """Of `anon_bytes`."""
+    hot_file_bytes: int = 0
+    """Of `file_bytes`."""
+
+    def stat(self) -> dict[str, int]:
+        """Return memory.stat, as far as anybody reads it: all file pages came by read(2)."""
+        return {
+            "anon": self.anon_bytes,
+            "file": self.file_bytes,
+            "inactive_file": self.file_bytes,
+            "workingset_refault_anon": 0,
+            "workingset_refault_file": 0,
+            "pgmajfault": 0,
+        }
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was written to memory.reclaim."""
+
+    size_bytes: int
+    """A whole number of pages."""
+    swappiness: int = _DEFAULT_SWAPPINESS
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a request."""
+
+    stat: dict[str, int]
+    """memory.stat afterwards."""
+    size_bytes: int
+    """What was taken, those that came back included."""
+
+
+def parse(text: str, *, takes_swappiness: bool) -> Request:
+    """Read what was written; OSError with EINVAL. takes_swappiness: from Linux 6.9 on."""
+    text = text.strip()
+    size = _SIZE.match(text)
+    if size is None:
+        raise failure(errno.EINVAL)
+    size_bytes = int(size[1]) << 10 * _SUFFIXES.index(size[2].upper())
+    swappiness = _DEFAULT_SWAPPINESS
+    for word in filter(None, text[size.end() :].split(" ")):
+        found = _SWAPPINESS.fullmatch(word)
+        if not takes_swappiness or found is None or int(found[1]) > _MOST_SWAPPINESS:
+            raise failure(errno.EINVAL)
+        swappiness = int(found[1])
+    return Request(size_bytes // PAGE * PAGE, swappiness)
+
+
+def take(stat: dict[str, int], held: Held, request: Request, *, may_swap: bool) -> Taken:
+    """Take pages, cold ones first; those in use come back at once and are counted as refaults.
+
+    Swappiness weighs anonymous pages against file pages, and 0 spares them (get_scan_count()).
+    """
+    wanted = -(-request.size_bytes // _BATCH_BYTES) * _BATCH_BYTES
+    anon = stat["anon"] if may_swap and request.swappiness else 0
+    from_anon = min(wanted * request.swappiness // _MOST_SWAPPINESS, anon)
+    from_file = min(wanted - from_anon, stat["file"])
+    from_anon = min(wanted - from_file, anon)
+    after = dict(stat)
+    for kind, size_bytes, hot_bytes in (
+        ("anon", from_anon, held.hot_anon_bytes),
+        ("file", from_file, held.hot_file_bytes),
+    ):
+        gone_bytes = min(size_bytes, max(0, stat[kind] - hot_bytes))
+        after[kind] -= gone_bytes
+        refault = f"workingset_refault_{kind}"
+        after[refault] = stat.get(refault, 0) + (size_bytes - gone_bytes) // PAGE
+    gone_bytes = stat["file"] - after["file"]
+    after["inactive_file"] = max(0, stat.get("inactive_file", 0) - gone_bytes)
+    return Taken(after, from_anon + from_file)
