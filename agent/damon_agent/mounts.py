@@ -1,5 +1,6 @@
 """Which file system a path lies on: a machine is changed only where that is meant. Pure."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -9,12 +10,21 @@ def filesystem(path: Path, mountinfo: str) -> str:
     The mount with the longest matching mount point counts, of equal ones the last.
     """
     best, kind = -1, ""
+    for point, mounted in _mounts(mountinfo):
+        if path.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), mounted
+    return kind
+
+
+def below(path: Path, mountinfo: str) -> frozenset[str]:
+    """Return the types of all file systems that are mounted at `path` or below it."""
+    return frozenset(kind for point, kind in _mounts(mountinfo) if point.is_relative_to(path))
+
+
+def _mounts(mountinfo: str) -> Iterator[tuple[Path, str]]:
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
-        point = Path(_unescaped(mount.split()[4]))
-        if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), source.split()[0]
-    return kind
+        yield Path(_unescaped(mount.split()[4])), source.split()[0]
 
 
 def _unescaped(point: str) -> str:

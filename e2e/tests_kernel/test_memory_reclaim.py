@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from tests_kernel.agent import Agent
@@ -63,8 +64,7 @@ def readers_fixture(node: Node, containers: Containers) -> Iterator[list[Reader]
             pod=pod,
             mounts=[(directory, "/victim", "rw"), (PROGRAMS, PROGRAMS, "ro")],
         )
-        ready = f"{directory}/ready"
-        until(f"{pod.name} has read its file", lambda ready=ready: node.exists(ready))
+        until(f"{pod.name} has read its file", partial(node.exists, f"{directory}/ready"))
         made.append(Reader(pod, container, node))
     yield made
     containers.clear()

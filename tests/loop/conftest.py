@@ -23,6 +23,7 @@ from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.procfs import Procfs
 from damon_agent.node.resolver import Resolver
 from damon_agent.plans.plan import Invalid, Latest, Plan
+from damon_agent.reclaim.reclaiming import Reclaiming
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_mock.damon.emulator import Emulator
 from damon_mock.damon.files import RealtimeFiles, SharedEmulator, Ticker, VirtualFiles
@@ -65,9 +66,19 @@ class HeldPlans:
 class Machine(NodeFiles):
     """One node: files, processes, emulated kernel, and an agent that can be restarted."""
 
-    def __init__(self, root: Path, *, profile: str = "7.2", swap_kib: int = 8 << 20) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        profile: str = "7.2",
+        swap_kib: int = 8 << 20,
+        reclaim_file=None,
+        beside_the_loop=lambda work: work(),
+    ) -> None:
         super().__init__(root)
         self.root = root
+        self.reclaim_file = reclaim_file
+        self.beside_the_loop = beside_the_loop
         (self.proc / "sys/kernel/random").mkdir(parents=True)
         (self.proc / "sys/kernel/random/boot_id").write_text("this-boot\n")
         (self.proc / "zoneinfo").write_text("        high     100\n")
@@ -98,6 +109,7 @@ class Machine(NodeFiles):
         files = VirtualFiles(self.emulator)
         damon = Sysfs(files.under("damon"))
         self.commands = WaitingCommands(self.emulator)
+        clock = Clock(self.emulator)
         self.loop = Loop(
             plans=plans or self.plans,
             resolver=Resolver(procfs, Hierarchy(self.cgroup), own_pid=OWN_PID),
@@ -112,9 +124,11 @@ class Machine(NodeFiles):
                 alive=lambda process: exits.is_alive(process) if not self.broken else 1 // 0,
                 spent_us=lambda _pid: 0,
             ),
-            clock=Clock(self.emulator),
+            clock=clock,
             bell=bell,
             release="7.2.0-test",
+            reclaiming=self.reclaim_file
+            and Reclaiming(self.reclaim_file, clock, procfs.page_bytes, self.beside_the_loop),
         )
 
     def close(self) -> None:

@@ -150,13 +150,18 @@ def _forgetting(held: History, now_us: int, limits: Limits) -> History:
     )
 
 
+def tolerated_pages(reading: PodMemory, limits: Limits) -> int:
+    """Return how many pages may come back within a minute."""
+    pages = reading.anonymous_bytes // limits.page_bytes
+    return max(_FEWEST_PAGES, pages * limits.refaults_permille // 1000)
+
+
 def _cause(held: History, reading: PodMemory | None, limits: Limits) -> Cause | None:
     """Return what is over its limit; the surer signs first."""
     if reading is None:
         return None
-    pages = reading.anonymous_bytes // limits.page_bytes
-    tolerated = max(_FEWEST_PAGES, pages * limits.refaults_permille // 1000)
-    if reading.refaults is not None and sum(pages for _, pages in held.came) > tolerated:
+    back = sum(pages for _, pages in held.came)
+    if reading.refaults is not None and back > tolerated_pages(reading, limits):
         return "Refaults"
     if held.refused:
         return "SwapRefused"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from damon_agent.errors import StartError
-from damon_agent.mounts import filesystem
+from damon_agent.mounts import below, filesystem
 
 _NAME: Final = "memory.reclaim"
 FILE_PAGES_ONLY: Final = "swappiness=0"
@@ -35,13 +35,14 @@ class CgroupReclaimFile:
         allow_cgroupfs: bool = False,
         mountinfo: Path = Path("/proc/self/mountinfo"),
     ) -> None:
-        """Raise StartError if `root` is a mounted cgroup tree and `allow_cgroupfs` is not set.
+        """Raise StartError if `root` is or holds a mounted cgroup tree, unless `allow_cgroupfs`.
 
         Only an agent that runs from an in-cluster service account sets it: nothing is reclaimed on
         a developer's machine by accident.
         """
-        kind = filesystem(root.resolve(), mountinfo.read_text(encoding="utf-8"))
-        if kind.startswith("cgroup") and not allow_cgroupfs:
+        mounts = mountinfo.read_text(encoding="utf-8")
+        kinds = {filesystem(root.resolve(), mounts), *below(root.resolve(), mounts)}
+        if not allow_cgroupfs and kinds & {"cgroup", "cgroup2"}:
             raise StartError(
                 f"{root} is the cgroup tree of this machine; only an agent in a cluster writes it"
             )

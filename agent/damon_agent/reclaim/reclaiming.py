@@ -21,7 +21,7 @@ from damon_agent.node.resolver import Resolution
 from damon_agent.reclaim.freed import Freed
 from damon_agent.reclaim.probe import Probe, Takes
 from damon_agent.reclaim.round import GONE, Asked, Round
-from damon_agent.reclaim.steps import STEP_US, Step, file_pages, steps, wanted
+from damon_agent.reclaim.steps import STEP_PERMILLE, STEP_US, Step, file_pages, steps, wanted
 from damon_contract.v1alpha1.node import (
     MAX_POD_MESSAGE,
     DamonNodeSpec,
@@ -112,9 +112,9 @@ class Reclaiming:
             return
         self._freed.keep({pod.uid for pod in spec.pods})
         limits = limits_of(spec, self._page_bytes)
-        if limits is None or intent.action != "pageout":
+        if limits is None or (why_not := _why_not(intent, limits)):
             self._forget()
-            self._tell("Nothing", _why_not(spec))
+            self._tell("Nothing", _no_limits(spec) if limits is None else why_not)
             return
         self._available = self._available.looked(intent, now_us)
         # Up to an eighth early, to spare the loop a pass of its own.
@@ -128,7 +128,7 @@ class Reclaiming:
             uids = wanted(intent, spec.pods, self._available) if not halted else ()
             readings = self._read(uids, homes, limits, now_us)
             able = [u for u in uids if u not in spared and u not in self._resting]
-            asked = steps(able, readings, self._brake, all_memory=takes == "AllMemory")
+            asked = steps(able, readings, self._brake, limits, all_memory=takes == "AllMemory")
             self._ask(asked, homes, takes, now_us)
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             self.trouble = "the kernel has not answered a write to memory.reclaim for a minute"
@@ -198,12 +198,22 @@ class Reclaiming:
         )
 
 
-def _why_not(spec: DamonNodeSpec) -> str:
+def _no_limits(spec: DamonNodeSpec) -> str:
     if spec.mode != "Enforce":
         return f"mode {spec.mode}: nothing is reclaimed"
-    if not spec.settings.brake.enabled:
-        return "brake.enabled is false, and only the brake knows when to stop"
-    return "reclaim.action is cold: nothing is paged out"
+    return "brake.enabled is false, and only the brake knows when to stop"
+
+
+def _why_not(intent: Intent, limits: Limits) -> str:
+    """Return what of the tuning keeps everything from going this way; empty: nothing does."""
+    if intent.action != "pageout":
+        return f"reclaim.action is {intent.action}: nothing is paged out"
+    if limits.refaults_permille >= STEP_PERMILLE:
+        return (
+            f"brake.refaultsPermille is {limits.refaults_permille}: the brake would not notice "
+            f"when the hot part is taken; it has to be below {STEP_PERMILLE}"
+        )
+    return ""
 
 
 def _whole_mib(size_bytes: int) -> int:

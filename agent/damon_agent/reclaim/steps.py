@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from damon_agent.brake.brake import Brake, History
+from damon_agent.brake.brake import Brake, History, Limits, tolerated_pages
 from damon_agent.facts import PodMemory
 from damon_agent.kernel import ladder
 from damon_agent.kernel.availability import Availability
@@ -22,7 +22,7 @@ STEP_US: Final = 6_000_000
 STEP_PERMILLE: Final = 50
 """Of a pod's memory, at most, in one step."""
 LEAST_BYTES: Final = 256 << 10
-"""A step that would be smaller is left out: so ends the asking of a pod that keeps coming back."""
+"""A step that would be smaller is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,16 @@ def steps(
     uids: Collection[str],
     readings: Mapping[str, PodMemory | None],
     brake: Brake,
+    limits: Limits,
     *,
     all_memory: bool,
 ) -> tuple[Step, ...]:
     """Return what the pods `uids` are asked for, in their order; those that give nothing are out.
 
     `readings` and `brake` are of `file_pages`. `all_memory`: anonymous memory may go as well.
+    Each time a pod was spared halves its steps. A step that the brake would tolerate, should all of
+    it come back, is left out, because nobody would notice: so ends the asking of a pod that has
+    only its hot part left, until the brake forgets a repetition.
     """
     asked = []
     for uid in uids:
@@ -84,6 +88,7 @@ def steps(
             continue
         whole_bytes = memory.resident_bytes if all_memory else memory.file_bytes
         size_bytes = whole_bytes * STEP_PERMILLE // ladder.FULL >> held.repeats
-        if size_bytes >= LEAST_BYTES:
+        tolerated_bytes = tolerated_pages(memory, limits) * limits.page_bytes
+        if size_bytes >= LEAST_BYTES and size_bytes > tolerated_bytes:
             asked.append(Step(uid, size_bytes))
     return tuple(asked)

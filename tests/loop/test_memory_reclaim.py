@@ -1,0 +1,270 @@
+"""Page cache goes by memory.reclaim: beside lanes, without swap, and on a node without DAMON."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from damon_mock.nodes.cgroup_memory import CgroupMemory
+from damon_mock.nodes.reclaim import Held
+
+A, B, C = "a1" * 32, "b2" * 32, "c3" * 32
+MIB = 1 << 20
+CACHE = Held(anon_bytes=64 * MIB, file_bytes=80 * MIB, hot_file_bytes=20 * MIB)
+NOTHING_IS_SHORT = {"watermarks": {"floorPermille": 100, "ceilingPermille": 300}}
+
+
+class Kernel:
+    """The emulated file, with what was written to it, and the error that the next writes meet."""
+
+    def __init__(self, root, **options):
+        self.memory = CgroupMemory(root / "cgroup", **options)
+        self.written = []
+        self.error = None
+
+    def write(self, directory, text):
+        self.written.append((Path(directory).name, text))
+        if self.error is not None:
+            raise OSError(self.error, "as the test wants it")
+        self.memory.write(directory, text)
+
+    @property
+    def asked(self):
+        """Return what was written for more than nothing."""
+        return [text for _, text in self.written if not text.startswith("0 ")]
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    return Kernel(tmp_path / "node")
+
+
+@pytest.fixture
+def reclaimer(make_machine, kernel):
+    return make_machine(reclaim_file=kernel)
+
+
+def populated(machine, kernel, *containers, held=CACHE):
+    homes = []
+    for pid, container in enumerate(containers, 10):
+        home = machine.container(container)
+        kernel.memory.hold(home, held)
+        machine.start(pid, home)
+        homes.append(home)
+    return homes
+
+
+def figure(home, name):
+    lines = (home / "memory.stat").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.split()[0] == name)
+
+
+def cache_mib(home):
+    return figure(home, "file") / MIB
+
+
+def test_cold_cache_of_an_eager_pod_goes_and_its_hot_part_stays(reclaimer, kernel, pod):
+    (home,) = populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(300)
+    assert cache_mib(home) == 20
+    assert figure(home, "anon") == 64 * MIB, "DAMON sees to that"
+    assert all(text.endswith(" swappiness=0") for text in kernel.asked)
+    status = reclaimer.status
+    assert status.memory_reclaim.takes == "FilePages"
+    assert status.memory_reclaim.file_bytes == status.pods[0].reclaim.file_bytes == 60 * MIB
+    assert status.pods[0].reclaim.spared.cause == "Refaults"
+    assert status.pods[0].spared is None, "its lane goes on"
+
+
+def test_in_the_order_of_the_ladder_and_never_from_protected_pods(reclaimer, kernel, pod):
+    eager, ladder, protected = populated(reclaimer, kernel, A, B, C)
+    pods = [pod(1, A, priority=10), pod(2, B, priority=50), pod(3, C, priority=90)]
+    reclaimer.plan(*pods, settings=NOTHING_IS_SHORT)
+    reclaimer.run(300)
+    assert [cache_mib(home) for home in (eager, ladder, protected)] == [20, 80, 80]
+    short = {"watermarks": {"floorPermille": 700, "ceilingPermille": 900}}
+    reclaimer.plan(*pods, settings=short, generation=2)
+    reclaimer.run(300)
+    assert [cache_mib(home) for home in (eager, ladder, protected)] == [20, 20, 80]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"mode": "Observe"}, "mode Observe"),
+        ({"settings": {"brake": {"enabled": False}}}, "brake.enabled is false"),
+        ({"settings": {"brake": {"refaultsPermille": 50}}}, "brake.refaultsPermille is 50"),
+        ({"settings": {"reclaim": {"action": "cold"}}}, "reclaim.action is cold"),
+    ],
+)
+def test_nothing_goes_where_nothing_is_to_be_reclaimed_or_nobody_would_stop_it(
+    reclaimer, kernel, pod, changes, why
+):
+    (home,) = populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10), **changes)
+    reclaimer.run(120)
+    assert (cache_mib(home), kernel.asked) == (80, [])
+    assert reclaimer.status.memory_reclaim.takes == "Nothing"
+    assert reclaimer.status.memory_reclaim.message.startswith(why)
+    assert reclaimer.condition("Ready").reason != "NoMemoryReclaim", "it is as it was told"
+
+
+def test_where_it_is_not_switched_on_nothing_is_told_of_it(machine, pod):
+    machine.start(10, machine.container(A))
+    machine.plan(pod(1, A, priority=10))
+    machine.run(30)
+    assert machine.status.memory_reclaim is None
+    assert machine.status.pods[0].reclaim is None
+
+
+def test_a_node_without_damon_is_served_this_way_alone(make_machine, kernel, pod):
+    machine = make_machine(reclaim_file=kernel)
+    machine.emulator.present = False
+    held = Held(anon_bytes=64 * MIB, file_bytes=0, hot_anon_bytes=0)
+    low, high = populated(machine, kernel, A, B, held=held)
+    machine.plan(pod(1, A, priority=10), pod(2, B, priority=90))
+    machine.run(300)
+    assert figure(low, "anon") < 16 * MIB
+    assert figure(high, "anon") == 64 * MIB
+    assert machine.status.memory_reclaim.takes == "AllMemory"
+    assert not any("swappiness" in text for text in kernel.asked)
+    assert machine.condition("Applied").status == "True"
+    ready = machine.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "NoDamon")
+    assert machine.condition("DamonAvailable").status == "False"
+    assert "goes by memory.reclaim" in machine.condition("Applied").message
+
+
+def test_without_damon_and_without_swap_page_cache_goes(make_machine, tmp_path, pod):
+    kernel = Kernel(tmp_path / "node", has_swap=lambda: False)
+    machine = make_machine(reclaim_file=kernel, swap_kib=0)
+    machine.emulator.present = False
+    (home,) = populated(machine, kernel, A)
+    machine.plan(pod(1, A, priority=10))
+    machine.run(300)
+    assert (cache_mib(home), figure(home, "anon")) == (20, 64 * MIB)
+    assert machine.status.memory_reclaim.takes == "FilePages"
+
+
+def test_a_kernel_that_would_take_anonymous_memory_along_is_not_asked(make_machine, tmp_path, pod):
+    kernel = Kernel(tmp_path / "node", takes_swappiness=False)
+    machine = make_machine(reclaim_file=kernel)
+    (home,) = populated(machine, kernel, A)
+    machine.plan(pod(1, A, priority=10))
+    machine.run(120)
+    assert (cache_mib(home), kernel.asked) == (80, [])
+    ready = machine.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "NoMemoryReclaim")
+    assert "swappiness=0" in ready.message
+    # Without swap nothing but page cache could go.
+    machine.set_memory(swap_kib=0)
+    machine.run(300)
+    assert cache_mib(home) == 20
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(errno.EROFS, "agent.memoryReclaim"), (errno.EACCES, "AppArmor"), (errno.ENOENT, "5.19")],
+)
+def test_what_is_in_the_way_is_told_with_the_remedy_and_looked_for_again(
+    reclaimer, kernel, pod, number, word
+):
+    (home,) = populated(reclaimer, kernel, A)
+    kernel.error = number
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(30)
+    ready = reclaimer.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "NoMemoryReclaim")
+    assert word in ready.message
+    assert word in reclaimer.status.memory_reclaim.message
+    assert len(kernel.written) == 1, "once a minute, and for nothing"
+    kernel.error = None
+    reclaimer.run(300)
+    assert cache_mib(home) == 20
+    assert reclaimer.condition("Ready").reason != "NoMemoryReclaim"
+
+
+def test_a_pod_that_had_less_to_give_rests_for_a_minute(reclaimer, kernel, pod):
+    (home,) = populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(10)
+    kernel.error = errno.EAGAIN
+    before = len(kernel.written)
+    reclaimer.run(50)
+    assert len(kernel.written) == before + 1
+    kernel.error = None
+    reclaimer.run(300)
+    assert cache_mib(home) == 20
+
+
+def test_a_pod_that_waits_for_memory_is_left_alone(reclaimer, kernel, pod):
+    (home,) = populated(reclaimer, kernel, A)
+    (home / "memory.pressure").write_text("some avg10=4.00 avg60=0.00 avg300=0.00 total=0\n")
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(120)
+    assert (cache_mib(home), kernel.asked) == (80, [])
+
+
+def test_an_agent_that_is_about_to_end_asks_nobody(reclaimer, kernel, pod):
+    populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(10)
+    before = len(kernel.asked)
+    reclaimer.loop.stop()
+    reclaimer.run(30)
+    assert len(kernel.asked) == before
+
+
+def test_a_plan_that_is_too_old_asks_nobody(reclaimer, kernel, pod):
+    populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10), settings={"safety": {"maxPlanAge": "2m"}})
+    reclaimer.run(121)
+    before = len(kernel.asked)
+    reclaimer.run(60)
+    assert before
+    assert len(kernel.asked) == before
+
+
+def test_what_has_gone_of_pods_that_are_gone_still_counts(reclaimer, kernel, pod):
+    populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(300)
+    reclaimer.plan(generation=2)
+    reclaimer.run(30)
+    assert reclaimer.status.memory_reclaim.file_bytes == 60 * MIB
+
+
+def test_the_pods_own_cgroup_is_asked_where_it_has_one(reclaimer, kernel, pod):
+    uid = "12345678-1234-1234-1234-123456789abc"
+    above = reclaimer.cgroup / f"kubepods.slice/kubepods-pod{uid.replace('-', '_')}.slice"
+    home = above / f"cri-containerd-{A}.scope"
+    home.mkdir(parents=True)
+    for directory in (above, home):
+        (directory / "cgroup.procs").touch()
+        (directory / "memory.swap.max").write_text("max\n")
+    kernel.memory.hold(above, CACHE)
+    reclaimer.start(10, home)
+    reclaimer.plan(pod(1, A, priority=10) | {"uid": uid})
+    reclaimer.run(120)
+    assert {name for name, _ in kernel.written} == {above.name}
+
+
+def test_a_write_that_is_never_answered_is_told_and_asked_for_no_second_time(
+    make_machine, kernel, pod
+):
+    works = []
+    machine = make_machine(reclaim_file=kernel, beside_the_loop=works.append)
+    (home,) = populated(machine, kernel, A)
+    machine.plan(pod(1, A, priority=10))
+    machine.run(90)
+    assert len(works) == 1
+    ready = machine.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "NoMemoryReclaim")
+    assert "has not answered" in ready.message
+    machine.emulator.advance(1_000_000)
+    works[0]()
+    machine.run(10)
+    assert machine.condition("Ready").reason != "NoMemoryReclaim"
+    assert cache_mib(home) == 80, "what was asked for so long ago is not taken any more"
+    assert len(works) == 2

@@ -1,0 +1,147 @@
+"""Who is asked for memory, and for how much: in the order of the ladder, little, and ever less."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from cluster_objects import planned_pod
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from damon_agent import intents
+from damon_agent.brake import brake
+from damon_agent.brake.brake import Brake, History, Limits, Spared
+from damon_agent.facts import MemoryReading, PodMemory
+from damon_agent.kernel.availability import Availability
+from damon_agent.reclaim.steps import LEAST_BYTES, STEP_US, file_pages, steps, wanted
+from damon_contract.v1alpha1.node import DamonNodeSpec
+
+MIB = 1 << 20
+PAGE = 4096
+S = 1_000_000
+LIMITS = Limits(10, 10, 60 * S, 960 * S, PAGE)
+MEMORY = MemoryReading(
+    capacity_bytes=16 << 30,
+    free_bytes=1 << 30,
+    available_bytes=4 << 30,
+    swap_total_bytes=0,
+    zone_high_bytes=50 << 20,
+    page_bytes=PAGE,
+)
+PRIORITIES = st.integers(1, 100)
+
+
+def spec(priorities, **chosen):
+    pods = [planned_pod(n, f"{n:064x}", priority=p) for n, p in enumerate(priorities)]
+    return DamonNodeSpec.model_validate(
+        {
+            "tuning": "t",
+            "mode": "Enforce",
+            "settings": chosen,
+            "hash": "h",
+            "pods": pods,
+        }
+    )
+
+
+def asked(priorities, available_permille, **chosen):
+    """Return the priorities that are to give up memory at this much available."""
+    plan = spec(priorities, **chosen)
+    intent = intents.intent(plan, (), MEMORY)
+    seen = Availability(available_permille, available_permille)
+    of = {pod.uid: pod.priority for pod in plan.pods}
+    return [of[uid] for uid in wanted(intent, plan.pods, seen)]
+
+
+def cache(size_bytes, refaults=0):
+    return PodMemory(
+        resident_bytes=size_bytes,
+        anonymous_bytes=0,
+        refaults=0,
+        pressure_bp=0,
+        file_bytes=size_bytes,
+        file_refaults=refaults,
+    )
+
+
+@given(st.lists(PRIORITIES, min_size=1, max_size=20), st.integers(0, 1000))
+def test_the_least_important_are_asked_first_and_protected_pods_never(priorities, permille):
+    found = asked(priorities, permille)
+    assert found == sorted(found)
+    assert max(found, default=0) < 80
+    assert [p for p in found if p <= 20] == sorted(p for p in priorities if p <= 20), (
+        "eager: always"
+    )
+
+
+@given(st.lists(PRIORITIES, min_size=1, max_size=20), st.integers(0, 1000), st.integers(0, 1000))
+def test_the_less_is_available_the_more_pods_are_asked(priorities, one, other):
+    less, more = sorted((one, other))
+    assert set(asked(priorities, more)) <= set(asked(priorities, less))
+
+
+@given(st.lists(PRIORITIES, min_size=1, max_size=20), st.integers(0, 1000))
+def test_nobody_is_asked_before_a_less_important_pod(priorities, permille):
+    found = set(asked(priorities, permille))
+    most = max(found, default=0)
+    assert {p for p in priorities if p <= most} == found
+
+
+def test_a_pod_is_asked_at_its_own_mark():
+    chosen = {"watermarks": {"floorPermille": 100, "ceilingPermille": 500}}
+    assert asked([21, 50], 499, **chosen) == [21]
+    assert asked([21, 50], 500, **chosen) == []
+
+
+@given(st.integers(0, 1 << 40), st.integers(0, 40))
+def test_a_step_is_at_most_a_twentieth_halved_by_each_repetition_and_would_be_noticed(
+    size_bytes, repeats
+):
+    held = Brake({"pod": History(0, repeats=repeats)})
+    reading = file_pages(cache(size_bytes))
+    for step in steps(["pod"], {"pod": reading}, held, LIMITS, all_memory=False):
+        assert LEAST_BYTES <= step.size_bytes <= size_bytes / 20 / 2**repeats
+        back = file_pages(cache(size_bytes, step.size_bytes // PAGE))
+        seen = brake.look(brake.look(held, {"pod": reading}, 1, LIMITS), {"pod": back}, 2, LIMITS)
+        assert "pod" in seen.spared
+
+
+def test_spared_pods_and_those_that_cannot_be_seen_are_not_asked():
+    held = Brake({"spared": History(0, spared=Spared(60 * S, "Refaults"))})
+    readings = {"spared": cache(100 * MIB), "unseen": None}
+    assert steps(["spared", "unseen", "gone"], readings, held, LIMITS, all_memory=False) == ()
+
+
+def test_only_where_lanes_do_not_serve_anonymous_memory_counts_it_too():
+    memory = replace(cache(20 * MIB), resident_bytes=100 * MIB)
+    (files,) = steps(["pod"], {"pod": memory}, Brake(), LIMITS, all_memory=False)
+    (everything,) = steps(["pod"], {"pod": memory}, Brake(), LIMITS, all_memory=True)
+    assert (files.size_bytes, everything.size_bytes) == (MIB, 5 * MIB)
+
+
+def test_a_kernel_that_does_not_tell_what_came_back_is_not_asked():
+    assert file_pages(replace(cache(MIB), file_refaults=None)) is None
+    assert file_pages(None) is None
+
+
+@settings(max_examples=30)
+@given(hot_mib=st.integers(1, 2000), cold_mib=st.integers(0, 2000))
+def test_cold_cache_goes_and_little_of_the_hot_part_is_ever_taken(hot_mib, cold_mib):
+    """The kernel takes cold pages first, and hot ones come back at once."""
+    hot, cold, refaults, held = hot_mib * MIB, cold_mib * MIB, 0, Brake()
+    hours = 4
+    for now_us in range(0, hours * 3600 * S, STEP_US):
+        reading = file_pages(cache(hot + cold, refaults))
+        held = brake.look(held, {"pod": reading}, now_us, LIMITS)
+        for step in steps(["pod"], {"pod": reading}, held, LIMITS, all_memory=False):
+            gone = min(step.size_bytes, cold)
+            cold -= gone
+            refaults += (step.size_bytes - gone) // PAGE
+    assert cold == 0 or (hot + cold) // 20 < LEAST_BYTES
+    # Half of what Google's far memory tolerates of a job: 0.2 % a minute.
+    assert refaults * PAGE <= hot * 0.001 * 60 * hours
+
+
+def test_order_of_the_pods_asked_is_kept():
+    uids = [f"{n}" for n in range(5)]
+    found = steps(uids, {u: cache(40 * MIB) for u in uids}, Brake(), LIMITS, all_memory=False)
+    assert all(int(a.uid) < int(b.uid) for a, b in pairwise(found))
