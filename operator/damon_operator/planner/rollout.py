@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from damon_contract.quantities import share_of
 from damon_contract.v1alpha1.model import Verdict
-from damon_contract.v1alpha1.node import UNAVAILABLE, NodeReason
+from damon_contract.v1alpha1.node import SERVED_OTHERWISE, NodeReason
 from damon_contract.v1alpha1.tuning import Policy
 from damon_operator.facts import Tuning
 from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, Row
@@ -28,7 +28,7 @@ _HARMLESS: Final = PASSING | {
     CONTAINER_UNKNOWN,
 }
 """Reasons that say nothing against the plan that a node has."""
-_WITHOUT_DAMON: Final = frozenset(reason.value for reason in UNAVAILABLE)
+_WITHOUT_DAMON: Final = frozenset(reason.value for reason in SERVED_OTHERWISE)
 """Nor do these where the plan is in force all the same: memory.reclaim serves the pods."""
 
 
