@@ -1,4 +1,4 @@
-"""memory.reclaim switched on by the chart: each node says what goes that way, or why nothing does."""
+"""memory.reclaim switched on by the chart: each node says what goes that way, or why not."""
 
 from collections.abc import Iterator
 
