@@ -198,6 +198,38 @@ def test_a_pod_that_had_less_to_give_rests_for_a_minute(reclaimer, kernel, pod):
     assert cache_mib(home) == 20
 
 
+def swapped_in(home, refaults):
+    """Let anonymous pages of a pod have come back from swap."""
+    text = (home / "memory.stat").read_text()
+    before = f"workingset_refault_anon {figure(home, 'workingset_refault_anon')}\n"
+    (home / "memory.stat").write_text(text.replace(before, f"workingset_refault_anon {refaults}\n"))
+
+
+def test_what_comes_back_from_swap_says_nothing_against_page_cache(reclaimer, kernel, pod):
+    (home,) = populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(10)
+    swapped_in(home, 5000)
+    reclaimer.run(40)
+    assert reclaimer.status.pods[0].spared.cause == "Refaults"
+    before = cache_mib(home)
+    reclaimer.run(20)
+    assert cache_mib(home) < before
+
+
+def test_without_damon_it_does(make_machine, kernel, pod):
+    machine = make_machine(reclaim_file=kernel)
+    machine.emulator.present = False
+    (home,) = populated(machine, kernel, A)
+    machine.plan(pod(1, A, priority=10))
+    machine.run(10)
+    swapped_in(home, 5000)
+    machine.run(20)
+    before = len(kernel.asked)
+    machine.run(30)
+    assert len(kernel.asked) == before
+
+
 def test_a_pod_that_waits_for_memory_is_left_alone(reclaimer, kernel, pod):
     (home,) = populated(reclaimer, kernel, A)
     (home / "memory.pressure").write_text("some avg10=4.00 avg60=0.00 avg300=0.00 total=0\n")

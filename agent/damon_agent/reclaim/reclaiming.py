@@ -103,7 +103,8 @@ class Reclaiming:
         """Ask the pods whose time it is, and hear of those that were asked.
 
         `damon`: lanes serve the anonymous memory of this node. `halted`: nobody is to be asked, for
-        the node is over a limit or the agent is about to end. `spared`: pods the brake spares.
+        the node is over a limit or the agent is about to end. `spared`: pods whose anonymous memory
+        the brake spares.
         """
         self._collect(now_us)
         if spec is None or intent is None:
@@ -129,7 +130,9 @@ class Reclaiming:
             here = [pod for pod in spec.pods if homes.get(pod.uid)]
             uids = wanted(intent, here, self._available) if not halted else ()
             readings = self._read(uids, homes, limits, now_us)
-            able = [u for u in uids if u not in spared and u not in self._resting]
+            # What came back from swap says nothing against page cache: that has a brake of its own.
+            left = {*self._resting, *(spared if takes == "AllMemory" else ())}
+            able = [uid for uid in uids if uid not in left]
             asked = steps(able, readings, self._brake, limits, all_memory=takes == "AllMemory")
             self._ask(asked, homes, takes, now_us)
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
