@@ -305,6 +305,7 @@ def test_an_agent_tells_what_goes_by_memory_reclaim():
     said = reported.facts(None, made.without_damon(("web", 60), takes="AllMemory"), None)
     assert said.reclaim == Reclaim(Takes.ALL_MEMORY)
     assert said.unusable == Unusable("NoDamon", "so it is")
+    assert said.cgroup_version == 2
     told = {each.check: each for each in diagnosis("n1", said).findings}
     assert told["Agent"].state is told["Damon"].state is WARNING
     assert told["Damon"].found == (

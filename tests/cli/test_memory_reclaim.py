@@ -53,7 +53,7 @@ def test_without_damon_a_pod_of_the_ladder_gives_up_page_cache_in_turn():
     assert told.placement.memory_reclaim.mark_permille == 221
     assert told.sentence == (
         "shop/web has priority 60 by its annotation: DAMON cannot be used on n1, so its page cache "
-        "goes by memory.reclaim, a little at a time, in turn: once less than 22.1 % of n1's memory "
+        "goes by memory.reclaim, a little at a time and in turn: once less than 22.1 % of n1's memory "
         "is available; 50.0 % is available now, so nothing is taken; shop/report (40) goes before "
         "it; its anonymous memory stays, because its node has no swap."
     )
@@ -155,7 +155,9 @@ def test_in_a_lane_that_is_shared_page_cache_goes_at_another_mark():
     told = explained(WEB, damon_node=beside())
     assert "once less than 40.0 %" in told.sentence
     assert "so its lane takes nothing" in told.sentence
-    assert told.sentence.endswith("; its page cache goes by memory.reclaim, below 22.1 %.")
+    assert told.sentence.endswith(
+        "; its page cache goes by memory.reclaim, once less than 22.1 % is available."
+    )
 
 
 def test_beside_an_eager_lane_page_cache_goes_at_once_too():

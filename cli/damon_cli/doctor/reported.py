@@ -84,7 +84,9 @@ def _of_agent(raw: Raw) -> Facts:
     elif foreign:
         holders = (Holder(foreign, node.available.message or reason),)
     absent = reason == "NoDamon"
+    # Both are files of cgroup v2.
     swapped = any(each.given_up_bytes is not None for each in node.figures.values())
+    is_v2 = swapped or bool(node.takes)
     return Facts(
         linux=True,
         release=_text(kernel, "release"),
@@ -97,7 +99,7 @@ def _of_agent(raw: Raw) -> Facts:
         agent=said,
         swap_total_bytes=_number(memory, "swapTotalBytes"),
         swap_free_bytes=_number(memory, "swapFreeBytes"),
-        cgroup_version=2 if swapped else None,
+        cgroup_version=2 if is_v2 else None,
         swap_limits=_swap_limits(node),
     )
 

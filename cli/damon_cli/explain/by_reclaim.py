@@ -26,15 +26,15 @@ def alone(placement: Placement, memory: Memory | None, stands: Standing, order: 
     goes = f"{taken(takes)} go" if swaps and takes != "FilePages" else "page cache goes"
     limit = f"less than {percent(mark)} of {node}'s memory is available" if mark else ""
     now = f"; {percent(here)} is available now" if here is not None else ""
-    said = f"DAMON cannot be used on {node}, so its {goes} by memory.reclaim, a little at a time, "
+    said = f"DAMON cannot be used on {node}, so its {goes} by memory.reclaim, a little at a time"
     if stands is Standing.EAGER:
-        said += "however much memory is available"
+        said += ", however much memory is available"
     elif stands is Standing.RECLAIMED:
-        said += f"because {limit}{now}"
+        said += f", because {limit}{now}"
     elif limit:
-        said += f"in turn: once {limit}{now}, so nothing is taken{order}"
+        said += f" and in turn: once {limit}{now}, so nothing is taken{order}"
     else:
-        said += f"in turn: once less memory is available than its mark{order}"
+        said += f" and in turn: once less memory is available than its mark{order}"
     if goes != "page cache goes":
         return said
     why = (memory.why_not_swappable if memory is not None else "") or SWAP_USED_UP
@@ -60,7 +60,8 @@ def beside(placement: Placement | None, memory: Memory | None) -> str:
         when = "in turn"
     else:
         same = view.mark_permille == lane.mark_permille
-        when = "at the same mark" if same else f"below {percent(view.mark_permille)}"
+        below = f"once less than {percent(view.mark_permille)} is available"
+        when = "at the same mark" if same else below
     return f"; its page cache goes by memory.reclaim, {when}"
 
 

@@ -147,7 +147,8 @@ def _memory(memory: Memory | None) -> list[str]:
         ("came back from swap", memory.refaulted_bytes),
     )
     figures = [f"{shown_bytes(size)} {what}" for what, size in known if size is not None]
-    lines = [", ".join(figures) if figures else "nothing is known of it yet"]
+    unknown = [] if memory.cache_gone_bytes is not None else ["nothing is known of it yet"]
+    lines = [", ".join(figures)] if figures else unknown
     if memory.spared_until is not None:
         why = memory.spared_why or memory.spared_cause
         lines.append(f"spared until {memory.spared_until}: {why}")

@@ -34,7 +34,7 @@ def show(console: Console, told: PlanAnswer) -> None:
     _shares(console, told.forecast)
     _groups(console, told.forecast)
     for ladder in told.ladders:
-        _ladder(console, ladder)
+        show_ladder(console, ladder)
     for note in told.forecast.notes[:_CHANGES]:
         console.print(escape(f"{note.pod}: {note.reason}: {note.message}"), soft_wrap=True)
     if told.given:
@@ -66,7 +66,8 @@ def _groups(console: Console, told: Forecast) -> None:
         console.print(rows)
 
 
-def _ladder(console: Console, told: NodeLadder) -> None:
+def show_ladder(console: Console, told: NodeLadder) -> None:
+    """Print the rungs of one node."""
     here = told.available_permille
     known = f"{percent(here)} of its memory is available now" if here is not None else "no report"
     console.print(f"\n[bold]{escape(told.node)}[/]: {known}; {_what_works(told)} below")
