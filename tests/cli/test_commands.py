@@ -73,7 +73,7 @@ def test_a_pod_of_a_node_without_damon_says_what_serves_it_and_what_went(undamon
     assert "out of reach  anonymous memory: " in told
     assert "in its lane" not in told
     told = undamoned.ask("explain", "web", "-n", "shop").out
-    assert "page cache: 26 MiB went by memory.reclaim, for which the kubelet counts 20 MiB" in told
+    assert "page cache: 26 MiB went by memory.reclaim; the kubelet counts 20 MiB less" in told
     why = "page cache came back because it was used"
     assert f"page cache: spared until 2026-01-01T00:05:00Z: {why}" in told
     assert "NoDamon: n1: so it is" in told

@@ -53,9 +53,9 @@ def test_without_damon_a_pod_of_the_ladder_gives_up_page_cache_in_turn():
     assert told.placement.memory_reclaim.mark_permille == 221
     assert told.sentence == (
         "shop/web has priority 60 by its annotation: DAMON cannot be used on n1, so its page cache "
-        "goes by memory.reclaim, a little at a time and in turn: once less than 22.1 % of n1's memory "
-        "is available; 50.0 % is available now, so nothing is taken; shop/report (40) goes before "
-        "it; its anonymous memory stays, because its node has no swap."
+        "goes by memory.reclaim, a little at a time and in turn: once less than 22.1 % of n1's "
+        "memory is available; 50.0 % is available now, so nothing is taken; shop/report (40) goes "
+        "before it; its anonymous memory stays, because its node has no swap."
     )
 
 

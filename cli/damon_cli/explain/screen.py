@@ -155,8 +155,8 @@ def _memory(memory: Memory | None) -> list[str]:
     if memory.cache_gone_bytes is not None:
         kubelet = shown_bytes(memory.working_set_gone_bytes)
         lines.append(
-            f"page cache: {shown_bytes(memory.cache_gone_bytes)} went by memory.reclaim, for which "
-            f"the kubelet counts {kubelet} less as in use"
+            f"page cache: {shown_bytes(memory.cache_gone_bytes)} went by memory.reclaim; "
+            f"the kubelet counts {kubelet} less as in use for what went"
         )
     if memory.cache_spared_until is not None:
         why = why_spared(memory)
