@@ -175,6 +175,13 @@ def test_a_lane_goes_on_while_page_cache_is_spared():
     )
 
 
+def test_a_node_over_a_limit_takes_nothing_without_damon_either():
+    told = without_damon("ci", 10, ready=("True", "SafetyLimit"))
+    assert told.standing is Standing.SAFETY_LIMIT
+    assert "nothing is taken on n1 for now" in told.sentence
+    assert "goes" not in told.sentence
+
+
 def test_full_swap_stops_lanes_and_leaves_page_cache():
     told = explained(WEB, damon_node=beside(ready=("True", "SwapFull")))
     assert told.standing is Standing.SWAP_FULL
