@@ -96,6 +96,20 @@ def _node(status: DamonNodeStatus) -> Iterator[Metric]:
     for reason in PodReason:
         hindered.add_metric([reason], sum(pod.reason == reason for pod in status.pods))
     yield hindered
+    if (reclaim := status.memory_reclaim) is not None:
+        takes = _gauge("memory_reclaim", "What goes by memory.reclaim of pods' cgroups", "takes")
+        takes.add_metric([reclaim.takes], 1)
+        yield takes
+        yield _total(
+            "memory_reclaim_file_bytes",
+            "Page cache that went by memory.reclaim",
+            reclaim.file_bytes,
+        )
+        yield _total(
+            "memory_reclaim_working_set_bytes",
+            "By how much less the kubelet counts as in use for that",
+            reclaim.working_set_bytes,
+        )
     if (brake := status.brake) is not None:
         yield _value("spared_pods", "Pods the brake keeps from being reclaimed", brake.spared)
         yield _value("unseen_pods", "Pods the brake can see nothing of", brake.unseen)

@@ -224,12 +224,15 @@ class Loop:
         )
         self._given_up.look(in_force.spec if in_force else None, self._resolution, now_us)
         if self._reclaiming is not None:
+            reasons = {fault.reason for fault in self._report.faults}
             self._reclaiming.look(
                 in_force.spec if in_force else None,
                 self._resolution,
                 self._intent,
-                damon=not any(fault.reason in UNAVAILABLE for fault in self._report.faults),
-                halted=self._stopping or bool(self._holding.why),
+                damon=not reasons & UNAVAILABLE,
+                halted=(
+                    self._stopping or bool(self._holding.why) or NodeReason.NEEDS_REBOOT in reasons
+                ),
                 spared=self._sparing.spared.keys(),
                 now_us=now_us,
             )

@@ -18,6 +18,7 @@ from damon_contract.v1alpha1.node import (
     LIMITATIONS,
     MAX_POD_MESSAGE,
     MAX_PODS,
+    SERVED_OTHERWISE,
     UNAVAILABLE,
     BrakeStatus,
     DamonNodeStatus,
@@ -169,7 +170,7 @@ def _only_limits(fault: Fault, seen: Observation) -> bool:
 
     So it is without DAMON where memory.reclaim serves the pods.
     """
-    return fault.reason in LIMITATIONS or (fault.reason in UNAVAILABLE and _serves(seen))
+    return fault.reason in LIMITATIONS or (fault.reason in SERVED_OTHERWISE and _serves(seen))
 
 
 def _serves(seen: Observation) -> bool:
@@ -179,7 +180,7 @@ def _serves(seen: Observation) -> bool:
 def _without_damon(seen: Observation) -> bool:
     """Say whether memory.reclaim alone serves the pods."""
     faults = seen.report.faults if seen.report else ()
-    return _serves(seen) and any(fault.reason in UNAVAILABLE for fault in faults)
+    return _serves(seen) and any(fault.reason in SERVED_OTHERWISE for fault in faults)
 
 
 def _swap_faults(intent: Intent) -> Iterator[Fault]:

@@ -35,7 +35,7 @@ VALUES = {
         "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
         "tolerations": [{"operator": "Exists"}],
     },
-    "agent": {**ANNOTATIONS, "nodeSelector": {LABEL: "true"}},
+    "agent": {**ANNOTATIONS, "nodeSelector": {LABEL: "true"}, "memoryReclaim": True},
 }
 
 

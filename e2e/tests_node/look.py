@@ -42,7 +42,8 @@ def _container(path: Path) -> dict[str, Any]:
         "pids": pids,
         "swap_max_bytes": None if swap_max == "max" else int(swap_max),
         "swap_bytes": int(_read(path / "memory.swap.current")),
-        "major_faults": _stat(path / "memory.stat")["pgmajfault"],
+        "major_faults": (stat := _stat(path / "memory.stat"))["pgmajfault"],
+        "file_bytes": stat["file"],
         "areas": _areas(pids),
     }
 

@@ -26,10 +26,10 @@ def victim(name: str, resources: dict[str, Any], **more: Any) -> Body:
     return pod(name, NAME, containers=[_program(command, resources)], **more)
 
 
-def filler(name: str, size_mib: int) -> Body:
+def filler(name: str, size_mib: int, **more: Any) -> Body:
     """Return a pod that takes memory from the node, and is nobody's business."""
     command = ["python3", "-c", _FILLER, str(size_mib)]
-    return pod(name, NAME, exempt="true", containers=[_program(command, {})])
+    return pod(name, NAME, exempt="true", containers=[_program(command, {})], **more)
 
 
 def _program(command: list[str], resources: dict[str, Any]) -> Body:

@@ -36,6 +36,8 @@ class Container:
     """Pages that its processes have waited for, so far."""
     areas: Mapping[str, Area]
     """hot and cold memory, of a victim."""
+    file_bytes: int
+    """Page cache charged to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Scene:
                 swap_bytes=found["swap_bytes"],
                 major_faults=found["major_faults"],
                 areas={kind: Area(**area) for kind, area in found["areas"].items()},
+                file_bytes=found["file_bytes"],
             )
             for identity, found in body["containers"].items()
         }

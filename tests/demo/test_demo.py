@@ -33,13 +33,16 @@ def test_every_step_of_the_demo_holds(transport, profile):
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = json.loads(ran.stdout)
     assert told["held"]
-    assert len(told["steps"]) == 9
-    first, *_, last = told["steps"]
+    assert len(told["steps"]) == 10
+    first, *_, joined, last = told["steps"]
     by_pod = {row["pod"]: row for row in first["nodes"]["node-a"]["pods"]}
     assert by_pod["shop/web"]["priority"] == 66
     assert len(by_pod["shop/web"]["pids"]) == 2
     assert by_pod["shop/database"]["role"] == "protected"
     assert "shop/profiler" not in by_pod
+    gave_up, said = joined["facts"]
+    assert "MiB page cache, default/search-index (83) none" in gave_up
+    assert "without DAMON, page cache goes by memory.reclaim" in said
     assert last["facts"][-1] == "requests that modify a pod: none"
 
 

@@ -13,6 +13,7 @@ from damon_contract.v1alpha1.node import (
     Kernel,
     Lane,
     Memory,
+    MemoryReclaim,
     PodStatus,
 )
 
@@ -63,6 +64,7 @@ STATUS = DamonNodeStatus(
     pods=(pod(1), pod(2, swappable=False), pod(3, None)),
     targets=7,
     brake=BrakeStatus(spared=2, unseen=1),
+    memory_reclaim=MemoryReclaim(takes="FilePages", file_bytes=9 << 20, working_set_bytes=4 << 20),
 )
 
 

@@ -282,3 +282,15 @@ def test_a_write_that_is_never_answered_is_told_and_asked_for_no_second_time(
     assert machine.condition("Ready").reason != "NoMemoryReclaim"
     assert cache_mib(home) == 80, "what was asked for so long ago is not taken any more"
     assert len(works) == 2
+
+
+def test_a_node_with_protected_pods_alone_has_nobody_to_ask_and_that_is_no_fault(
+    reclaimer, kernel, pod
+):
+    populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=90))
+    reclaimer.run(60)
+    assert kernel.written == []
+    assert reclaimer.condition("Ready").reason == "Applied"
+    assert reclaimer.status.memory_reclaim.takes == "Nothing"
+    assert "no pod that may be reclaimed" in reclaimer.status.memory_reclaim.message

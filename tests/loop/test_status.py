@@ -16,8 +16,10 @@ from damon_agent.plans.wire import fitting, wire
 from damon_contract.v1alpha1.node import (
     LIMITATIONS,
     MAX_PODS,
+    UNAVAILABLE,
     DamonNodeSpec,
     Lane,
+    MemoryReclaim,
     NodeReason,
     Spared,
 )
@@ -267,6 +269,20 @@ def test_a_limitation_is_told_of_a_plan_that_is_in_force(reason):
         "False", "Applying",
     )  # fmt: skip
     assert conditions(seen(plan(), faults=[limit, worse]))["Ready"] == ("False", "CommitFailed")
+
+
+@pytest.mark.parametrize("reason", sorted(UNAVAILABLE))
+def test_without_damon_a_plan_is_in_force_where_memory_reclaim_serves_the_pods(reason):
+    faults, none = [Fault(reason, "no DAMON")], MemoryReclaim(takes="Nothing", message="why")
+    served = seen(
+        plan(), faults=faults, applied=False, memory_reclaim=MemoryReclaim(takes="FilePages")
+    )
+    in_force = reason is not NodeReason.NEEDS_REBOOT
+    assert conditions(served)["Ready"] == (str(in_force), reason)
+    assert conditions(served)["Applied"] == (("True", "Applied") if in_force else ("False", reason))
+    assert conditions(served)["DamonAvailable"] == ("False", reason)
+    unserved = seen(plan(), faults=faults, applied=False, memory_reclaim=none)
+    assert conditions(unserved)["Ready"] == ("False", reason)
 
 
 def test_a_limit_of_safety_is_told_before_swap_that_is_not_there():

@@ -34,6 +34,9 @@ def test_a_node_is_told_in_the_words_of_its_status(page):
     assert told.value(f"{agent}unswappable_pods") == 1
     assert told.value(f"{agent}spared_pods") == 2
     assert told.value(f"{agent}unseen_pods") == 1
+    assert told.value(f"{agent}memory_reclaim", takes="FilePages") == 1
+    assert told.value(f"{agent}memory_reclaim_file_bytes_total") == 9 << 20
+    assert told.value(f"{agent}memory_reclaim_working_set_bytes_total") == 4 << 20
 
 
 def test_what_the_agent_did_is_counted(page):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from damon_agent.facts import PodMemory
+from damon_agent.errors import MalformedError
+from damon_agent.facts import PodCharge, PodMemory
 from damon_agent.node import pods
 
 POD = "kubepods-burstable-pod6ba7b810_9dad_11d1_80b4_00c04fd430c8.slice"
@@ -15,6 +16,11 @@ def stat(anon=8, file=4, refaults=0):
         f"anon {anon * MIB}\nfile {file * MIB}\nkernel 77\ninactive_anon 1\n"
         f"workingset_refault_anon {refaults}\nworkingset_refault_file 99\npgmajfault 5\n"
     )
+
+
+def memory(*figures, cgroups=1):
+    """Return a reading of so many cgroups with the page cache of `stat`."""
+    return PodMemory(*figures, file_bytes=cgroups * 4 * MIB, file_refaults=cgroups * 99)
 
 
 def pressure(avg10="0.00"):
@@ -38,13 +44,13 @@ def cgroup(directory, *, swapped=None, pressure=None, stat=None, events=None):
 def test_a_pod_is_read_from_its_own_cgroup(tmp_path):
     cgroup(tmp_path / POD, stat=stat(), pressure=pressure("1.25"))
     homes = [cgroup(tmp_path / POD / name) for name in ("one.scope", "two.scope")]
-    assert pods.read({"u": homes}) == {"u": PodMemory(12 * MIB, 8 * MIB, 0, 125)}
+    assert pods.read({"u": homes}) == {"u": memory(12 * MIB, 8 * MIB, 0, 125)}
 
 
 def test_without_a_directory_of_its_own_a_pod_is_the_sum_of_its_containers(tmp_path):
     one = cgroup(tmp_path / "docker/one", stat=stat(anon=1, refaults=3), pressure=pressure("0.50"))
     two = cgroup(tmp_path / "docker/two", stat=stat(anon=2, refaults=4), pressure=pressure("12.00"))
-    assert pods.read({"u": [one, two]}) == {"u": PodMemory(11 * MIB, 3 * MIB, 7, 1200)}
+    assert pods.read({"u": [one, two]}) == {"u": memory(11 * MIB, 3 * MIB, 7, 1200, cgroups=2)}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,7 @@ def test_a_refusal_counts_for_those_who_have_something_in_swap(tmp_path, fail, s
 
 def test_without_pressure_files_refaults_are_read_all_the_same(tmp_path):
     assert pods.read({"u": [cgroup(tmp_path / "a", stat=stat(refaults=1))]}) == {
-        "u": PodMemory(12 * MIB, 8 * MIB, 1, None)
+        "u": memory(12 * MIB, 8 * MIB, 1, None)
     }
 
 
@@ -120,7 +126,29 @@ def test_what_cannot_be_read_costs_its_own_pod_and_is_told_there(tmp_path, broke
     troubles = {}
     assert pods.read({"hurt": [hurt], "well": [well]}, troubles=troubles) == {
         "hurt": None,
-        "well": PodMemory(12 * MIB, 8 * MIB, 0, 0),
+        "well": memory(12 * MIB, 8 * MIB, 0, 0),
     }
     assert troubles.keys() == {"hurt"}
     assert f"hurt/{broken}" in str(troubles["hurt"])
+
+
+def charged(directory, current, text):
+    home = cgroup(directory, stat=text)
+    (directory / "memory.current").write_text(current)
+    return home
+
+
+def test_the_kubelet_does_not_count_inactive_file_pages_as_in_use(tmp_path):
+    homes = [
+        charged(tmp_path / name, f"{9 * MIB}\n", f"{stat()}inactive_file {3 * MIB}\n")
+        for name in ("one", "two")
+    ]
+    assert pods.charge(homes) == PodCharge(file_bytes=8 * MIB, working_set_bytes=12 * MIB)
+
+
+def test_what_a_pod_is_charged_for_is_unknown_where_a_file_is_missing_and_never_a_guess(tmp_path):
+    home = cgroup(tmp_path / "one", stat=stat())
+    assert pods.charge([home]) is None, "no memory.current"
+    (tmp_path / "one/memory.current").write_text("much")
+    with pytest.raises(MalformedError, match=r"memory\.current"):
+        pods.charge([home])

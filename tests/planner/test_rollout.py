@@ -79,7 +79,17 @@ def test_one_that_turns_bad_long_after_halts_as_well(changed):
     assert progress(made, [late, *new(made, *"bcd"), *old("e")]).next == ()
 
 
-@pytest.mark.parametrize("reason", ["Applying", "PlanPending", "NoSwap", "ContainerUnknown"])
+def test_a_node_without_damon_that_is_served_by_memory_reclaim_halts_nothing(changed):
+    made = changed()
+    unserved = row("a", "NoDamon", revision=made.revision, settled=True)
+    assert progress(made, [unserved, *old("b")]).next == ()
+    served = unserved._replace(applied=True)
+    assert len(progress(made, [served, *old("b")]).next) == 1
+
+
+@pytest.mark.parametrize(
+    "reason", ["Applying", "PlanPending", "NoSwap", "NoMemoryReclaim", "ContainerUnknown"]
+)
 def test_what_passes_by_itself_or_is_the_nodes_own_halts_nothing(changed, reason):
     made = changed()
     carried_out = row("a", reason, revision=made.revision, settled=True)

@@ -2,7 +2,15 @@ import pytest
 
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeStatus, Lane, Memory, PodStatus
+from damon_contract.v1alpha1.node import (
+    DamonNodeStatus,
+    Lane,
+    Memory,
+    MemoryReclaim,
+    PodReclaim,
+    PodStatus,
+    Spared,
+)
 from damon_contract.v1alpha1.totals import Totals
 
 GIB = 2**30
@@ -146,3 +154,29 @@ def test_ready_that_became_true_again_is_told_although_it_was_true_before():
         status().conditions[0].model_copy(update={"last_transition_time": "2026-01-02T00:00:00Z"})
     )
     assert urgency(status(), status(conditions=(again,))) is Urgency.CONDITIONS
+
+
+def reclaimed(mib, *, takes="FilePages", spared=None):
+    """Return a status in which so much has gone by memory.reclaim, all of it from one pod."""
+    size_bytes = mib << 20
+    return status(
+        memory_reclaim=MemoryReclaim(takes=takes, file_bytes=size_bytes),
+        pods=(pod(reclaim=PodReclaim(file_bytes=size_bytes, spared=spared)),),
+    )
+
+
+SPARED = Spared(until="2026-01-01T00:00:00Z", cause="Refaults")
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (reclaimed(104), Urgency.NONE),
+        (reclaimed(140), Urgency.FIGURES),
+        (reclaimed(100, takes="Nothing"), Urgency.CONTENT),
+        (reclaimed(100, spared=SPARED), Urgency.CONTENT),
+        (status(), Urgency.CONTENT),
+    ],
+)
+def test_what_goes_by_memory_reclaim_is_told_anew_when_it_moved_much(after, expected):
+    assert urgency(reclaimed(100), after) is expected

@@ -137,8 +137,9 @@ def test_cold_cache_goes_and_little_of_the_hot_part_is_ever_taken(hot_mib, cold_
             cold -= gone
             refaults += (step.size_bytes - gone) // PAGE
     assert cold == 0 or (hot + cold) // 20 < LEAST_BYTES
-    # Half of what Google's far memory tolerates of a job: 0.2 % a minute.
-    assert refaults * PAGE <= hot * 0.001 * 60 * hours
+    # Half of what Google's far memory tolerates of a job (0.2 % a minute); or so few pages that the
+    # brake calls them harmless, however small the pod.
+    assert refaults <= max(hot // PAGE * 0.001, 16) * 60 * hours
 
 
 def test_order_of_the_pods_asked_is_kept():

@@ -27,6 +27,8 @@ class Probe:
         self._next_us: int | None = None
         self.knows_file_pages_only = False
         """Whether the kernel takes `swappiness=0`."""
+        self.asked = False
+        """Whether there was a pod to ask."""
         self.trouble: str | None = "not asked yet"
         """What is in the way, with what to do about it."""
 
@@ -41,7 +43,7 @@ class Probe:
         if directory is None:
             self.trouble = "no pod that may be reclaimed has a cgroup directory here"
             return
-        self._next_us = now_us + _AGAIN_US
+        self._next_us, self.asked = now_us + _AGAIN_US, True
         self.knows_file_pages_only, self.trouble = False, None
         try:
             self._file.write(directory, f"0 {FILE_PAGES_ONLY}")

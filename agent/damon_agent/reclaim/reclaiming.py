@@ -123,16 +123,19 @@ class Reclaiming:
         self.next_us = now_us + STEP_US
         homes = intents.homes(spec, resolution, intents.unprotected(spec))
         self._probe.look(homes, now_us)
-        takes, self.trouble = self._probe.takes(intent.memory, damon=damon)
+        takes, why = self._probe.takes(intent.memory, damon=damon)
+        self.trouble = why if self._probe.asked else ""
         if takes != "Nothing" and self._round is None:
-            uids = wanted(intent, spec.pods, self._available) if not halted else ()
+            here = [pod for pod in spec.pods if homes.get(pod.uid)]
+            uids = wanted(intent, here, self._available) if not halted else ()
             readings = self._read(uids, homes, limits, now_us)
             able = [u for u in uids if u not in spared and u not in self._resting]
             asked = steps(able, readings, self._brake, limits, all_memory=takes == "AllMemory")
             self._ask(asked, homes, takes, now_us)
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
-            self.trouble = "the kernel has not answered a write to memory.reclaim for a minute"
-        self._tell(takes, self.trouble)
+            why = "the kernel has not answered a write to memory.reclaim for a minute"
+            self.trouble = why
+        self._tell(takes, why)
 
     def _read(
         self,

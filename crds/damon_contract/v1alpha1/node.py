@@ -97,8 +97,11 @@ UNAVAILABLE: Final = frozenset(
         NodeReason.NEEDS_REBOOT,
     }
 )
-"""Reasons for which DAMON as a whole is not to be had. Where memory.reclaim serves the pods instead
-they only limit what the plan can do."""
+"""Reasons for which DAMON as a whole is not to be had."""
+
+SERVED_OTHERWISE: Final = UNAVAILABLE - {NodeReason.NEEDS_REBOOT}
+"""Of these, the reasons for which memory.reclaim may serve the pods instead: then they only limit
+what the plan can do. A kernel that has crashed in DAMON is asked for nothing."""
 
 
 class PodReason(StrEnum):

@@ -30,6 +30,11 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         default="7.2",
         help="kernel version to play (default: %(default)s)",
     )
+    parser.add_argument(
+        "--without-damon",
+        action="store_true",
+        help="play a kernel that has no DAMON: there is nothing below damon/",
+    )
     parser.add_argument("--mount", type=Path, metavar="DIR", help="mount it here by FUSE")
     parser.add_argument("--socket", type=Path, metavar="PATH", help="serve it on this unix socket")
     parser.add_argument(
@@ -79,6 +84,7 @@ def _serve(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     memory = MeminfoMemory(arguments.meminfo or arguments.proc_root / "meminfo")
     processes = HostProcesses(arguments.proc_root, shows_threads=arguments.show_kdamonds)
     emulator = Emulator(arguments.profile, processes, memory)
+    emulator.present = not arguments.without_damon
     stack.callback(emulator.hide_threads)
     ticker = stack.enter_context(Ticker(SharedEmulator(emulator)))
     if arguments.control is not None:
@@ -89,4 +95,5 @@ def _serve(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> None:
         stack.callback(ticker.shared.close)
     if arguments.mount is not None:
         stack.enter_context(fuse.Mount(ticker, arguments.mount))
-    print(f"serving DAMON as of {arguments.profile}", flush=True)
+    what = "no DAMON" if arguments.without_damon else f"DAMON as of {arguments.profile}"
+    print(f"serving {what}", flush=True)

@@ -70,17 +70,17 @@ async def _one(stage: Stage, step: Step) -> Outcome:
             outcome.facts = await step.seen(stage)
     except NotHeldError as error:
         outcome.problems.append(str(error))
-    for node in stage.nodes.values():
+    for name, was in before.items():
+        node = stage.nodes[name]
         after = await node.observe()
-        changed = tuple(observation.changes(before[node.name].sysfs, after.sysfs))
-        if node.name in step.quiet:
-            written = await node.changed_since(before[node.name].writes)
+        changed = tuple(observation.changes(was.sysfs, after.sysfs))
+        if name in step.quiet:
+            written = await node.changed_since(was.writes)
             outcome.problems += [
-                f"{node.name} was written to, though nothing changed there: {write}"
-                for write in written
+                f"{name} was written to, though nothing changed there: {write}" for write in written
             ]
         expected = stage.expected(node) if step.tuned else ()
-        outcome.nodes.append(NodeOutcome(node.name, expected, after, changed))
+        outcome.nodes.append(NodeOutcome(name, expected, after, changed))
     return outcome
 
 

@@ -114,22 +114,31 @@ class Staged(ABC):
     @abstractmethod
     async def _start(self) -> None: ...
 
-    async def _run(self, program: Program) -> None:
-        self._stack.push_async_callback(program.stop)
+    async def _run(
+        self, program: Program, running: contextlib.AsyncExitStack | None = None
+    ) -> None:
+        (running or self._stack).push_async_callback(program.stop)
         await program.start()
 
 
 def agent_command(
-    node: SimulatedNode, home: Path, transport: Transport
+    node: SimulatedNode, home: Path, transport: Transport, *, memory_reclaim: bool = False
 ) -> tuple[str, tuple[str, ...]]:
-    """Return module and arguments of the agent of a node whose kernel is served in `home`."""
-    module, kernel = (
-        ("damon_agent", ("--damon-root", str(home / "sys/damon"),
-                         "--module-root", str(home / "sys/module")))
-        if transport == "fuse"
-        else ("damon_mock", ("agent", "--socket", str(home / "socket"), "--"))
-    )  # fmt: skip
-    return module, (
-        *kernel, "--node-name", node.name, "--state-dir", str(home / "state"),
+    """Return module and arguments of the agent of a node whose kernel is served in `home`.
+
+    memory_reclaim: it is to write memory.reclaim, which is served at `home / "reclaim"`.
+    """
+    served: tuple[str, ...] = ()
+    given: tuple[str, ...] = (
+        "--node-name", node.name, "--state-dir", str(home / "state"),
         "--proc-root", str(node.proc_root), "--cgroup-root", str(node.cgroup_root),
     )  # fmt: skip
+    if transport == "fuse":
+        roots = ("--damon-root", str(home / "sys/damon"), "--module-root", str(home / "sys/module"))
+        given = (*roots, *given)
+    else:
+        served = ("--socket", str(home / "socket"))
+    if memory_reclaim:
+        served = (*served, "--reclaim-socket", str(home / "reclaim"))
+        given = (*given, "--memory-reclaim")
+    return ("damon_mock", ("agent", *served, "--", *given)) if served else ("damon_agent", given)

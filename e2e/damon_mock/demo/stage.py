@@ -1,6 +1,8 @@
 """The stage of the demo: an API server, two nodes with a mock sysfs each, operator and agents."""
 
 import asyncio
+import contextlib
+import functools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from damon_mock.damon.control import Control
+from damon_mock.damon.wire import Server
 from damon_mock.kube.server import ApiServer
+from damon_mock.nodes import cgroup_memory
+from damon_mock.nodes.memory import Memory
 from damon_mock.nodes.node import SimulatedNode
 
 from . import expectation, observation
@@ -26,6 +31,9 @@ class DemoNode:
     sysfs: Program
     agent: Program
     control_path: Path
+    running: contextlib.AsyncExitStack
+    """Ends all of it."""
+    has_damon: bool = True
     threads: set[int] = field(default_factory=set)
     """Pids of the kdamonds before its agent was killed."""
 
@@ -108,6 +116,8 @@ class Stage(Staged):
 
     def expected(self, node: DemoNode) -> tuple[ExpectedPod, ...]:
         """Return what must be in the node's kernel now, under examples/tuning.yaml."""
+        if not node.has_damon:
+            return ()
         cluster = self.api.cluster
         decided = expectation.cluster_wide(
             cluster.list("pods"), cluster.list("priorityclasses"), cluster.list("namespaces")
@@ -122,11 +132,27 @@ class Stage(Staged):
             pods[metadata["uid"]] = (shown, frozenset(p.pid for p in processes))
         return expectation.on_node(pods, decided, node.meter)
 
-    async def _node(self, name: str) -> DemoNode:
+    async def join_without_damon(self, name: str, memory: Memory) -> DemoNode:
+        """Add a node whose kernel has no DAMON, and whose agent may write memory.reclaim."""
+        self.nodes[name] = await self._node(name, memory, has_damon=False)
+        return self.nodes[name]
+
+    async def leave(self, name: str) -> None:
+        """Take a node and its pods out of the cluster."""
+        node = self.nodes.pop(name)
+        for namespace, pod in list(node.simulated.kubelet.pods):
+            await node.simulated.delete_pod(pod, namespace)
+        await node.running.aclose()
+        self.api.cluster.delete("nodes", name)
+
+    async def _node(
+        self, name: str, memory: Memory = MEMORY, *, has_damon: bool = True
+    ) -> DemoNode:
         home = self.directory / name
         home.mkdir()
-        simulated = SimulatedNode(name, home, self.api.cluster, memory=MEMORY)
-        await self._stack.enter_async_context(simulated)
+        running = await self._stack.enter_async_context(contextlib.AsyncExitStack())
+        simulated = SimulatedNode(name, home, self.api.cluster, memory=memory)
+        await running.enter_async_context(simulated)
         control = home / "control"
         served = ("--socket", str(home / "socket"))
         if self.transport == "fuse":
@@ -136,22 +162,28 @@ class Stage(Staged):
             f"sysfs-{name}",
             "damon_mock",
             ("sysfs", "--profile", self._profile, *served, "--control", str(control),
-             "--proc-root", str(simulated.proc_root), "--show-kdamonds"),
+             "--proc-root", str(simulated.proc_root), "--show-kdamonds",
+             *(() if has_damon else ("--without-damon",))),
             self.directory,
         )  # fmt: skip
-        await self._run(sysfs)
+        await self._run(sysfs, running)
         await sysfs.until_serving()
-        of_pods = ("--metrics-per-pod",) if self._metrics_port else ()
-        module, arguments = agent_command(simulated, home, self.transport)
+        metrics = self._metrics(len(self.nodes) + 1) if has_damon else ()
+        of_pods = ("--metrics-per-pod",) if metrics else ()
+        if not has_damon:
+            answer = functools.partial(cgroup_memory.answer, simulated.cgroup_memory)
+            running.enter_context(Server(home / "reclaim", answer))
+        module, arguments = agent_command(
+            simulated, home, self.transport, memory_reclaim=not has_damon
+        )
         agent = Program(
             f"agent-{name}",
             module,
-            (*arguments, "--kubeconfig", str(self.kubeconfig),
-             *of_pods, *self._metrics(len(self.nodes) + 1)),
+            (*arguments, "--kubeconfig", str(self.kubeconfig), *of_pods, *metrics),
             self.directory,
-        )  # fmt: skip
-        await self._run(agent)
-        return DemoNode(name, simulated, sysfs, agent, control)
+        )
+        await self._run(agent, running)
+        return DemoNode(name, simulated, sysfs, agent, control, running, has_damon)
 
     def _metrics(self, number: int) -> tuple[str, ...]:
         """Return the arguments of the program with this number that let it serve metrics."""

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import yaml
 
 from damon_mock.kube.failures import ApiFailure
+from damon_mock.nodes.reclaim import Held
 
+from .programs import MEMORY
 from .stage import Stage
 
 T = TypeVar("T")
@@ -23,6 +26,9 @@ PODS_ON: Final[Mapping[str, tuple[str, ...]]] = {
 """Where the pods of examples/pods.yaml run."""
 
 _EVENTUALLY_S: Final = 15.0
+_MIB: Final = 2**20
+_CACHE: Final = Held(file_bytes=320 * _MIB, hot_file_bytes=64 * _MIB)
+"""Of the pods on the node without DAMON."""
 
 
 class NotHeldError(Exception):
@@ -153,6 +159,48 @@ async def _kdamonds_kept(stage: Stage) -> Facts:
     return [f"all {len(before)} kdamonds are the threads they were before the SIGKILL"]
 
 
+async def _join_without_damon(stage: Stage) -> None:
+    """Add a node without DAMON and swap, with two pods whose page cache is mostly cold."""
+    no_swap = replace(MEMORY, swap_total_bytes=0, swap_free_bytes=0)
+    node = await stage.join_without_damon("node-c", no_swap)
+    await node.simulated.start_pod(_pod("linker", namespace="builds"), _CACHE)
+    await node.simulated.start_pod(_pod("search-index", priorityClassName="critical"), _CACHE)
+
+
+async def _page_cache_given_up(stage: Stage) -> Facts:
+    """Wait until the unimportant pod has given up some, and take the node away again."""
+    node = stage.nodes["node-c"].simulated
+    linker, index = node.cgroup("linker", "builds"), node.cgroup("search-index")
+
+    def gone() -> int | None:
+        return _CACHE.file_bytes - _stat(linker, "file") or None
+
+    gone_bytes = await _until("page cache of builds/linker to go", gone)
+    if kept_less := _CACHE.file_bytes - _stat(index, "file"):
+        raise NotHeldError(f"default/search-index is protected and lost {kept_less} bytes")
+    if back := _stat(linker, "workingset_refault_file"):
+        raise NotHeldError(f"{back} pages of builds/linker came back, so hot ones went")
+
+    def said() -> str | None:
+        status = stage.api.cluster.get("dn", "node-c").get("status", {})
+        if status.get("memoryReclaim", {}).get("takes") != "FilePages":
+            return None
+        return str(_condition(status, "Applied")["message"])
+
+    message = await _until("the DamonNode to say so", said)
+    await stage.leave("node-c")
+    cache = f"of {_CACHE.file_bytes // _MIB} MiB page cache"
+    return [
+        f"builds/linker (10) gave up {gone_bytes // _MIB} {cache}, default/search-index (83) none",
+        f"dn/node-c: {message}",
+    ]
+
+
+def _stat(cgroup: Path, name: str) -> int:
+    lines = (cgroup / "memory.stat").read_text().splitlines()
+    return int(dict(map(str.split, lines))[name])
+
+
 async def remove_tuning(stage: Stage) -> None:
     """Delete the tuning."""
     stage.api.cluster.delete("dt", "default")
@@ -188,17 +236,29 @@ def steps() -> tuple[Step, ...]:
             ("node-b",),
             _kdamonds_kept,
         ),
+        Step(
+            "node-c joins, with neither DAMON nor swap",
+            _join_without_damon,
+            (),
+            _page_cache_given_up,
+        ),
         Step("delete the tuning", remove_tuning, (), _nothing_left, tuned=False),
     )
 
 
-def _pod(name: str, *, annotations: Mapping[str, str]) -> dict[str, Any]:
+def _pod(
+    name: str,
+    namespace: str = "default",
+    *,
+    annotations: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
     container = {"name": "main", "image": "busybox:1.37", "command": ["sleep", "infinity"]}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": "default", "annotations": dict(annotations)},
-        "spec": {"containers": [container]},
+        "metadata": {"name": name, "namespace": namespace, "annotations": dict(annotations or {})},
+        "spec": {"containers": [container], **spec},
     }
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from damon_contract.quantities import share_of
 from damon_contract.v1alpha1.model import Verdict
-from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.node import SERVED_OTHERWISE, NodeReason
 from damon_contract.v1alpha1.tuning import Policy
 from damon_operator.facts import Tuning
 from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, Row
@@ -22,8 +22,14 @@ ROLLED_OUT: Final = "RolledOut"
 """The condition of a DamonTuning that has a rollout."""
 
 _SPARED: Final = "Spared"
-_HARMLESS: Final = PASSING | {NodeReason.NO_SWAP.value, CONTAINER_UNKNOWN}
+_HARMLESS: Final = PASSING | {
+    NodeReason.NO_SWAP.value,
+    NodeReason.NO_MEMORY_RECLAIM.value,
+    CONTAINER_UNKNOWN,
+}
 """Reasons that say nothing against the plan that a node has."""
+_WITHOUT_DAMON: Final = frozenset(reason.value for reason in SERVED_OTHERWISE)
+"""Nor do these where the plan is in force all the same: memory.reclaim serves the pods."""
 
 
 class RolloutReason(StrEnum):
@@ -137,7 +143,8 @@ def trouble(row: Row, most_spared_permille: int) -> str:
     """Return why a node is not well with the plan that it has; empty: nothing is known."""
     if not row.reasons and not row.figures.spared:
         return ""
-    reason = next((reason for reason in row.reasons if reason not in _HARMLESS), "")
+    harmless = _HARMLESS | _WITHOUT_DAMON if row.applied else _HARMLESS
+    reason = next((reason for reason in row.reasons if reason not in harmless), "")
     spared, running = row.figures.spared, row.figures.running
     if not reason and spared * 1000 > most_spared_permille * running:
         return f"{_SPARED}: {spared} of {running} pods"
