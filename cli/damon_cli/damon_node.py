@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from damon_contract import names
-from damon_contract.v1alpha1.node import UNAVAILABLE
+from damon_contract.v1alpha1.node import SERVED_OTHERWISE, UNAVAILABLE
 
 Raw = Mapping[str, Any]
 
@@ -187,6 +187,8 @@ class DamonNode:
         """Return what goes by memory.reclaim: FilePages, AllMemory; empty: nothing."""
         told = self.memory_reclaim
         if told is None or told.takes == "Nothing" or self.mode != "Enforce":
+            return ""
+        if self.without_damon and self.available.reason not in SERVED_OTHERWISE:
             return ""
         return told.takes
 

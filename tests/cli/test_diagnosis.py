@@ -329,6 +329,15 @@ def test_what_goes_by_memory_reclaim_is_a_fact(mode, takes, reclaim):
     assert reported.facts(None, raw, None).reclaim == reclaim
 
 
+def test_a_kernel_that_has_crashed_in_damon_is_a_problem_in_spite_of_memory_reclaim():
+    raw = made.without_damon(("web", 60), reason="NeedsReboot", ready=("False", "NeedsReboot"))
+    said = reported.facts(None, raw, None)
+    assert said.reclaim == Reclaim(Takes.NOTHING, "so it is")
+    told = diagnosis("n1", said)
+    assert told.tunable == "False"
+    assert "reboot the node" in {each.remedy for each in told.findings}
+
+
 def test_an_agent_without_a_plan_does_not_say_whether_memory_reclaim_is_off():
     raw = made.damon_node("n1", ready=("False", "PlanExpired"))
     assert reported.facts(None, raw, None).reclaim is None

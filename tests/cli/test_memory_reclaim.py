@@ -12,7 +12,12 @@ from damon_agent.kernel import ladder
 from damon_cli.damon_node import DamonNode
 from damon_cli.explain.explanation import ReclaimView, Standing
 from damon_cli.explain.rung import mark_permille
-from damon_contract.v1alpha1.node import UNAVAILABLE, DamonNodeSpec, NodeReason
+from damon_contract.v1alpha1.node import (
+    SERVED_OTHERWISE,
+    UNAVAILABLE,
+    DamonNodeSpec,
+    NodeReason,
+)
 
 MIB = 2**20
 PODS = (("ci", 10), ("report", 40), ("web", 60), ("database", 90))
@@ -96,7 +101,7 @@ def test_anonymous_memory_goes_too_where_there_is_swap_and_the_pod_may_use_it():
     assert "its anonymous memory stays, because memory.swap.max" in told.sentence
 
 
-@pytest.mark.parametrize("reason", sorted(UNAVAILABLE))
+@pytest.mark.parametrize("reason", sorted(SERVED_OTHERWISE))
 def test_whatever_keeps_damon_away_is_noted_with_what_to_do(reason):
     told = without_damon(reason=reason)
     (hint,) = told.hints
@@ -120,6 +125,14 @@ def test_without_both_the_pod_is_not_tuned_and_both_reasons_are_told():
     told = without_damon(node=node)
     assert told.standing is Standing.NO_DAMON
     assert "memory.reclaim is not switched on" in told.placement.unserved
+
+
+def test_a_kernel_that_has_crashed_in_damon_is_asked_for_nothing():
+    told = without_damon(reason="NeedsReboot", ready=("False", "NeedsReboot"))
+    assert told.standing is Standing.NO_DAMON
+    assert told.placement.memory_reclaim is None
+    assert told.placement.unserved.endswith("and nothing goes by memory.reclaim")
+    assert "goes by" not in told.sentence
 
 
 def test_lanes_that_an_agent_without_damon_still_reports_carry_nobody():

@@ -110,7 +110,9 @@ def _reclaim(node: DamonNode) -> Reclaim | None:
         return None if node.ready.reason in _UNPLANNED else Reclaim(Takes.OFF)
     if told.takes not in set(Takes):
         return None
-    return Reclaim(Takes(told.takes), told.message, due=node.mode == "Enforce")
+    takes = Takes(told.takes) if node.takes else Takes.NOTHING
+    why = told.message or (node.available.message if node.without_damon else "")
+    return Reclaim(takes, told.message if node.takes else why, due=node.mode == "Enforce")
 
 
 def _swap_limits(node: DamonNode) -> SwapLimits | None:
