@@ -135,6 +135,12 @@ def test_a_kernel_that_has_crashed_in_damon_is_asked_for_nothing():
     assert "goes by" not in told.sentence
 
 
+def test_a_silent_agent_asks_nobody():
+    told = without_damon(ready=("Unknown", "AgentSilent"))
+    assert told.standing is Standing.AGENT_SILENT
+    assert told.placement.memory_reclaim is None
+
+
 def test_lanes_that_an_agent_without_damon_still_reports_carry_nobody():
     node = beside(ready=("True", "PermissionDenied"), available="PermissionDenied")
     told = without_damon(node=node)

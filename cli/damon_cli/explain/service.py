@@ -8,8 +8,11 @@ from damon_cli.explain.by_reclaim import SWAP_USED_UP
 from damon_cli.explain.explanation import ReclaimView, Standing
 from damon_cli.explain.rung import mark_permille
 
-_UNTAKEN: Final = frozenset({Standing.NO_DAMON, Standing.NOT_TAKEN, Standing.NO_PROCESS})
-NOT_SWITCHED_ON: Final = "memory.reclaim is not switched on (the chart's agent.memoryReclaim)"
+_UNTAKEN: Final = frozenset(
+    {Standing.AGENT_SILENT, Standing.NO_DAMON, Standing.NOT_TAKEN, Standing.NO_PROCESS}
+)
+"""Without an agent nothing goes by memory.reclaim."""
+_NOT_SWITCHED_ON: Final = "memory.reclaim is not switched on (the chart's agent.memoryReclaim)"
 
 
 def reclaim_view(seen: DamonNode, planned: Planned, stands: Standing) -> ReclaimView | None:
@@ -46,5 +49,5 @@ def out_of_reach(
 def _no_reclaim(seen: DamonNode) -> str:
     told = seen.memory_reclaim
     if told is None:
-        return NOT_SWITCHED_ON
+        return _NOT_SWITCHED_ON
     return "nothing goes by memory.reclaim" + (f" ({told.message})" if told.message else "")
