@@ -159,7 +159,10 @@ def _faults(seen: Observation) -> list[Fault]:
         faults += [f for f in _swap_faults(intent) if f.reason not in {g.reason for g in faults}]
     if seen.no_memory_reclaim:
         faults.append(Fault(NodeReason.NO_MEMORY_RECLAIM, seen.no_memory_reclaim))
-    return sorted(faults, key=lambda fault: _only_limits(fault, seen))
+    # Of what only limits the plan a limit of the node comes first: meanwhile nothing goes, by
+    # memory.reclaim neither.
+    limit = NodeReason.SAFETY_LIMIT
+    return sorted(faults, key=lambda f: (_only_limits(f, seen), f.reason is not limit))
 
 
 def _only_limits(fault: Fault, seen: Observation) -> bool:

@@ -136,7 +136,7 @@ def top(
         str,
         typer.Option(
             metavar="BY",
-            help="cold, given-up, came-back, working-set, priority or name.",
+            help="cold, given-up, came-back, cache-gone, working-set, priority or name.",
         ),
     ] = "cold",
     watch: Annotated[

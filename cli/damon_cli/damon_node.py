@@ -5,25 +5,12 @@ Agents and operators of other versions write it, and a person wants to know of t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from damon_contract import names
-from damon_contract.v1alpha1.node import NodeReason
+from damon_contract.v1alpha1.node import SERVED_OTHERWISE, UNAVAILABLE
 
 Raw = Mapping[str, Any]
-
-_WITHOUT_DAMON: Final = frozenset(
-    reason.value
-    for reason in (
-        NodeReason.NO_DAMON,
-        NodeReason.UNSUPPORTED,
-        NodeReason.READ_ONLY,
-        NodeReason.PERMISSION_DENIED,
-        NodeReason.DAMON_BUSY,
-        NodeReason.DAMON_STAT_ENABLED,
-        NodeReason.NEEDS_REBOOT,
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,27 @@ class Lane:
 
 
 @dataclass(frozen=True)
+class MemoryReclaim:
+    """What goes by memory.reclaim of pods' cgroups."""
+
+    takes: str
+    """FilePages, AllMemory or Nothing."""
+    message: str = ""
+    """Why nothing does, or what is wrong."""
+
+
+@dataclass(frozen=True)
+class Reclaimed:
+    """What went by memory.reclaim of one pod, since its agent started."""
+
+    file_bytes: int
+    working_set_bytes: int
+    """By how much less the kubelet counts as in use."""
+    spared_until: str | None
+    spared_cause: str | None
+
+
+@dataclass(frozen=True)
 class Figures:
     """What the agent knows of one planned pod."""
 
@@ -61,6 +69,8 @@ class Figures:
     refaulted_bytes: int | None
     spared_until: str | None
     spared_cause: str | None
+    reclaimed: Reclaimed | None
+    """None: it was not asked for anything."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +111,18 @@ class DamonNode:
     available_bytes: int
     swap_total_bytes: int | None
     """None: not known."""
-    automatic_floor_permille: int | None
-    """The ladder's floor where the agent has chosen it; None: the tuning has, or it is unknown."""
+    floor_permille: int | None
+    ceiling_permille: int | None
+    """The ladder's ends, as the agent has them; None: not known."""
+    floor_is_automatic: bool
+    """Whether the agent has chosen the floor."""
+    scaling: str
+    """Relative or Absolute: who gets the ceiling."""
     lanes: tuple[Lane, ...]
     figures: Mapping[str, Figures]
     """By uid."""
+    memory_reclaim: MemoryReclaim | None
+    """None: the agent may not write it, or has not looked."""
     revision: str = ""
     """Of the policy that its plan is made by; empty: its tuning has no rollout."""
 
@@ -114,7 +131,7 @@ class DamonNode:
         """Read a DamonNode."""
         spec, status = _part(raw, "spec"), _part(raw, "status")
         settings, memory = _part(spec, "settings"), _part(status, "memory")
-        reclaim = _part(settings, "reclaim")
+        reclaim, marks = _part(settings, "reclaim"), _part(settings, "watermarks")
         conditions = {c.get("type"): c for c in status.get("conditions") or ()}
         return cls(
             name=str(_part(raw, "metadata").get("name")),
@@ -134,17 +151,17 @@ class DamonNode:
             capacity_bytes=_number(memory, "capacityBytes"),
             available_bytes=_number(memory, "availableBytes"),
             swap_total_bytes=_known(memory, "swapTotalBytes"),
-            automatic_floor_permille=(
-                _known(memory, "floorPermille")
-                if _part(settings, "watermarks").get("floorPermille") is None
-                else None
-            ),
+            floor_permille=_known(memory, "floorPermille"),
+            ceiling_permille=_known(memory, "ceilingPermille"),
+            floor_is_automatic=marks.get("floorPermille") is None,
+            scaling=str(marks.get("scaling") or "Relative"),
             lanes=tuple(_lane(each) for each in status.get("lanes") or ()),
             figures={
                 str(each.get("uid")): _figures(each)
                 for each in status.get("pods") or ()
                 if isinstance(each, Mapping)
             },
+            memory_reclaim=_memory_reclaim(status.get("memoryReclaim")),
             revision=str(_part(_part(raw, "metadata"), "labels").get(names.REVISION_LABEL) or ""),
         )
 
@@ -158,12 +175,38 @@ class DamonNode:
     @property
     def without_damon(self) -> bool:
         """Say whether DAMON as a whole cannot be used on this node."""
-        return self.available.reason in _WITHOUT_DAMON
+        return self.available.reason in UNAVAILABLE
+
+    @property
+    def automatic_floor_permille(self) -> int | None:
+        """Return the ladder's floor where the agent has chosen it, as far as it is known."""
+        return self.floor_permille if self.floor_is_automatic else None
+
+    @property
+    def takes(self) -> str:
+        """Return what goes by memory.reclaim: FilePages, AllMemory; empty: nothing."""
+        told = self.memory_reclaim
+        if told is None or told.takes == "Nothing" or self.mode != "Enforce":
+            return ""
+        if self.without_damon and self.available.reason not in SERVED_OTHERWISE:
+            return ""
+        return told.takes
+
+    @property
+    def has_reclaim_alone(self) -> bool:
+        """Say whether memory.reclaim serves the pods instead of DAMON."""
+        return self.without_damon and bool(self.takes)
+
+    def role(self, priority: int) -> str:
+        """Return what is done with pods of a priority, each for itself."""
+        if priority >= self.protect_from:
+            return "Protected"
+        return "Eager" if priority <= self.eager_up_to else "Ladder"
 
     def lane_of(self, uid: str) -> Lane | None:
-        """Return the lane that carries a pod, if any does."""
+        """Return the lane that carries a pod, if any does; none where memory.reclaim is alone."""
         known = self.figures.get(uid)
-        if known is None or known.kdamond is None:
+        if known is None or known.kdamond is None or self.has_reclaim_alone:
             return None
         return next((lane for lane in self.lanes if lane.kdamond == known.kdamond), None)
 
@@ -213,6 +256,25 @@ def _figures(raw: Raw) -> Figures:
         cold_bytes=_known(raw, "coldBytes"),
         given_up_bytes=_known(raw, "givenUpBytes"),
         refaulted_bytes=_known(raw, "refaultedBytes"),
+        spared_until=spared.get("until"),
+        spared_cause=spared.get("cause"),
+        reclaimed=_reclaimed(raw.get("reclaim")),
+    )
+
+
+def _memory_reclaim(raw: Any) -> MemoryReclaim | None:
+    if not isinstance(raw, Mapping) or not raw.get("takes"):
+        return None
+    return MemoryReclaim(str(raw["takes"]), str(raw.get("message") or ""))
+
+
+def _reclaimed(raw: Any) -> Reclaimed | None:
+    if not isinstance(raw, Mapping):
+        return None
+    spared = _part(raw, "spared")
+    return Reclaimed(
+        file_bytes=_number(raw, "fileBytes"),
+        working_set_bytes=_number(raw, "workingSetBytes"),
         spared_until=spared.get("until"),
         spared_cause=spared.get("cause"),
     )

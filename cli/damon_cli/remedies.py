@@ -160,6 +160,10 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "the node is over a limit of spec.safety: every lane only watches until it is well below",
         "see the message; it resumes by itself, or raise the limit",
     ),
+    "NoMemoryReclaim": Remedy(
+        "pods' page cache cannot go by memory.reclaim, although the agent may write it",
+        "read the message",
+    ),
     "NativeRefused": Remedy(
         "the driver native is not possible here; the message says why", "use --driver lanes"
     ),

@@ -1,4 +1,4 @@
-"""Sizes for people."""
+"""Sizes and shares for people."""
 
 from typing import Final
 
@@ -14,3 +14,8 @@ def shown_bytes(size: int | None) -> str:
         value, unit = value / 1024, unit + 1
     digits = 0 if unit == 0 or value >= 10 or value == int(value) else 1
     return f"{value:.{digits}f} {_UNITS[unit]}"
+
+
+def percent(permille: int) -> str:
+    """Return per mille as a percentage, which people say."""
+    return f"{permille / 10:.1f} %"

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_objects import condition, damon_node, namespace, node, pod, prioritised, tuning
+from cluster_objects import (
+    condition,
+    damon_node,
+    namespace,
+    node,
+    pod,
+    prioritised,
+    tuning,
+    without_damon,
+)
 
 from damon_mock.kube.threads import ApiThread
 
@@ -104,18 +113,41 @@ def lab_fixture(empty):
     return empty
 
 
-@pytest.fixture(name="shop")
-def shop_fixture(lab):
-    """One node with three pods in lanes, and the plan and the report that belong to them."""
+NAMES = (("report", 40), ("web", 60), ("database", 90))
+
+
+def with_uids(lab, seen):
+    """Return a DamonNode with the uids that the pods got."""
+    uids = {name: lab.uid("pods", name) for name, _ in NAMES}
+    for planned in (*seen["spec"]["pods"], *seen["status"]["pods"]):
+        planned["uid"] = uids[planned["name"]]
+    return seen
+
+
+@pytest.fixture(name="tuned")
+def tuned_fixture(lab):
+    """One node with three pods that are to be tuned, and no plan."""
     lab.create(node(), namespace())
-    names = (("report", 40), ("web", 60), ("database", 90))
-    for name, priority in names:
+    for name, priority in NAMES:
         lab.create(prioritised(name, priority))
     lab.create(pod("tool", annotations={"damon-operator.io/exempt": "true"}))
     lab.tuned(mode="Enforce")
-    seen = damon_node("n1", *names, figures={"web": {"coldBytes": 2**26, "givenUpBytes": 2**20}})
-    uids = {name: lab.uid("pods", name) for name, _ in names}
-    for planned in (*seen["spec"]["pods"], *seen["status"]["pods"]):
-        planned["uid"] = uids[planned["name"]]
-    lab.create(seen)
     return lab
+
+
+@pytest.fixture(name="shop")
+def shop_fixture(tuned):
+    """The same with the pods in lanes, and the plan and the report that belong to them."""
+    figures = {"web": {"coldBytes": 2**26, "givenUpBytes": 2**20}}
+    tuned.create(with_uids(tuned, damon_node("n1", *NAMES, figures=figures)))
+    return tuned
+
+
+@pytest.fixture(name="undamoned")
+def undamoned_fixture(tuned):
+    """The same on a node without DAMON, whose pods give up page cache by memory.reclaim."""
+    spared = {"until": "2026-01-01T00:05:00Z", "cause": "Refaults"}
+    gone = {"fileBytes": 26 << 20, "workingSetBytes": 20 << 20, "spared": spared}
+    figures = {"web": {"swappable": False, "reclaim": gone}}
+    tuned.create(with_uids(tuned, without_damon(*NAMES, swap_bytes=0, figures=figures)))
+    return tuned

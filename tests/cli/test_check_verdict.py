@@ -15,6 +15,7 @@ from damon_cli.explain.explanation import (
     LaneView,
     Memory,
     Placement,
+    ReclaimView,
     Standing,
 )
 from damon_cli.status.condition import NodeRow
@@ -277,6 +278,61 @@ def test_nothing_is_left_open_when_the_time_is_over(low_, high):
         assert after.says
     assert not passed(now) or passed(then)
     assert passed(then) == all(phase.outcome in {HAPPENED, NOT_DUE} for phase in then)
+
+
+def by_reclaim(standing, priority, *, takes="AllMemory", mark=None, **more):
+    """Return how a pod stands on a node that memory.reclaim serves alone."""
+    held = told(standing, priority, cold=None, **more)
+    view = ReclaimView(takes, "Ladder", mark)
+    why = {"unserved": "it is protected"} if standing is Standing.PROTECTED else {}
+    served = {"memory_reclaim": None if why else view, **why}
+    return replace(held, placement=replace(held.placement, lane=None, **served))
+
+
+KEPT = Subject(by_reclaim(Standing.PROTECTED, 100), HIGH.samples)
+
+
+def test_without_damon_cold_memory_goes_and_nothing_has_to_be_measured():
+    phases = found(Subject(by_reclaim(Standing.EAGER, 1), GONE), KEPT)
+    assert "DAMON's targets" not in phases["taken"].says
+    assert "memory.reclaim serves their node" in phases["taken"].says
+    assert phases["measured"].outcome is NOT_DUE
+    assert phases["given up"].outcome is HAPPENED
+    assert passed(tuple(phases.values()))
+
+
+def test_without_damon_two_protected_pods_are_no_targets_either():
+    phases = found(Subject(by_reclaim(Standing.PROTECTED, 100), (sample(),)), KEPT)
+    assert "memory.reclaim serves their node" in phases["taken"].says
+
+
+def test_where_only_page_cache_can_go_the_pods_of_the_check_keep_what_they_hold():
+    kept = Subject(by_reclaim(Standing.EAGER, 1, takes="FilePages"), (sample(1), sample(31)))
+    phases = found(kept, KEPT)
+    assert phases["given up"].outcome is NOT_DUE
+    assert "the pods of the check hold none" in phases["given up"].says
+    assert passed(tuple(phases.values()))
+
+
+def test_without_damon_and_swap_it_fails_as_it_does_with_damon():
+    kept = by_reclaim(Standing.EAGER, 1, takes="FilePages", swappable=False)
+    phase = found(Subject(kept, (sample(),)), KEPT)["given up"]
+    assert phase.outcome is FAILED
+    assert "NodeSwap" in phase.action
+
+
+def test_without_damon_a_pod_of_the_ladder_waits_for_its_own_mark():
+    waits = Subject(by_reclaim(Standing.WAITING, 50, mark=300), (sample(),))
+    assert found(waits, KEPT)["given up"].says == (
+        "waits for pressure: available 50.0 %, mark 30.0 % of the node"
+    )
+
+
+def test_hot_memory_that_went_without_damon_asks_for_damon():
+    said = (sample(20, cold_swap=60, hot_swap=9), sample(40, cold_swap=60))
+    phase = found(Subject(by_reclaim(Standing.EAGER, 1), said), KEPT)["hot stayed"]
+    assert phase.outcome is FAILED
+    assert "use a kernel that has it" in phase.action
 
 
 def row(name, tuning, ready="True"):

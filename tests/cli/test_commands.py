@@ -67,6 +67,37 @@ def test_an_exempt_pod_says_why(shop):
     assert "its owner asked for that (annotation damon-operator.io/exempt)" in told
 
 
+def test_a_pod_of_a_node_without_damon_says_what_serves_it_and_what_went(undamoned):
+    told = undamoned.ask("explain", "report", "-n", "shop").out
+    assert "served by     memory.reclaim alone (page cache; mark 60.0 %)" in told
+    assert "out of reach  anonymous memory: " in told
+    assert "in its lane" not in told
+    told = undamoned.ask("explain", "web", "-n", "shop").out
+    assert "page cache: 26 MiB went by memory.reclaim; the kubelet counts 20 MiB less" in told
+    why = "page cache came back because it was used"
+    assert f"page cache: spared until 2026-01-01T00:05:00Z: {why}" in told
+    assert "NoDamon: n1: so it is" in told
+    told = undamoned.ask("explain", "database", "-n", "shop").out
+    assert "served by   neither a lane nor memory.reclaim: it is protected" in told
+    assert "not reclaimed" in told
+
+
+def test_a_pod_in_a_lane_says_what_serves_it(shop):
+    told = shop.ask("explain", "web", "-n", "shop").out
+    assert "served by     lane 1" in [line.rstrip() for line in told.splitlines()]
+    assert "out of reach  page cache that no process maps: memory.reclaim is not switched" in told
+
+
+def test_page_cache_that_went_is_sorted_and_in_the_document(undamoned):
+    asked = undamoned.ask("top", "--sort", "cache-gone")
+    heading, first, *_ = asked.out.splitlines()
+    assert heading.split()[-2:] == ["CACHE", "GONE"]
+    assert "by reclaim, spared" in first
+    rows = undamoned.ask("top", "-o", "json").data["items"]
+    web = next(row for row in rows if row["name"] == "shop/web")
+    assert (web["lane"], web["byReclaim"], web["cacheGoneBytes"]) == ("", 1, 26 << 20)
+
+
 def test_a_workload_is_explained_pod_by_pod(shop):
     shop.create(
         made.crd("apps", "deployments", "Deployment"),

@@ -6,7 +6,17 @@ import cluster_objects as made
 import pytest
 
 from damon_cli.doctor import reported
-from damon_cli.doctor.facts import Facts, Holder, Owner, PodsBySwap, Said, SwapLimits
+from damon_cli.doctor.facts import (
+    Facts,
+    Holder,
+    Owner,
+    PodsBySwap,
+    Reclaim,
+    Said,
+    SwapLimits,
+    Takes,
+    Unusable,
+)
 from damon_cli.doctor.findings import CHECKS, Finding, State, diagnosis
 
 GIB = 2**30
@@ -19,6 +29,7 @@ FINE = Facts(
     features=("filters",),
     holders=(),
     agent=Said("True", "Applied", "fine"),
+    reclaim=Reclaim(Takes.FILE_PAGES),
     memory_bytes=16 * GIB,
     swap_total_bytes=2 * GIB,
     swap_free_bytes=GIB,
@@ -38,6 +49,10 @@ OK, WARNING, PROBLEM, UNKNOWN = State
 STAT = Holder(Owner.STAT, "DAMON_STAT")
 OURS = Holder(Owner.OURS, "damon-operator's agent")
 DAMO = Holder(Owner.OTHER, "damo")
+NO_DAMON = Unusable("NoDamon", "")
+BUSY = Unusable("DamonBusy", "damo runs")
+SERVED = {"unusable": NO_DAMON, "damon": False}
+OFF = Reclaim(Takes.OFF)
 
 
 def finding(check, **known) -> Finding | None:
@@ -73,7 +88,59 @@ def finding(check, **known) -> Finding | None:
         ("Agent", {"agent": Said("True", "NoSwap", "")}, WARNING, "no swap", "add swap"),
         ("Agent", {"agent": Said("False", "Off", "")}, WARNING, "mode Off", ""),
         ("Agent", {"agent": Said("False", "ReadOnly", "x")}, PROBLEM, "ReadOnly: x", "mount it"),
+        (
+            "Agent",
+            {"agent": Said("True", "NoDamon", "")},
+            WARNING,
+            "no DAMON",
+            "CONFIG_DAMON_SYSFS",
+        ),
         ("Agent", {"agent": Said("Unknown", "AgentSilent", "")}, UNKNOWN, "Lease", "agent's pod"),
+        ("Kernel", {**SERVED, "release": "6.0"}, WARNING, "older than 6.1", "6.1"),
+        (
+            "Damon",
+            SERVED,
+            WARNING,
+            "the kernel has no DAMON sysfs; memory.reclaim serves page cache",
+            "CONFIG_DAMON_SYSFS",
+        ),
+        (
+            "Damon",
+            {"unusable": BUSY, "reclaim": Reclaim(Takes.ALL_MEMORY)},
+            WARNING,
+            "damo runs; memory.reclaim serves page cache and anonymous memory",
+            "stop the other user",
+        ),
+        ("Damon", {**SERVED, "reclaim": Reclaim(Takes.NOTHING)}, PROBLEM, "no DAMON", "CONFIG"),
+        ("Holder", {"holders": (DAMO,), "unusable": BUSY}, WARNING, "damo", "stop the other user"),
+        ("MemoryReclaim", {}, OK, "page cache of pods can go", ""),
+        (
+            "MemoryReclaim",
+            {"reclaim": Reclaim(Takes.ALL_MEMORY)},
+            OK,
+            "page cache and anonymous memory of pods can go",
+            "",
+        ),
+        (
+            "MemoryReclaim",
+            {"reclaim": Reclaim(Takes.FILE_PAGES, "a write hangs")},
+            WARNING,
+            "page cache of pods can go; a write hangs",
+            "read the message",
+        ),
+        (
+            "MemoryReclaim",
+            {"reclaim": Reclaim(Takes.NOTHING, "mounted read-only")},
+            WARNING,
+            "nothing goes: mounted read-only",
+            "read the message",
+        ),
+        ("MemoryReclaim", {"reclaim": Reclaim(Takes.NOTHING, "Observe", due=False)}, OK, "Obs", ""),
+        ("MemoryReclaim", {"reclaim": OFF}, OK, "off: page cache", ""),
+        ("MemoryReclaim", {**SERVED, "reclaim": OFF}, WARNING, "off", "agent.memoryReclaim"),
+        ("MemoryReclaim", {"reclaim": None}, UNKNOWN, "not known", "--print-probe"),
+        ("MemoryReclaim", {"reclaim": None, "reclaim_file": True}, OK, "the kernel has it", ""),
+        ("MemoryReclaim", {"reclaim": None, "reclaim_file": False}, WARNING, "none", "Linux 5.19"),
         ("Swap", {}, OK, "2 GiB, 1 GiB used", ""),
         ("Swap", {"swap_free_bytes": 0}, WARNING, "it is full", "add swap or zram"),
         ("Swap", {"swap_total_bytes": 0}, WARNING, "no swap", "add swap or zram"),
@@ -142,6 +209,8 @@ def test_each_thing_is_judged_with_the_remedy(check, known, state, found, remedy
         ({"agent": None}, {"Agent"}),
         ({"swap_total_bytes": 0}, {"SwapDevice", "PodSwap"}),
         ({"cgroup_version": 1}, {"MemoryQoS"}),
+        ({"cgroup_version": 1, "reclaim": None}, {"MemoryQoS", "MemoryReclaim"}),
+        ({"unusable": BUSY, "holders": None}, {"Holder"}),
     ],
 )
 def test_what_does_not_apply_is_left_out(known, left_out):
@@ -157,6 +226,10 @@ def test_what_does_not_apply_is_left_out(known, left_out):
         ({"holders": None}, "Unknown"),
         ({"vaddr": None, "holders": (STAT,)}, "False"),
         ({"release": "5.4", "damon": False}, "False"),
+        ({"damon": False, "vaddr": None, "holders": None}, "False"),
+        ({**SERVED, "vaddr": None, "holders": None}, "True"),
+        ({"unusable": BUSY, "holders": (DAMO,)}, "True"),
+        ({"unusable": BUSY, "holders": (DAMO,), "reclaim": OFF}, "False"),
     ],
 )
 def test_a_node_is_tunable_only_if_that_is_known(known, tunable):
@@ -226,6 +299,48 @@ def test_why_damon_is_not_available_is_a_fact(reason, damon, owner):
     said = reported.facts(None, agent(reason=reason), None)
     assert said.damon is damon
     assert [holder.owner for holder in said.holders or ()] == ([owner] if owner else [])
+
+
+def test_an_agent_tells_what_goes_by_memory_reclaim():
+    said = reported.facts(None, made.without_damon(("web", 60), takes="AllMemory"), None)
+    assert said.reclaim == Reclaim(Takes.ALL_MEMORY)
+    assert said.unusable == Unusable("NoDamon", "so it is")
+    assert said.cgroup_version == 2
+    told = {each.check: each for each in diagnosis("n1", said).findings}
+    assert told["Agent"].state is told["Damon"].state is WARNING
+    assert told["Damon"].found == (
+        "so it is; memory.reclaim serves page cache and anonymous memory"
+    )
+    assert "Holder" not in told
+
+
+@pytest.mark.parametrize(
+    ("mode", "takes", "reclaim"),
+    [
+        ("Enforce", {"takes": "Nothing", "message": "x"}, Reclaim(Takes.NOTHING, "x")),
+        ("Observe", {"takes": "Nothing", "message": "x"}, Reclaim(Takes.NOTHING, "x", due=False)),
+        ("Enforce", {"takes": "Novelty"}, None),
+        ("Enforce", None, OFF),
+    ],
+)
+def test_what_goes_by_memory_reclaim_is_a_fact(mode, takes, reclaim):
+    raw = made.damon_node("n1", mode=mode)
+    raw["status"] |= {} if takes is None else {"memoryReclaim": takes}
+    assert reported.facts(None, raw, None).reclaim == reclaim
+
+
+def test_a_kernel_that_has_crashed_in_damon_is_a_problem_in_spite_of_memory_reclaim():
+    raw = made.without_damon(("web", 60), reason="NeedsReboot", ready=("False", "NeedsReboot"))
+    said = reported.facts(None, raw, None)
+    assert said.reclaim == Reclaim(Takes.NOTHING, "so it is")
+    told = diagnosis("n1", said)
+    assert told.tunable == "False"
+    assert "reboot the node" in {each.remedy for each in told.findings}
+
+
+def test_an_agent_without_a_plan_does_not_say_whether_memory_reclaim_is_off():
+    raw = made.damon_node("n1", ready=("False", "PlanExpired"))
+    assert reported.facts(None, raw, None).reclaim is None
 
 
 def test_what_a_silent_agent_said_before_is_not_known():

@@ -36,6 +36,15 @@ def test_with_an_agent_what_it_says_is_judged(shop):
     assert told.code == 1, "its kernel's release is in no object"
 
 
+def test_a_node_that_is_served_without_damon_is_warned_of_and_does_not_fail(undamoned):
+    found = checks(undamoned.ask("doctor", "--node", "n1", "-o", "json"))
+    assert (found["Damon"], found["Agent"], found["MemoryReclaim"]) == ("warning", "warning", "ok")
+    assert "problem" not in found.values()
+    told = undamoned.ask("doctor", "--node", "n1").out
+    assert "so it is; memory.reclaim serves page cache" in told
+    assert "Damon, Agent\n  -> use a kernel with CONFIG_DAMON_SYSFS" in told
+
+
 def test_of_all_nodes_it_says_what_it_says_of_one(shop):
     one = shop.ask("doctor", "--node", "n1", "-o", "json").data["items"]
     assert shop.ask("doctor", "-o", "json").data["items"] == one

@@ -1,13 +1,19 @@
 """What `plan` foresees. Pure: facts in, differences out."""
 
 import cluster_objects as made
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from damon_agent.kernel.ladder import FULL
+from damon_agent.kernel.lanes.bands import KDAMONDS
 from damon_cli.damon_node import DamonNode
+from damon_cli.explain.rung import mark_permille
+from damon_cli.plan import screen
 from damon_cli.plan.forecast import ClusterFacts, forecast, plans
 from damon_cli.plan.ladders import node_ladder
+from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_operator import facts
 
 PODS = (
@@ -116,3 +122,45 @@ def test_the_floor_an_agent_reports_comes_out_again(floor, capacity, reserved):
     )
     # In a node of a few bytes a share is no whole number of them.
     assert told.floor_permille == floor or capacity < 10**4
+
+
+MANY = tuple((f"p{priority}", priority) for priority in range(25, 78, 4))
+
+
+def ladder_of(raw):
+    seen = DamonNode.of(raw)
+    return node_ladder("n1", DamonNodeSpec.model_validate(raw["spec"]), 0, seen)
+
+
+def heading(told):
+    console = Console(width=200)
+    with console.capture() as captured:
+        screen.show_ladder(console, told)
+    return captured.get().splitlines()[1]
+
+
+def test_without_damon_each_priority_has_a_rung_of_its_own():
+    assert len(ladder_of(made.damon_node("n1", *MANY)).rungs) == KDAMONDS
+    told = ladder_of(made.without_damon(*MANY))
+    assert len(told.rungs) == len(MANY)
+    assert (told.without_damon, told.memory_reclaim) == (True, "FilePages")
+    seen = DamonNode.of(made.without_damon(*MANY))
+    assert [r.mark_permille for r in told.rungs] == [mark_permille(seen, p) for _, p in MANY]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (made.damon_node("n1", ("web", 60)), "now; its lanes reclaim below"),
+        (made.without_damon(("web", 60)), "and page cache goes by memory.reclaim below"),
+        (
+            made.without_damon(("web", 60), takes="AllMemory"),
+            "and page cache and anonymous memory go by memory.reclaim below",
+        ),
+        (made.without_damon(("web", 60), takes="Nothing"), "else its lanes would reclaim below"),
+    ],
+)
+def test_what_works_at_the_rungs_is_told(raw, said):
+    told = heading(ladder_of(raw))
+    assert told.endswith(said)
+    assert ("DAMON cannot be used there" in told) == ("memory.reclaim" in told or "else" in told)

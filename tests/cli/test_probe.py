@@ -93,6 +93,7 @@ def test_nothing_prevents_tuning_on_a_fine_node(tmp_path):
         swap_kinds=("zram",),
         zswap=False,
         zram_limited=(),
+        reclaim_file=True,
         cgroup_version=2,
         swap_limits=SwapLimits("containers", 1, 0),
         throttled=0,
@@ -180,6 +181,8 @@ def test_what_is_in_sysfs_and_not_shown_has_no_known_owner(tmp_path):
         ({"sys/block/zram0/mm_stat": "1 2 3 4096 5"}, {"zram_limited": ("zram0",)}),
         ({"sys/block/zram0/mm_stat": None}, {"zram_limited": ()}),
         ({"sys/fs/cgroup/cgroup.controllers": None}, {"cgroup_version": None}),
+        ({"sys/fs/cgroup/cgroup.controllers": None}, {"reclaim_file": None}),
+        ({"sys/fs/cgroup/memory.reclaim": None}, {"reclaim_file": False}),
         (
             {
                 "sys/fs/cgroup/cgroup.controllers": None,
@@ -207,6 +210,19 @@ def test_what_is_in_sysfs_and_not_shown_has_no_known_owner(tmp_path):
 def test_each_file_says_what_it_says(tmp_path, files, known):
     found = facts(tmp_path, **files)
     assert {name: getattr(found, name) for name in known} == known
+
+
+def test_of_memory_reclaim_it_looks_only_whether_it_is_there(tmp_path):
+    root = probed_root.make(tmp_path / "root", **{"sys/fs/cgroup/memory.reclaim": "opened\n"})
+    told = printed(root)
+    assert "opened" not in told
+    assert probed.facts(told).reclaim_file is True
+
+
+def test_an_output_of_an_older_probe_does_not_say_whether_there_is_memory_reclaim(tmp_path):
+    root = probed_root.make(tmp_path / "root")
+    lines = [line for line in printed(root).splitlines() if "memory.reclaim" not in line]
+    assert probed.facts("\n".join(lines)).reclaim_file is None
 
 
 def test_a_root_without_sys_says_nothing_of_the_kernel(tmp_path):
@@ -268,6 +284,7 @@ NEEDED = {
     "Damon": ("damon", "vaddr"),
     "Features": ("features",),
     "Holder": ("holders",),
+    "MemoryReclaim": ("reclaim_file",),
     "Swap": ("swap_total_bytes", "swap_free_bytes"),
     "SwapDevice": ("swap_kinds",),
     "PodSwap": ("swap_limits",),

@@ -129,6 +129,16 @@ def test_figures_of_a_silent_agent_are_left_out():
     assert "Agents of 1 nodes are silent, and left out: n1." in answer.unknown
 
 
+def test_without_damon_nothing_is_said_to_be_measured_later():
+    served = DamonNode.of(made.without_damon(("web", 60)))
+    answer = told([sized("web", "1Gi")], served)
+    assert answer.sentence.endswith(
+        "not known how much is cold: DAMON, which measures it, cannot be used on any of the nodes."
+    )
+    both = told([sized("web", "1Gi"), sized("api", "1Gi")], served, seen(("api", 60)))
+    assert both.sentence.endswith("no agent has measured any yet.")
+
+
 def test_pods_that_hold_no_memory_of_a_node_do_not_count():
     pods = [sized("done", "1Gi", phase="Succeeded"), sized("waits", "1Gi", node=""), sized("web")]
     assert told(pods).total.pods == 1

@@ -1,5 +1,6 @@
 """`kubectl damon status`, as a process against the embedded API."""
 
+import cluster_objects as made
 import pytest
 from cluster_objects import condition, tuning
 from cluster_objects import damon_node as node_with
@@ -40,6 +41,18 @@ def test_what_is_unmet_is_told_with_what_to_do(lab):
     assert asked.code == 1
     assert "2 nodes (n2, n3): NoSwap" in asked.out
     assert "-> add swap or zram" in asked.out
+
+
+def test_a_node_that_is_served_without_damon_is_ready_and_has_its_reason(lab):
+    lab.tuned()
+    served = made.without_damon(("a", 40), ("b", 50))
+    lab.create(damon_node("n2"), {**served, "metadata": {"name": "n1"}})
+    asked = lab.ask("status")
+    assert asked.code == 0, asked.err
+    assert "ready: 2 nodes, 2 processes in lanes" in asked.out
+    told = lab.ask("status", "-o", "json").data
+    assert told["unmet"] == []
+    assert {"reason": "NoDamon", "ready": "True", "nodes": 1, "examples": ["n1"]} in told["nodes"]
 
 
 def test_how_far_a_changed_tuning_has_come_is_told(lab):

@@ -212,6 +212,24 @@ def damon_node(
     return {**plan, **({"status": status} if reported else {})}
 
 
+def reclaimed(raw: dict[str, Any], takes: str = "FilePages", **more: Any) -> dict[str, Any]:
+    """Return a DamonNode whose agent may write memory.reclaim; `more` is what it says of that."""
+    said = {"takes": takes, "fileBytes": 0, "workingSetBytes": 0, **more}
+    return {**raw, "status": {**raw["status"], "memoryReclaim": said}}
+
+
+def without_damon(
+    *pods: tuple[str, int], takes: str = "FilePages", reason: str = "NoDamon", **more: Any
+) -> dict[str, Any]:
+    """Return a DamonNode without lanes, which memory.reclaim serves alone unless it takes
+    Nothing."""
+    served = {"ready": ("False" if takes == "Nothing" else "True", reason), "available": reason}
+    raw = damon_node("n1", *pods, **{**served, **more})
+    told = [{k: v for k, v in p.items() if k != "kdamond"} for p in raw["status"]["pods"]]
+    raw["status"] |= {"lanes": [], "targets": 0, "pods": told}
+    return reclaimed(raw, takes)
+
+
 def crd(group: str, plural: str, kind: str) -> dict[str, Any]:
     """Return a namespaced resource of any shape: the embedded API has no workloads of its own."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -16,6 +16,7 @@ FINE = {
     "proc/1/comm": "systemd\n",
     "proc/99/comm": "sh\n",
     "sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
+    "sys/fs/cgroup/memory.reclaim": "",
     "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
     "sys/kernel/mm/lru_gen/enabled": "0x0007\n",
     "sys/module/zswap/parameters/enabled": "N\n",

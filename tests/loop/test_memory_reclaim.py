@@ -136,6 +136,20 @@ def test_a_node_without_damon_is_served_this_way_alone(make_machine, kernel, pod
     assert "goes by memory.reclaim" in machine.condition("Applied").message
 
 
+def test_without_damon_a_limit_of_the_node_stops_it_and_is_told_first(make_machine, kernel, pod):
+    machine = make_machine(reclaim_file=kernel)
+    machine.emulator.present = False
+    (home,) = populated(machine, kernel, A)
+    meminfo = machine.proc / "meminfo"
+    meminfo.write_text(meminfo.read_text() + "SwapFree: 4194304 kB\n")
+    machine.plan(pod(1, A, priority=10), settings={"safety": {"maxSwapUsedPermille": 100}})
+    machine.run(120)
+    assert (cache_mib(home), kernel.asked) == (80, [])
+    ready = machine.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "SafetyLimit")
+    assert machine.condition("DamonAvailable").reason == "NoDamon"
+
+
 def test_without_damon_and_without_swap_page_cache_goes(make_machine, tmp_path, pod):
     kernel = Kernel(tmp_path / "node", has_swap=lambda: False)
     machine = make_machine(reclaim_file=kernel, swap_kib=0)

@@ -113,7 +113,7 @@ def _phases(low: Subject, high: Subject, expected: Expected) -> Iterator[Phase]:
         yield (phase := step(low.explanation, high.explanation))
     if phase.outcome is not Outcome.HAPPENED:
         return
-    yield _measured(high, expected)
+    yield _measured(low, high, expected)
     yield (given_up := _given_up(low, expected))
     until = _settles(low, expected, given_up.outcome)
     yield _hot_stayed(low, expected, until)
@@ -153,11 +153,22 @@ def _taken(low: Explanation | None, high: Explanation | None) -> Phase:
             return Phase("taken", Outcome.FAILED, each.sentence, remedy("NoDamon").action)
         if each is not None and each.standing in _NOT_YET_TAKEN:
             return Phase("taken", Outcome.WAITING, each.sentence, _action(each))
+    if _without_damon(low):
+        says = "memory.reclaim serves their node, because DAMON cannot be used there"
+        return Phase("taken", Outcome.HAPPENED, says)
     return Phase("taken", Outcome.HAPPENED, "their processes are DAMON's targets")
 
 
-def _measured(high: Subject, expected: Expected) -> Phase:
+def _without_damon(told: Explanation | None) -> bool:
+    """Say whether memory.reclaim serves the pod's node instead of DAMON."""
+    place = told.placement if told else None
+    return bool(place and not place.lane and (place.memory_reclaim or place.unserved))
+
+
+def _measured(low: Subject, high: Subject, expected: Expected) -> Phase:
     """Judge by the pod from which nothing is to be taken: of the other, cold memory changes."""
+    if _without_damon(low.explanation):
+        return Phase("measured", Outcome.NOT_DUE, "without DAMON nothing measures cold memory")
     memory = high.explanation.memory if high.explanation else None
     found = memory.cold_bytes if memory else None
     holds = shown_bytes(expected.cold_bytes)
@@ -217,8 +228,14 @@ def _waits(told: Explanation | None) -> str:
     """Return what a pod waits for where nothing is taken from it, as the tuning wants it."""
     if told is not None and told.standing is Standing.SAFETY_LIMIT:
         return told.sentence
-    place = told.placement if told and told.standing is Standing.WAITING else None
-    mark = place.lane.mark_permille if place and place.lane else None
+    place = told.placement if told else None
+    view = place.memory_reclaim if place and _without_damon(told) else None
+    if view is not None and view.takes == "FilePages":
+        return "only page cache goes by memory.reclaim here, and the pods of the check hold none"
+    if told is None or told.standing is not Standing.WAITING:
+        return ""
+    rung = (place.lane or place.memory_reclaim) if place else None
+    mark = rung.mark_permille if rung else None
     here = place.available_permille if place else None
     if mark is None or here is None:
         return ""
@@ -241,6 +258,8 @@ def _hot_stayed(low: Subject, expected: Expected, until: int | None) -> Phase:
     )
     if most * 8 > expected.hot_bytes:
         action = "raise reclaim.minAge, and see whether the node itself is short of memory"
+        if _without_damon(low.explanation):
+            action = "without DAMON nothing knows how old memory is: use a kernel that has it"
         return Phase(name, Outcome.FAILED, says, action)
     return Phase(name, _judged(low, until), says)
 

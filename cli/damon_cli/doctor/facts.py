@@ -59,6 +59,35 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """Why the agent cannot use DAMON."""
+
+    reason: str
+    message: str
+
+
+class Takes(StrEnum):
+    """What goes by memory.reclaim of pods' cgroups."""
+
+    FILE_PAGES = "FilePages"
+    ALL_MEMORY = "AllMemory"
+    NOTHING = "Nothing"
+    OFF = "Off"
+    """The agent may not write it."""
+
+
+@dataclass(frozen=True)
+class Reclaim:
+    """What the agent says of memory.reclaim."""
+
+    takes: Takes
+    message: str = ""
+    """Why nothing goes, or what is wrong."""
+    due: bool = True
+    """Whether the tuning's mode lets anything go."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """One node."""
 
@@ -72,6 +101,11 @@ class Facts:
     """Whether its DAMON can monitor the addresses of processes."""
     features: tuple[str, ...] | None = None
     holders: tuple[Holder, ...] | None = None
+    unusable: Unusable | None = None
+    """None: nothing says that the agent cannot use DAMON."""
+    reclaim: Reclaim | None = None
+    reclaim_file: bool | None = None
+    """Whether the kernel has memory.reclaim."""
     agent: Said | None = None
     """None: the node has no DamonNode."""
     memory_bytes: int | None = None
@@ -93,6 +127,15 @@ class Facts:
     huge_bytes: int | None = None
     """Reserved huge pages of all sizes."""
     mglru: bool | None = None
+
+    @property
+    def served_by_reclaim(self) -> str:
+        """Return what memory.reclaim does where DAMON cannot be used; empty: nothing."""
+        served = {
+            Takes.FILE_PAGES: "memory.reclaim serves page cache",
+            Takes.ALL_MEMORY: "memory.reclaim serves page cache and anonymous memory",
+        }
+        return served.get(self.reclaim.takes, "") if self.reclaim and self.unusable else ""
 
     def completed_by(self, other: Self) -> Self:
         """Return the same with what only the other one knows."""

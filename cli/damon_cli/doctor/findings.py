@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from damon_cli.doctor.facts import Facts, Owner
+from damon_cli.doctor.facts import Facts, Owner, Takes
+from damon_cli.explain.by_reclaim import taken
 from damon_cli.remedies import remedy
 from damon_cli.sizes import shown_bytes
-from damon_contract.v1alpha1.node import LIMITATIONS
+from damon_contract.v1alpha1.node import LIMITATIONS, UNAVAILABLE
 
 _OLDEST: Final = (6, 1)
 _FULL_PERMILLE: Final = 20
 """Swap of which less is free is used up, as the agent sees it (SwapFull)."""
+_LIMITS: Final = LIMITATIONS | UNAVAILABLE
+"""Reasons with which a node may be Ready all the same."""
 _WAITING: Final = frozenset({"Off", "NoPlan", "Applying", "PlanPending", "PlanExpired"})
 """Reasons that nothing of the node is to blame for."""
 PROBE: Final = "`kubectl damon doctor --probe --node NODE` reads it on the node"
@@ -101,12 +104,15 @@ def _kernel(facts: Facts) -> Judged:
     if (int(version[1]), int(version[2])) >= _OLDEST:
         return State.OK, facts.release
     said, newer = f"{facts.release}: older than 6.1", "use a kernel of 6.1 or later"
-    if facts.damon:
+    if facts.damon or facts.served_by_reclaim:
         return State.WARNING, f"{said}, with parts of newer ones; nobody has tried that", newer
     return State.PROBLEM, said, f"{newer} (docs/distributions.md says which have DAMON)"
 
 
 def _damon(facts: Facts) -> Judged:
+    if facts.unusable and (served := facts.served_by_reclaim):
+        what = remedy(facts.unusable.reason)
+        return State.WARNING, f"{facts.unusable.message or what.meaning}; {served}", what.action
     if facts.damon is False:
         return State.PROBLEM, "the kernel has no DAMON sysfs", remedy("NoDamon").action
     if facts.vaddr is False:
@@ -132,12 +138,13 @@ def _holder(facts: Facts) -> Judged:
     if facts.damon is False:
         return None
     if facts.holders is None:
-        return _unknown()
+        return None if facts.served_by_reclaim else _unknown()
     others = [holder for holder in facts.holders if holder.owner is not Owner.OURS]
     if others:
         reasons = {"DamonStatEnabled" if o.owner is Owner.STAT else "DamonBusy" for o in others}
         what = "; ".join(remedy(reason).action for reason in sorted(reasons))
-        return State.PROBLEM, "; ".join(holder.name for holder in others), what
+        state = State.WARNING if facts.served_by_reclaim else State.PROBLEM
+        return state, "; ".join(holder.name for holder in others), what
     return State.OK, "; ".join(holder.name for holder in facts.holders) or "nobody"
 
 
@@ -148,10 +155,39 @@ def _agent(facts: Facts) -> Judged:
     told = f"{said.reason}: {said.message or what.meaning}"
     if said.ready == "Unknown":
         return State.UNKNOWN, told, what.action
-    if said.ready == "True" and said.reason not in LIMITATIONS:
+    if said.ready == "True" and said.reason not in _LIMITS:
         return State.OK, told
     waits = said.ready == "True" or said.reason in {*_WAITING, *LIMITATIONS}
     return State.WARNING if waits else State.PROBLEM, told, what.action
+
+
+def _memory_reclaim(facts: Facts) -> Judged:
+    told = facts.reclaim
+    if told is None:
+        return _reclaim_file(facts)
+    if told.takes is Takes.OFF:
+        if not facts.unusable:
+            return State.OK, f"off: {_STAYS}"
+        what = "set agent.memoryReclaim of the chart (read docs/security.md first)"
+        return State.WARNING, "off, and DAMON cannot be used", what
+    if told.takes is Takes.NOTHING:
+        said = f"nothing goes: {told.message or 'the agent does not say why'}"
+        return (State.WARNING, said, "read the message") if told.due else (State.OK, said)
+    said = f"{taken(told.takes)} of pods can go"
+    if told.message:
+        return State.WARNING, f"{said}; {told.message}", "read the message"
+    return State.OK, said
+
+
+_STAYS: Final = "page cache that no process maps stays"
+
+
+def _reclaim_file(facts: Facts) -> Judged:
+    if facts.reclaim_file is None:
+        return None if facts.cgroup_version == 1 else _unknown()
+    if facts.reclaim_file:
+        return State.OK, "the kernel has it; whether it knows swappiness=0 only an agent finds out"
+    return State.WARNING, f"the kernel has none: {_STAYS}", "use cgroup v2 and Linux 5.19 or later"
 
 
 def _swap(facts: Facts) -> Judged:
@@ -272,6 +308,7 @@ CHECKS: Final[Mapping[str, Callable[[Facts], Judged]]] = {
     "Features": _features,
     "Holder": _holder,
     "Agent": _agent,
+    "MemoryReclaim": _memory_reclaim,
     "Swap": _swap,
     "SwapDevice": _swap_device,
     "PodSwap": _pod_swap,

@@ -36,6 +36,8 @@ echo '= sys/kernel/mm'
 ls sys/kernel/mm 2>/dev/null | sed 's/^/ /'
 show proc/sys/kernel/osrelease proc/meminfo proc/swaps
 show sys/fs/cgroup/cgroup.controllers sys/fs/cgroup/memory/notify_on_release
+echo '= memory.reclaim'
+ls sys/fs/cgroup/memory.reclaim 2>/dev/null | sed 's/^/ /'
 show sys/kernel/mm/transparent_hugepage/enabled sys/kernel/mm/lru_gen/enabled
 show sys/module/zswap/parameters/enabled sys/block/zram*/mm_stat
 for module in damon_reclaim damon_lru_sort damon_stat; do

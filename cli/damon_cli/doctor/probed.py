@@ -81,6 +81,7 @@ def facts(text: str) -> Facts:
         swap_kinds=_swap_kinds(printed),
         zswap=_switch(printed, "sys/module/zswap/parameters/enabled"),
         zram_limited=_zram_limited(printed),
+        reclaim_file=_reclaim_file(printed),
         cgroup_version=_cgroup_version(printed),
         swap_limits=_swap_limits(printed),
         throttled=_throttled(printed),
@@ -186,6 +187,12 @@ def _cgroup_version(printed: Printed) -> int | None:
         return 2
     is_v1 = "sys/fs/cgroup/memory/notify_on_release" in printed.found
     return 1 if is_v1 and printed.is_absent(unified) else None
+
+
+def _reclaim_file(printed: Printed) -> bool | None:
+    """Say whether there is memory.reclaim; an older probe has not looked."""
+    seen = printed.found.get("memory.reclaim")
+    return None if seen is None or _cgroup_version(printed) is None else bool(seen)
 
 
 def _counted(printed: Printed, name: str) -> dict[str, int]:

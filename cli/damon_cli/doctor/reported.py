@@ -5,11 +5,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from damon_cli.damon_node import DamonNode
-from damon_cli.doctor.facts import Facts, Holder, Owner, PodsBySwap, Said, SwapLimits
+from damon_cli.doctor.facts import (
+    Facts,
+    Holder,
+    Owner,
+    PodsBySwap,
+    Reclaim,
+    Said,
+    SwapLimits,
+    Takes,
+    Unusable,
+)
 from damon_contract.quantities import quantity_bytes
 
 Raw = Mapping[str, Any]
 
+_UNPLANNED = frozenset({"NoPlan", "PlanExpired", "PlanInvalid", "Applying"})
+"""Reasons for which the agent may have no plan, and so says nothing of memory.reclaim."""
 _FOREIGN = {"DamonBusy": Owner.OTHER, "DamonStatEnabled": Owner.STAT}
 
 
@@ -72,7 +84,9 @@ def _of_agent(raw: Raw) -> Facts:
     elif foreign:
         holders = (Holder(foreign, node.available.message or reason),)
     absent = reason == "NoDamon"
+    # Both are files of cgroup v2.
     swapped = any(each.given_up_bytes is not None for each in node.figures.values())
+    is_v2 = swapped or bool(node.takes)
     return Facts(
         linux=True,
         release=_text(kernel, "release"),
@@ -80,12 +94,25 @@ def _of_agent(raw: Raw) -> Facts:
         vaddr=True if available else None,
         features=tuple(map(str, kernel.get("features") or ())) if kernel else None,
         holders=holders,
+        unusable=Unusable(reason, node.available.message) if node.without_damon else None,
+        reclaim=_reclaim(node),
         agent=said,
         swap_total_bytes=_number(memory, "swapTotalBytes"),
         swap_free_bytes=_number(memory, "swapFreeBytes"),
-        cgroup_version=2 if swapped else None,
+        cgroup_version=2 if is_v2 else None,
         swap_limits=_swap_limits(node),
     )
+
+
+def _reclaim(node: DamonNode) -> Reclaim | None:
+    told = node.memory_reclaim
+    if told is None:
+        return None if node.ready.reason in _UNPLANNED else Reclaim(Takes.OFF)
+    if told.takes not in set(Takes):
+        return None
+    takes = Takes(told.takes) if node.takes else Takes.NOTHING
+    why = told.message or (node.available.message if node.without_damon else "")
+    return Reclaim(takes, told.message if node.takes else why, due=node.mode == "Enforce")
 
 
 def _swap_limits(node: DamonNode) -> SwapLimits | None:

@@ -1,6 +1,7 @@
 """Puts an explanation together from facts. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from damon_cli.damon_node import DamonNode, Planned
@@ -17,7 +18,8 @@ from damon_cli.explain.explanation import (
     Standing,
 )
 from damon_cli.explain.facts import Facts, rolled_out
-from damon_cli.explain.standing import standing
+from damon_cli.explain.service import out_of_reach, reclaim_view, unserved
+from damon_cli.explain.standing import in_force, standing
 from damon_cli.remedies import remedy
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -38,7 +40,7 @@ def explain(facts: Facts) -> Explanation:
     planned = seen.pod(facts.pod.uid) if seen is not None else None
     stands = standing(facts)
     memory = _memory(seen, facts) if seen is not None else None
-    placement = _placement(facts) if facts.pod.node else None
+    placement = _placement(facts, memory) if facts.pod.node else None
     priority = verdict.priority if verdict is not None else None
     source = verdict.source if verdict is not None else None
     if verdict is None and planned is not None:
@@ -60,12 +62,12 @@ def explain(facts: Facts) -> Explanation:
     )
 
 
-def _placement(facts: Facts) -> Placement:
+def _placement(facts: Facts, memory: Memory | None) -> Placement:
     governor, seen = facts.choice.governor, facts.damon_node
     planned = seen.pod(facts.pod.uid) if seen is not None else None
     lane = seen.lane_of(facts.pod.uid) if seen is not None else None
     after, before = (None, None) if seen is None or planned is None else _around(seen, planned)
-    return Placement(
+    place = Placement(
         node=facts.pod.node,
         tuning=governor.name if governor is not None else None,
         mode=governor.spec.mode if governor is not None and governor.spec is not None else None,
@@ -76,6 +78,15 @@ def _placement(facts: Facts) -> Placement:
         else LaneView(lane.kdamond, lane.priorities, lane.role, lane.active, lane.mark_permille),
         reclaimed_after=after,
         reclaimed_before=before,
+    )
+    if seen is None or planned is None or memory is None:
+        return place
+    stands = in_force(facts)
+    return replace(
+        place,
+        memory_reclaim=reclaim_view(seen, planned, stands),
+        unserved=unserved(seen, stands),
+        out_of_reach=tuple(out_of_reach(seen, planned, stands, memory.why_not_swappable)),
     )
 
 
@@ -103,6 +114,8 @@ def _memory(seen: DamonNode, facts: Facts) -> Memory | None:
     known = seen.figures.get(facts.pod.uid)
     if known is None:
         return None
+    cache = known.reclaimed
+    cause = cache.spared_cause if cache is not None else None
     return Memory(
         processes=known.processes,
         swappable=known.swappable,
@@ -113,6 +126,11 @@ def _memory(seen: DamonNode, facts: Facts) -> Memory | None:
         spared_until=known.spared_until,
         spared_cause=known.spared_cause,
         spared_why=_SPARED.get(known.spared_cause) if known.spared_cause else None,
+        cache_gone_bytes=cache.file_bytes if cache is not None else None,
+        working_set_gone_bytes=cache.working_set_bytes if cache is not None else None,
+        cache_spared_until=cache.spared_until if cache is not None else None,
+        cache_spared_cause=cause,
+        cache_spared_why=_CACHE_SPARED.get(cause) if cause else None,
     )
 
 
@@ -120,6 +138,11 @@ _SPARED: Final[Mapping[str, str]] = {
     "Refaults": "too much of what was swapped out was needed again",
     "Pressure": "its processes waited for memory",
     "SwapRefused": "swap had no more room for it, because its memory.swap.max is reached",
+}
+
+_CACHE_SPARED: Final[Mapping[str, str]] = {
+    "Refaults": "page cache came back because it was used",
+    "Pressure": "its processes waited for memory",
 }
 
 
@@ -199,7 +222,11 @@ def _hints(facts: Facts, stands: Standing, planned: Planned | None) -> list[Hint
         if seen.reported and not seen.current:
             hints.append(Hint("PlanPending", *remedy("PlanPending")))
         held = seen.ready.reason in {NodeReason.SAFETY_LIMIT, NodeReason.SWAP_FULL}
-        if (held or seen.ready.status != "True") and stands is not Standing.NO_DAMON:
-            reason = seen.ready.reason
-            hints.append(Hint(reason, f"{seen.name}: {seen.ready.message}", remedy(reason).action))
+        said = [seen.ready] if held or seen.ready.status != "True" else []
+        said += [seen.available] if seen.has_reclaim_alone else []
+        if stands is not Standing.NO_DAMON:
+            hints += [
+                Hint(each.reason, f"{seen.name}: {each.message}", remedy(each.reason).action)
+                for each in said
+            ]
     return hints

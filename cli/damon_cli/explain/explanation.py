@@ -30,7 +30,7 @@ class Standing(StrEnum):
     AGENT_SILENT = "AgentSilent"
     """No agent has said anything about its node."""
     NO_DAMON = "NoDamon"
-    """DAMON cannot be used on its node."""
+    """DAMON cannot be used on its node, and nothing goes by memory.reclaim there."""
     NOT_TAKEN = "NotTaken"
     """The agent has not taken the plan yet, or the plan is not in the kernel."""
     NO_PROCESS = "NoProcess"
@@ -47,13 +47,13 @@ class Standing(StrEnum):
     SPARED = "Spared"
     """The brake keeps it from being reclaimed for a while."""
     PROTECTED = "Protected"
-    """It is watched, and never reclaimed."""
+    """It is never reclaimed."""
     EAGER = "Eager"
-    """Its cold memory goes whenever there is some."""
+    """Its cold memory goes whenever there is some; without DAMON a little of it at a time."""
     WAITING = "Waiting"
-    """Its lane sleeps: more memory is available than its mark."""
+    """More memory is available than its mark."""
     RECLAIMED = "Reclaimed"
-    """Its lane works: its cold memory goes now."""
+    """Less is: its cold memory goes now."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,18 @@ class LaneView:
 
 
 @dataclass(frozen=True)
+class ReclaimView:
+    """How memory.reclaim serves the pod, each pod for itself."""
+
+    takes: str
+    """FilePages: page cache. AllMemory: anonymous memory too."""
+    role: str
+    """Ladder or Eager."""
+    mark_permille: int | None = None
+    """It is asked while less memory than that is available; None: always, or it is not known."""
+
+
+@dataclass(frozen=True)
 class Neighbours:
     """The pods of one priority on the same node."""
 
@@ -106,6 +118,12 @@ class Placement:
     available_permille: int | None = None
     """Memory available on the node, as its agent last reported it."""
     lane: LaneView | None = None
+    memory_reclaim: ReclaimView | None = None
+    """None: nothing goes this way of this pod."""
+    unserved: str | None = None
+    """Why neither of the two serves it, where that is all there is to know."""
+    out_of_reach: tuple[str, ...] = ()
+    """Memory that cannot go in any way, each with the reason."""
     reclaimed_after: Neighbours | None = None
     """Those reclaimed right before it: the next lower priority."""
     reclaimed_before: Neighbours | None = None
@@ -125,6 +143,13 @@ class Memory:
     spared_until: str | None = None
     spared_cause: str | None = None
     spared_why: str | None = None
+    cache_gone_bytes: int | None = None
+    """Page cache that went by memory.reclaim, since the agent started."""
+    working_set_gone_bytes: int | None = None
+    """By how much less the kubelet counts as in use for that."""
+    cache_spared_until: str | None = None
+    cache_spared_cause: str | None = None
+    cache_spared_why: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from damon_cli.explain.by_reclaim import taken, why_spared
 from damon_cli.explain.chain import EXEMPTIONS
-from damon_cli.explain.explanation import ChainStep, Explanation, Memory, Neighbours, Placement
-from damon_cli.explain.sentence import named, percent
-from damon_cli.sizes import shown_bytes
+from damon_cli.explain.explanation import (
+    ChainStep,
+    Explanation,
+    Memory,
+    Neighbours,
+    Placement,
+    Standing,
+)
+from damon_cli.explain.sentence import named
+from damon_cli.sizes import percent, shown_bytes
 
 _NAME: Final = 20
 """Characters for the name of a step."""
@@ -25,7 +33,9 @@ def show(console: Console, told: Explanation) -> None:
     for heading, lines in (
         ("chain", _chain(told.chain)),
         ("node", _node(told.placement)),
-        ("order", _order(told.placement)),
+        ("served by", _served_by(told.placement)),
+        ("out of reach", told.placement.out_of_reach if told.placement else ()),
+        ("order", _order(told)),
         ("memory", _memory(told.memory)),
         ("containers", _containers(told)),
         (
@@ -89,10 +99,30 @@ def _node(placement: Placement | None) -> list[str]:
     return lines
 
 
-def _order(placement: Placement | None) -> list[str]:
+def _served_by(placement: Placement | None) -> list[str]:
     if placement is None:
         return []
-    if placement.lane is not None and placement.lane.role == "Protected":
+    if placement.unserved is not None:
+        return [f"neither a lane nor memory.reclaim: {placement.unserved}"]
+    lane, view = placement.lane, placement.memory_reclaim
+    served = [f"lane {lane.kdamond}"] if lane is not None else []
+    if view is not None:
+        alone = " alone" if lane is None else ""
+        mark = (
+            f"mark {percent(view.mark_permille)}"
+            if view.mark_permille is not None
+            else {"Eager": "always"}.get(view.role, "in turn")
+        )
+        served.append(f"memory.reclaim{alone} ({taken(view.takes)}; {mark})")
+    return [" and ".join(served)] if served else []
+
+
+def _order(told: Explanation) -> list[str]:
+    placement = told.placement
+    if placement is None:
+        return []
+    by_lane = placement.lane is not None and placement.lane.role == "Protected"
+    if by_lane or told.standing is Standing.PROTECTED:
         return ["not reclaimed"]
     lines = []
     if placement.reclaimed_after is not None:
@@ -117,12 +147,20 @@ def _memory(memory: Memory | None) -> list[str]:
         ("came back from swap", memory.refaulted_bytes),
     )
     figures = [f"{shown_bytes(size)} {what}" for what, size in known if size is not None]
-    lines = [", ".join(figures) if figures else "nothing is known of it yet"]
-    if not memory.swappable:
-        lines.append(f"not swappable: {memory.why_not_swappable}")
+    unknown = [] if memory.cache_gone_bytes is not None else ["nothing is known of it yet"]
+    lines = [", ".join(figures)] if figures else unknown
     if memory.spared_until is not None:
         why = memory.spared_why or memory.spared_cause
         lines.append(f"spared until {memory.spared_until}: {why}")
+    if memory.cache_gone_bytes is not None:
+        kubelet = shown_bytes(memory.working_set_gone_bytes)
+        lines.append(
+            f"page cache: {shown_bytes(memory.cache_gone_bytes)} went by memory.reclaim; "
+            f"the kubelet counts {kubelet} less as in use for what went"
+        )
+    if memory.cache_spared_until is not None:
+        why = why_spared(memory)
+        lines.append(f"page cache: spared until {memory.cache_spared_until}: {why}")
     return lines
 
 
@@ -134,5 +172,6 @@ def _containers(told: Explanation) -> list[str]:
     ]
     if told.memory is not None:
         number = told.memory.processes
-        lines.append(f"{number} process{'es' * (number != 1)} in its lane")
+        lane = told.placement.lane if told.placement is not None else None
+        lines.append(f"{number} process{'es' * (number != 1)}" + " in its lane" * bool(lane))
     return lines

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from damon_cli.explain import by_reclaim
 from damon_cli.explain.explanation import Memory, Neighbours, Placement, Standing
 from damon_cli.explain.facts import Facts, rolled_out
 from damon_cli.explain.standing import in_force
 from damon_cli.remedies import remedy
+from damon_cli.sizes import percent
 from damon_operator.planner.rollout import RolloutReason
 
 
@@ -115,11 +117,6 @@ _EXEMPT: Final = {
 }
 
 
-def percent(permille: int) -> str:
-    """Return per mille as a percentage, which people say."""
-    return f"{permille / 10:.1f} %"
-
-
 def _not_governed(facts: Facts) -> str:
     invalid = [t.name for t in facts.tunings if t.spec is None]
     if not facts.tunings:
@@ -138,15 +135,22 @@ def _no_agent(facts: Facts) -> str:
 def _no_damon(facts: Facts) -> str:
     seen = facts.damon_node
     said = seen.available.message if seen is not None else ""
-    return f"is planned and not tuned: DAMON cannot be used on {facts.pod.node} ({said})"
+    told = f"is planned and not tuned: DAMON cannot be used on {facts.pod.node} ({said})"
+    reclaim = seen.memory_reclaim if seen is not None else None
+    if reclaim is not None and reclaim.message:
+        told += f", and nothing goes by memory.reclaim ({reclaim.message})"
+    return told
 
 
 def _in_plan(
     facts: Facts, stands: Standing, placement: Placement | None, memory: Memory | None
 ) -> str:
     seen, node = facts.damon_node, facts.pod.node
+    view = placement.memory_reclaim if placement is not None else None
     if stands in _HELD:
-        return _HELD[stands].format(node=node, says=seen.ready.message if seen is not None else "")
+        by_cache = stands is Standing.SWAP_FULL and view is not None
+        held = by_reclaim.SWAP_FULL if by_cache else _HELD[stands]
+        return held.format(node=node, says=seen.ready.message if seen is not None else "")
     match stands:
         case Standing.NOT_PLANNED:
             return _NO_PLAN.format(node=node) if seen is None else _NOT_IN_PLAN.format(node=node)
@@ -154,11 +158,9 @@ def _in_plan(
             why = seen.ready.message if seen is not None and seen.ready.status == "False" else ""
             return f"it is planned, and not in the kernel of {node} yet" + (f": {why}" * bool(why))
         case Standing.PROTECTED:
-            return f"{_protection(facts, placement)}, so it is watched and never reclaimed"
+            return _protection(facts, placement)
         case Standing.SPARED:
-            why = (memory.spared_why if memory is not None else "") or "reclaim hurt it"
-            until = memory.spared_until if memory is not None else ""
-            return f"it is spared until {until} at least, because {why}"
+            return _spared(memory)
         case _:
             return _reclaim(facts, stands, placement, memory)
 
@@ -183,12 +185,32 @@ def _protection(facts: Facts, placement: Placement | None) -> str:
     seen = facts.damon_node
     limit = seen.protect_from if seen is not None else 80
     planned = seen.pod(facts.pod.uid) if seen is not None else None
+    why = f"from {limit} on a pod is protected"
     if planned is not None and planned.priority < limit and placement and placement.lane:
-        return "it shares its lane with a protected pod, for want of kdamonds"
-    return f"from {limit} on a pod is protected"
+        why = "it shares its lane with a protected pod, for want of kdamonds"
+    if placement is not None and placement.unserved:
+        return f"{why}, so nothing is taken from it; {by_reclaim.UNWATCHED.format(placement.node)}"
+    return f"{why}, so it is watched and never reclaimed"
+
+
+def _spared(memory: Memory | None) -> str:
+    if memory is not None and memory.spared_until is None:
+        why = by_reclaim.why_spared(memory)
+        return f"it is spared until {memory.cache_spared_until} at least: {why}"
+    why = (memory.spared_why if memory is not None else "") or "reclaim hurt it"
+    until = memory.spared_until if memory is not None else ""
+    return f"it is spared until {until} at least, because {why}"
 
 
 def _reclaim(
+    facts: Facts, stands: Standing, placement: Placement | None, memory: Memory | None
+) -> str:
+    if placement is not None and placement.memory_reclaim is not None and placement.lane is None:
+        return by_reclaim.alone(placement, memory, stands, _order(placement))
+    return _by_lane(facts, stands, placement, memory) + by_reclaim.beside(placement, memory)
+
+
+def _by_lane(
     facts: Facts, stands: Standing, placement: Placement | None, memory: Memory | None
 ) -> str:
     seen, lane = facts.damon_node, placement.lane if placement is not None else None
@@ -212,7 +234,8 @@ def _reclaim(
                 f"{cold} is being {takes}, because {limit}{now}" if mark else f"{cold} is {takes}"
             )
         case _:
-            said = f"{cold} is {takes} once {limit}{now}, so nothing is taken" + _order(placement)
+            asleep = by_reclaim.asleep(placement)
+            said = f"{cold} is {takes} once {limit}{now}, so {asleep}" + _order(placement)
     if memory is not None and not memory.swappable:
         said += f"; only clean file pages can go, because {memory.why_not_swappable}"
     return said

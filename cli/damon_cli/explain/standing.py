@@ -8,6 +8,7 @@ from typing import Final
 from damon_cli.damon_node import DamonNode
 from damon_cli.explain.explanation import Standing
 from damon_cli.explain.facts import Facts
+from damon_cli.explain.rung import mark_permille
 from damon_contract.v1alpha1.node import NodeReason
 from damon_operator.planner.priorities import resolve
 
@@ -72,31 +73,43 @@ def _on_the_way_to_a_plan(facts: Facts) -> Standing | None:
 def _on_the_way_to_the_kernel(seen: DamonNode, uid: str) -> Standing | None:
     if not seen.reported or seen.ready.reason == NodeReason.AGENT_SILENT:
         return Standing.AGENT_SILENT
-    if seen.without_damon:
+    if seen.without_damon and not seen.has_reclaim_alone:
         return Standing.NO_DAMON
     known = seen.figures.get(uid)
     if known is None:
         return Standing.NOT_TAKEN
     if not known.processes:
         return Standing.NO_PROCESS
-    return Standing.NOT_TAKEN if seen.lane_of(uid) is None else None
+    in_lane = seen.lane_of(uid) is not None
+    return None if in_lane or seen.has_reclaim_alone else Standing.NOT_TAKEN
 
 
 def _in_the_kernel(seen: DamonNode, uid: str) -> Standing:
     lane, planned = seen.lane_of(uid), seen.pod(uid)
+    known = seen.figures[uid]
+    own_role = seen.role(planned.priority) if planned is not None else ""
+    # A lane that several priorities share behaves as its most important pod needs.
+    role = lane.role if lane is not None else own_role
+    protected = "Protected" in {role, own_role}
     if seen.mode == "Observe":
         return Standing.OBSERVED
-    # A lane that several priorities share behaves as its most important pod needs.
-    role = lane.role if lane is not None else ""
-    protected = role == "Protected" or (
-        planned is not None and planned.priority >= seen.protect_from
-    )
     if not protected and seen.ready.reason in _HELD:
         return _HELD[seen.ready.reason]
-    if seen.figures[uid].spared_until:
+    by_cache = known.reclaimed is not None and known.reclaimed.spared_until
+    if known.spared_until or (lane is None and by_cache):
         return Standing.SPARED
     if protected:
         return Standing.PROTECTED
     if role == "Eager":
         return Standing.EAGER
-    return Standing.RECLAIMED if lane is not None and lane.active else Standing.WAITING
+    return Standing.RECLAIMED if _works(seen, uid) else Standing.WAITING
+
+
+def _works(seen: DamonNode, uid: str) -> bool:
+    """Say whether memory goes now: the lane says so, without one what is available does."""
+    lane, planned = seen.lane_of(uid), seen.pod(uid)
+    if lane is not None:
+        return lane.active
+    mark = mark_permille(seen, planned.priority) if planned is not None else None
+    here = seen.available_permille
+    return mark is not None and here is not None and here < mark

@@ -12,7 +12,7 @@ from damon_contract.v1alpha1.node import DamonNodeSpec
 
 @dataclass(frozen=True)
 class Rung:
-    """One lane."""
+    """One lane; where memory.reclaim is alone, one priority."""
 
     priorities: tuple[int, ...]
     role: str
@@ -23,7 +23,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class NodeLadder:
-    """All lanes of one node."""
+    """All rungs of one node."""
 
     node: str
     mode: str
@@ -36,6 +36,10 @@ class NodeLadder:
     """What is available now; None: no agent has said."""
     rungs: tuple[Rung, ...]
     """Least important first, as they go."""
+    without_damon: bool = False
+    """Whether DAMON cannot be used there, so that there are no lanes."""
+    memory_reclaim: str | None = None
+    """FilePages or AllMemory: what goes by memory.reclaim there; None: nothing."""
 
 
 def node_ladder(
@@ -50,6 +54,7 @@ def node_ladder(
     for pod in spec.pods:
         names.setdefault(pod.priority, []).append(f"{pod.namespace}/{pod.name}")
     rungs = ladder.build(wanted, names)
+    alone = seen is not None and seen.has_reclaim_alone
     return NodeLadder(
         node=node,
         mode=spec.mode,
@@ -64,8 +69,10 @@ def node_ladder(
                 band.mark_permille,
                 tuple(pod for priority in band.priorities for pod in sorted(names[priority])),
             )
-            for band in bands(names, rungs, KDAMONDS)
+            for band in bands(names, rungs, max(KDAMONDS, len(names)) if alone else KDAMONDS)
         ),
+        without_damon=seen is not None and seen.without_damon,
+        memory_reclaim=(seen.takes or None) if seen is not None else None,
     )
 
 

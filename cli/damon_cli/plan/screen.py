@@ -6,11 +6,12 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from damon_cli.explain.sentence import percent
+from damon_cli.explain.by_reclaim import taken
 from damon_cli.output import table
 from damon_cli.plan.answer import PlanAnswer
 from damon_cli.plan.forecast import Forecast
 from damon_cli.plan.ladders import NodeLadder, Rung
+from damon_cli.sizes import percent
 
 _NAMED: Final = 6
 """Pods named in a row."""
@@ -33,7 +34,7 @@ def show(console: Console, told: PlanAnswer) -> None:
     _shares(console, told.forecast)
     _groups(console, told.forecast)
     for ladder in told.ladders:
-        _ladder(console, ladder)
+        show_ladder(console, ladder)
     for note in told.forecast.notes[:_CHANGES]:
         console.print(escape(f"{note.pod}: {note.reason}: {note.message}"), soft_wrap=True)
     if told.given:
@@ -65,16 +66,26 @@ def _groups(console: Console, told: Forecast) -> None:
         console.print(rows)
 
 
-def _ladder(console: Console, told: NodeLadder) -> None:
+def show_ladder(console: Console, told: NodeLadder) -> None:
+    """Print the rungs of one node."""
     here = told.available_permille
     known = f"{percent(here)} of its memory is available now" if here is not None else "no report"
-    console.print(f"\n[bold]{escape(told.node)}[/]: {known}; its lanes reclaim below")
+    console.print(f"\n[bold]{escape(told.node)}[/]: {known}; {_what_works(told)} below")
     for rung in told.rungs:
         console.print(_rung(rung, here))
     if not told.floor_known:
         console.print(
             "  the floor lacks the kernel's own watermarks, which only the node's agent knows"
         )
+
+
+def _what_works(told: NodeLadder) -> str:
+    if not told.without_damon:
+        return "its lanes reclaim"
+    if told.memory_reclaim is None:
+        return "DAMON cannot be used there; else its lanes would reclaim"
+    goes = f"{taken(told.memory_reclaim)} {'goes' if told.memory_reclaim == 'FilePages' else 'go'}"
+    return f"DAMON cannot be used there, and {goes} by memory.reclaim"
 
 
 def _rung(rung: Rung, here: int | None) -> str:

@@ -45,6 +45,8 @@ def _sentence(sums: Account, nodes: Sequence[DamonNode]) -> str:
         said += f" {shown_bytes(total.working_set_bytes)} are resident and"
     if total.cold_bytes is None:
         why = "no pod is in a plan" if not total.planned else "no agent has measured any yet"
+        if total.planned and all(node.without_damon for node in nodes if node.planned):
+            why = "DAMON, which measures it, cannot be used on any of the nodes"
         return f"{said} it is not known how much is cold: {why}."
     ages = _ages(nodes)
     said += f" {shown_bytes(total.cold_bytes)} were not touched for "

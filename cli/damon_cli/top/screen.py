@@ -9,7 +9,7 @@ from damon_cli import output
 from damon_cli.sizes import shown_bytes
 from damon_cli.top.usage import Grouping, Usage
 
-_NUMBERS = ("PODS", "WORKING SET", "COLD", "IN SWAP", "CAME BACK", "PER MIN")
+_NUMBERS = ("PODS", "WORKING SET", "COLD", "IN SWAP", "CAME BACK", "PER MIN", "CACHE GONE")
 
 
 def table(rows: Sequence[Usage], grouping: Grouping, *, limit: int = 0) -> Table:
@@ -18,6 +18,7 @@ def table(rows: Sequence[Usage], grouping: Grouping, *, limit: int = 0) -> Table
     ranked = grouping is not Grouping.PRIORITY
     used = any(row.working_set_bytes is not None for row in rows)
     watched = any(row.came_back_per_minute_bytes is not None for row in rows)
+    cached = any(row.cache_gone_bytes is not None for row in rows)
     headings = [
         "POD" if single else grouping.value.upper(),
         "NODE" if single else "PODS",
@@ -28,6 +29,7 @@ def table(rows: Sequence[Usage], grouping: Grouping, *, limit: int = 0) -> Table
         "IN SWAP",
         "CAME BACK",
         *(["PER MIN"] if watched else []),
+        *(["CACHE GONE"] if cached else []),
     ]
     made = output.table(*headings)
     for column in made.columns:
@@ -45,6 +47,7 @@ def table(rows: Sequence[Usage], grouping: Grouping, *, limit: int = 0) -> Table
             shown_bytes(row.given_up_bytes),
             shown_bytes(row.came_back_bytes),
             *([shown_bytes(row.came_back_per_minute_bytes)] if watched else []),
+            *([shown_bytes(row.cache_gone_bytes)] if cached else []),
         )
     if limit and len(rows) > limit:
         made.add_row(f"and {len(rows) - limit} more (--limit)", *[""] * (len(headings) - 1))
@@ -59,14 +62,19 @@ def _priority(row: Usage) -> str:
 
 def _lane(row: Usage) -> str:
     words = {"Protected": "only watched", "Ladder": "in turn", "Eager": "at once", "": "none"}
-    said = words.get(row.lane, "mixed")
+    all_by_reclaim = row.by_reclaim == row.pods
+    said = "by reclaim" if all_by_reclaim else words.get(row.lane, "mixed")
     if row.pods == 1:
         if row.spared:
             return f"[yellow]{said}, spared[/]"
         return f"[red]{said}, now[/]" if row.reclaimed_now else said
     more = [
         f"{number} {what}"
-        for number, what in ((row.reclaimed_now, "now"), (row.spared, "spared"))
+        for number, what in (
+            (0 if all_by_reclaim else row.by_reclaim, "by reclaim"),
+            (row.reclaimed_now, "now"),
+            (row.spared, "spared"),
+        )
         if number
     ]
     return ", ".join([said, *more])

@@ -24,6 +24,7 @@ class Order(StrEnum):
     COLD = "cold"
     GIVEN_UP = "given-up"
     CAME_BACK = "came-back"
+    CACHE_GONE = "cache-gone"
     WORKING_SET = "working-set"
     PRIORITY = "priority"
     NAME = "name"
@@ -45,6 +46,8 @@ class Usage:
     reclaimed_now: int
     """How many are in a lane that reclaims now."""
     spared: int
+    by_reclaim: int
+    """How many are in no lane, because memory.reclaim alone serves their node."""
     node: str | None = None
     """Of one pod."""
     working_set_bytes: int | None = None
@@ -56,6 +59,8 @@ class Usage:
     """Was out in swap and was needed again, since the pods started."""
     came_back_per_minute_bytes: int | None = None
     """The same within the last minute; only while watching."""
+    cache_gone_bytes: int | None = None
+    """Page cache that went by memory.reclaim, since the agent started."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,7 @@ _KEYS: Final[Mapping[Order, Callable[[Usage], tuple[int, ...]]]] = {
         -(row.came_back_per_minute_bytes or -1),
         -(row.came_back_bytes or -1),
     ),
+    Order.CACHE_GONE: lambda row: (-(row.cache_gone_bytes or -1),),
     Order.WORKING_SET: lambda row: (-(row.working_set_bytes or -1),),
     Order.PRIORITY: lambda row: (-row.priority,),
     Order.NAME: lambda _: (),
@@ -155,6 +161,9 @@ _KEYS: Final[Mapping[Order, Callable[[Usage], tuple[int, ...]]]] = {
 
 def _of_pod(node: DamonNode, uid: str, shown: str, priority: int) -> Usage:
     known, lane = node.figures.get(uid), node.lane_of(uid)
+    alone = node.has_reclaim_alone and node.role(priority) != "Protected"
+    cache = known.reclaimed if known else None
+    spared = (known and known.spared_until) or (alone and cache and cache.spared_until)
     return Usage(
         name=shown,
         pods=1,
@@ -163,11 +172,13 @@ def _of_pod(node: DamonNode, uid: str, shown: str, priority: int) -> Usage:
         priority_most=priority,
         lane=lane.role if lane else "",
         reclaimed_now=int(lane is not None and lane.active),
-        spared=int(known is not None and known.spared_until is not None),
+        spared=int(bool(spared)),
+        by_reclaim=int(alone),
         node=node.name,
         cold_bytes=known.cold_bytes if known else None,
         given_up_bytes=known.given_up_bytes if known else None,
         came_back_bytes=known.refaulted_bytes if known else None,
+        cache_gone_bytes=cache.file_bytes if cache else None,
     )
 
 
@@ -181,6 +192,7 @@ def _sum(one: Usage, other: Usage) -> Usage:
         lane=one.lane if one.lane == other.lane else "Mixed",
         reclaimed_now=one.reclaimed_now + other.reclaimed_now,
         spared=one.spared + other.spared,
+        by_reclaim=one.by_reclaim + other.by_reclaim,
         working_set_bytes=_added(one.working_set_bytes, other.working_set_bytes),
         cold_bytes=_added(one.cold_bytes, other.cold_bytes),
         given_up_bytes=_added(one.given_up_bytes, other.given_up_bytes),
@@ -188,6 +200,7 @@ def _sum(one: Usage, other: Usage) -> Usage:
         came_back_per_minute_bytes=_added(
             one.came_back_per_minute_bytes, other.came_back_per_minute_bytes
         ),
+        cache_gone_bytes=_added(one.cache_gone_bytes, other.cache_gone_bytes),
     )
 
 
