@@ -101,47 +101,45 @@ def cold_goes_and_hot_stays(node: Node, plans: Plans, readers: list[Reader], tak
     assert told["fileBytes"] > COLD_MIB * MIB
 
 
-@pytest.fixture(name="reclaimer")
-def reclaimer_fixture(agent: Agent) -> Agent:
-    """The agent with leave to write memory.reclaim."""
+NO_DAMON = "/run/no-damon"
+
+
+def restart(agent: Agent, node: Node, *, damon: bool) -> None:
+    """Start the agent anew with leave to write memory.reclaim, with or without a DAMON to see."""
+    node.guest.run("mkdir", "-p", NO_DAMON)
     agent.stop()
-    agent.start("--memory-reclaim", cgroup="rw")
-    return agent
+    where = {} if damon else {"damon": NO_DAMON}
+    agent.start("--memory-reclaim", cgroup="rw", **where)
 
 
-@pytest.mark.usefixtures("reclaimer")
 def test_beside_damon_cold_page_cache_goes_and_hot_stays(
-    node: Node, plans: Plans, readers: list[Reader]
+    node: Node, agent: Agent, plans: Plans, readers: list[Reader]
 ) -> None:
+    restart(agent, node, damon=True)
     cold_goes_and_hot_stays(node, plans, readers, "FilePages")
 
 
-@pytest.mark.usefixtures("reclaimer")
-def test_without_swap_page_cache_goes_all_the_same(
-    node: Node, plans: Plans, readers: list[Reader]
+def test_with_neither_swap_nor_damon_page_cache_goes_all_the_same(
+    node: Node, agent: Agent, plans: Plans, readers: list[Reader]
 ) -> None:
     node.guest.run("swapoff", "-a")
     try:
+        restart(agent, node, damon=False)
         cold_goes_and_hot_stays(node, plans, readers, "FilePages")
-        assert plans.condition("Ready")["reason"] == "NoSwap"
+        assert plans.condition("Ready")["reason"] == "NoDamon"
     finally:
-        node.guest.shell("swapon /dev/zram0")
+        node.guest.run("swapon", "/dev/zram0")
 
 
 def test_without_damon_anonymous_memory_goes_this_way_too(
     node: Node, agent: Agent, plans: Plans, containers: Containers
 ) -> None:
-    node.guest.run("mkdir", "-p", "/run/no-damon")
-    agent.stop()
-    agent.start("--memory-reclaim", cgroup="rw", damon="/run/no-damon")
+    restart(agent, node, damon=False)
     low = containers.victim("low", 10, "hot:8:0.1", "cold:64")
     high = containers.victim("high", 95, "hot:8:0.1", "cold:64")
     plans.applied([low.pod, high.pod], chosen=careful())
-    assert plans.condition("Ready")["reason"] == "NoDamon"
     until("low has given up half", lambda: low.swapped("cold") > 0.5, within_s=1200)
     assert low.resident("hot") > 0.9
     assert high.given_up() == 0
-    told = plans.status()["memoryReclaim"]
-    assert told["takes"] == "AllMemory"
-    agent.stop()
-    agent.start()
+    assert plans.condition("Ready")["reason"] == "NoDamon"
+    assert plans.status()["memoryReclaim"]["takes"] == "AllMemory"

@@ -1,4 +1,4 @@
-"""A container's program: reads a file once, and the first part of it again each second.
+"""A container's program: reads a file once, and the first part of it again four times a second.
 
 usage: reader.py DIRECTORY read|map HOT_MIB COLD_MIB
 
@@ -35,4 +35,4 @@ use(whole_bytes)
 (directory / "ready").touch()
 while True:
     use(hot_bytes)
-    time.sleep(1)
+    time.sleep(0.25)
