@@ -98,7 +98,8 @@ def cold_goes_and_hot_stays(node: Node, plans: Plans, readers: list[Reader], tak
         assert pages < HOT_MIB * MIB // PAGE_BYTES // 5, "and is not eaten again and again"
     told = plans.status()["memoryReclaim"]
     assert told["takes"] == takes
-    assert told["fileBytes"] > COLD_MIB * MIB
+    # Beside DAMON the lane takes what is mapped.
+    assert told["fileBytes"] > (COLD_MIB - 2 * NEARLY_MIB) * MIB
 
 
 NO_DAMON = "/run/no-damon"
