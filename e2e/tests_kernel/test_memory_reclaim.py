@@ -67,7 +67,8 @@ def readers_fixture(node: Node, containers: Containers) -> Iterator[list[Reader]
         until(f"{pod.name} has read its file", partial(node.exists, f"{directory}/ready"))
         made.append(Reader(pod, container, node))
     yield made
-    containers.clear()
+    for reader in made:
+        containers.end(reader.container)
     for directory in directories:
         node.guest.run("rm", "-rf", directory)
 
