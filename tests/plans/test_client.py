@@ -4,8 +4,9 @@ import sys
 import pytest
 from cluster_objects import CRDS
 
-from damon_agent.plans.client import connect
-from damon_agent.plans.errors import RefusedError, UnreachableError
+from damon_agent.plans.client import Watch, connect
+from damon_agent.plans.errors import RefusedError, UnreachableError, UnusableError
+from damon_contract.watches import LINE_BYTES
 from damon_mock.kube import kubeconfig
 from damon_mock.kube.server import ApiServer
 from damon_mock.kube.threads import ApiThread
@@ -112,6 +113,25 @@ def test_what_a_watch_brings_is_known_to_the_next_status(api, client, damon_node
     watch.close()
     client.patch_status(uid, {"targets": 3})
     assert stored(api)["targets"] == 3
+
+
+class EndlessLine:
+    """A stream that never ends its first line."""
+
+    def __init__(self):
+        self.sent_bytes = 0
+
+    def read1(self, size_bytes):
+        self.sent_bytes += size_bytes
+        return b"x" * size_bytes
+
+
+def test_a_line_without_end_is_given_up_at_its_bound():
+    """Else it would take memory until the agent is killed for it."""
+    stream = EndlessLine()
+    with pytest.raises(UnusableError, match=f"more than {LINE_BYTES} bytes"):
+        next(iter(Watch(stream, seen=lambda _: None)))
+    assert stream.sent_bytes <= LINE_BYTES + (1 << 16)
 
 
 def test_the_agent_does_not_load_the_kubernetes_client():
