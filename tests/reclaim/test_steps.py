@@ -18,6 +18,7 @@ from damon_contract.v1alpha1.node import DamonNodeSpec
 MIB = 1 << 20
 PAGE = 4096
 S = 1_000_000
+FRESH = {"pod", *map(str, range(5))}
 LIMITS = Limits(10, 10, 60 * S, 960 * S, PAGE)
 MEMORY = MemoryReading(
     capacity_bytes=16 << 30,
@@ -98,7 +99,7 @@ def test_a_step_is_at_most_a_twentieth_halved_by_each_repetition_and_would_be_no
 ):
     held = Brake({"pod": History(0, repeats=repeats)})
     reading = file_pages(cache(size_bytes))
-    for step in steps(["pod"], {"pod": reading}, held, LIMITS, all_memory=False):
+    for step in steps(["pod"], {"pod": reading}, held, LIMITS, fresh=FRESH, all_memory=False):
         assert LEAST_BYTES <= step.size_bytes <= size_bytes / 20 / 2**repeats
         back = file_pages(cache(size_bytes, step.size_bytes // PAGE))
         seen = brake.look(brake.look(held, {"pod": reading}, 1, LIMITS), {"pod": back}, 2, LIMITS)
@@ -108,14 +109,29 @@ def test_a_step_is_at_most_a_twentieth_halved_by_each_repetition_and_would_be_no
 def test_spared_pods_and_those_that_cannot_be_seen_are_not_asked():
     held = Brake({"spared": History(0, spared=Spared(60 * S, "Refaults"))})
     readings = {"spared": cache(100 * MIB), "unseen": None}
-    assert steps(["spared", "unseen", "gone"], readings, held, LIMITS, all_memory=False) == ()
+    assert (
+        steps(["spared", "unseen", "gone"], readings, held, LIMITS, fresh=FRESH, all_memory=False)
+        == ()
+    )
 
 
 def test_only_where_lanes_do_not_serve_anonymous_memory_counts_it_too():
     memory = replace(cache(20 * MIB), resident_bytes=100 * MIB)
-    (files,) = steps(["pod"], {"pod": memory}, Brake(), LIMITS, all_memory=False)
-    (everything,) = steps(["pod"], {"pod": memory}, Brake(), LIMITS, all_memory=True)
+    (files,) = steps(["pod"], {"pod": memory}, Brake(), LIMITS, fresh=FRESH, all_memory=False)
+    (everything,) = steps(["pod"], {"pod": memory}, Brake(), LIMITS, fresh=FRESH, all_memory=True)
     assert (files.size_bytes, everything.size_bytes) == (MIB, 5 * MIB)
+
+
+def test_a_pod_is_asked_for_the_least_first():
+    readings, held = {"pod": cache(400 * MIB)}, Brake()
+    (first,) = steps(["pod"], readings, held, LIMITS, fresh=(), all_memory=False)
+    (next_one,) = steps(["pod"], readings, held, LIMITS, fresh=["pod"], all_memory=False)
+    assert (first.size_bytes, next_one.size_bytes) == (LEAST_BYTES, 20 * MIB)
+
+
+def test_a_pod_of_which_nothing_is_worth_a_step_is_not_asked_for_the_least_either():
+    readings = {"pod": cache(LEAST_BYTES * 20 - 1)}
+    assert steps(["pod"], readings, Brake(), LIMITS, fresh=(), all_memory=False) == ()
 
 
 def test_a_kernel_that_does_not_tell_what_came_back_is_not_asked():
@@ -132,7 +148,7 @@ def test_cold_cache_goes_and_little_of_the_hot_part_is_ever_taken(hot_mib, cold_
     for now_us in range(0, hours * 3600 * S, STEP_US):
         reading = file_pages(cache(hot + cold, refaults))
         held = brake.look(held, {"pod": reading}, now_us, LIMITS)
-        for step in steps(["pod"], {"pod": reading}, held, LIMITS, all_memory=False):
+        for step in steps(["pod"], {"pod": reading}, held, LIMITS, fresh=FRESH, all_memory=False):
             gone = min(step.size_bytes, cold)
             cold -= gone
             refaults += (step.size_bytes - gone) // PAGE
@@ -144,5 +160,7 @@ def test_cold_cache_goes_and_little_of_the_hot_part_is_ever_taken(hot_mib, cold_
 
 def test_order_of_the_pods_asked_is_kept():
     uids = [f"{n}" for n in range(5)]
-    found = steps(uids, {u: cache(40 * MIB) for u in uids}, Brake(), LIMITS, all_memory=False)
+    found = steps(
+        uids, {u: cache(40 * MIB) for u in uids}, Brake(), LIMITS, fresh=FRESH, all_memory=False
+    )
     assert all(int(a.uid) < int(b.uid) for a, b in pairwise(found))

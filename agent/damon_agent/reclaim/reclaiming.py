@@ -21,7 +21,15 @@ from damon_agent.node.resolver import Resolution
 from damon_agent.reclaim.freed import Freed
 from damon_agent.reclaim.probe import Probe, Takes
 from damon_agent.reclaim.round import GONE, Asked, Round
-from damon_agent.reclaim.steps import STEP_PERMILLE, STEP_US, Step, file_pages, steps, wanted
+from damon_agent.reclaim.steps import (
+    FRESH_US,
+    STEP_PERMILLE,
+    STEP_US,
+    Step,
+    file_pages,
+    steps,
+    wanted,
+)
 from damon_contract.v1alpha1.node import (
     MAX_POD_MESSAGE,
     DamonNodeSpec,
@@ -66,6 +74,8 @@ class Reclaiming:
         self._brake = Brake()
         self._spared: Mapping[str, Spared] = {}
         self._available = Availability()
+        self._asked: dict[str, int] = {}
+        """By uid: when a pod was last asked."""
         self._resting: dict[str, int] = {}
         self.next_us = _NEVER_US
         """When the next look is due."""
@@ -133,7 +143,14 @@ class Reclaiming:
             # What came back from swap says nothing against page cache: that has a brake of its own.
             left = {*self._resting, *(spared if takes == "AllMemory" else ())}
             able = [uid for uid in uids if uid not in left]
-            asked = steps(able, readings, self._brake, limits, all_memory=takes == "AllMemory")
+            asked = steps(
+                able,
+                readings,
+                self._brake,
+                limits,
+                fresh={uid for uid, at in self._asked.items() if now_us - at <= FRESH_US},
+                all_memory=takes == "AllMemory",
+            )
             self._ask(asked, homes, takes, now_us)
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             why = "the kernel has not answered a write to memory.reclaim for a minute"
@@ -150,7 +167,7 @@ class Reclaiming:
         """Look at the pods to ask, and at those that were asked; let the brake judge them."""
         if not uids and now_us - self._asked_us > limits.spare_at_most_us:
             # Whatever may still come back is forgotten by now.
-            self._brake, self._spared = Brake(), {}
+            self._brake, self._spared, self._asked = Brake(), {}, {}
             return {}
         seen = {uid: homes[uid] for uid in {*uids, *self._brake.pods} if homes.get(uid)}
         # What can't be read is told of the pod by the brake of the lanes, which reads the same.
@@ -174,6 +191,7 @@ class Reclaiming:
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
         self._asked_us = now_us
+        self._asked |= dict.fromkeys((step.uid for step in asked), now_us)
         self._round = Round(
             [Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes) for step in asked],
             word,

@@ -22,7 +22,9 @@ STEP_US: Final = 6_000_000
 STEP_PERMILLE: Final = 50
 """Of a pod's memory, at most, in one step."""
 LEAST_BYTES: Final = 256 << 10
-"""A step that would be smaller is left out."""
+"""A step that would be smaller is left out; and the first step of a pod."""
+FRESH_US: Final = 60_000_000
+"""For so long the kernel's list of a pod that was asked tells hot pages from cold ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,19 @@ def steps(
     brake: Brake,
     limits: Limits,
     *,
+    fresh: Collection[str],
     all_memory: bool,
 ) -> tuple[Step, ...]:
     """Return what the pods `uids` are asked for, in their order; those that give nothing are out.
 
     `readings` and `brake` are of `file_pages`. `all_memory`: anonymous memory may go as well.
+
+    `fresh`: pods that were asked within `FRESH_US`. Any other is asked for the least first. The
+    multi-generational LRU of the kernel looks at the accessed bits of mapped pages when it is asked
+    (inc_max_seq() in mm/vmscan.c), and the first time it finds all of them set since the pages were
+    mapped, clears them, and takes what comes next in its list, be it hot. By the next step, those
+    that are in use have been used again.
+
     Each time a pod was spared halves its steps. A step that the brake would tolerate, should all of
     it come back, is left out, because nobody would notice: so ends the asking of a pod that has
     only its hot part left, until the brake forgets a repetition.
@@ -90,5 +100,5 @@ def steps(
         size_bytes = whole_bytes * STEP_PERMILLE // ladder.FULL >> held.repeats
         tolerated_bytes = tolerated_pages(memory, limits) * limits.page_bytes
         if size_bytes >= LEAST_BYTES and size_bytes > tolerated_bytes:
-            asked.append(Step(uid, size_bytes))
+            asked.append(Step(uid, size_bytes if uid in fresh else LEAST_BYTES))
     return tuple(asked)
