@@ -3,7 +3,8 @@ import pytest
 from damon_agent.plans.reporter import Reporter
 from damon_agent.plans.wire import wire
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeStatus, Kernel
+from damon_contract.v1alpha1.node import DamonNodeStatus, Kernel, MemoryReclaim
+from damon_contract.v1alpha1.totals import Totals
 from damon_contract.watches import Backoff
 
 NODE = "worker-1"
@@ -149,3 +150,18 @@ def test_a_merge_patch_names_every_field():
     assert set(wire(DamonNodeStatus())) == {
         field.alias for field in DamonNodeStatus.model_fields.values()
     }
+
+
+def test_what_an_object_below_no_longer_says_does_not_stay(api, paced, clock, uid):
+    """A merge patch goes into objects: what it does not name there stays as it was."""
+    told = MemoryReclaim(takes="Nothing", message="nobody to ask")
+    paced.report(uid, status(memory_reclaim=told, totals=Totals(pods=1, cold="3Mi")))
+    paced.write()
+    assert stored(api)["memoryReclaim"]["message"] == "nobody to ask"
+    clock.us += 600 * S
+    paced.report(
+        uid, status(memory_reclaim=MemoryReclaim(takes="FilePages"), totals=Totals(pods=1))
+    )
+    paced.write()
+    assert "message" not in stored(api)["memoryReclaim"]
+    assert "cold" not in stored(api)["totals"]

@@ -6,6 +6,7 @@ The loop builds a status at every tick and writes few of them, so its size is ju
 import json
 from typing import Any, Final
 
+from damon_contract.v1alpha1.model import Model
 from damon_contract.v1alpha1.node import MAX_STATUS_BYTES, DamonNodeStatus, PodStatus
 
 _ALWAYS_FIT: Final = 40
@@ -29,10 +30,23 @@ _DETAILS: Final[dict[str, None]] = dict.fromkeys(
 
 def wire(status: DamonNodeStatus) -> dict[str, Any]:
     """Return as much of the status as fits, as a merge patch: what has no value is taken away."""
-    body = fitting(status).model_dump(by_alias=True, mode="json", exclude_none=True)
-    for name, field in DamonNodeStatus.model_fields.items():
-        body.setdefault(field.alias or name, None)
+    fits = fitting(status)
+    body: dict[str, Any] = fits.model_dump(by_alias=True, mode="json", exclude_none=True)
+    _take_away(fits, body)
     return body
+
+
+def _take_away(part: Model, body: dict[str, Any]) -> None:
+    """Name what has no value with null, in an object below as well: a merge patch goes into it.
+
+    Lists it replaces as a whole.
+    """
+    for name, field in type(part).model_fields.items():
+        alias = field.alias or name
+        value = getattr(part, name)
+        body.setdefault(alias, None)
+        if isinstance(value, Model):
+            _take_away(value, body[alias])
 
 
 def fitting(status: DamonNodeStatus) -> DamonNodeStatus:
