@@ -111,12 +111,16 @@ def test_a_low_pod_heavy_with_mapped_files_is_evicted_without_us_and_not_with_us
 
     chosen = tuning(ceiling=900)
     chosen["spec"]["brake"] = {"enabled": True}
+    # Nothing is so old: what goes, goes by memory.reclaim.
+    chosen["spec"]["reclaim"] = {"minAge": "1h"}
+    kept = start_mapped(workloads, scene, "mapped")
+    before_mib = available_mib(api)
     api.create("damontunings", chosen)
     try:
-        kept = start_mapped(workloads, scene, "mapped")
-        before_mib = available_mib(api)
         eventually("its page cache goes", lambda: cache_mib(scene, kept) < LEFT_MIB, 2 * EFFECT_S)
-        measured["freed for the kubelet, MiB"] = available_mib(api) - before_mib
+        freed_mib = available_mib(api) - before_mib
+        measured["freed for the kubelet, MiB"] = freed_mib
+        assert freed_mib > CACHE_MIB * 3 // 4
         workloads.create(filler("filler", size_mib, class_name="critical"))
         workloads.running("filler", within_s=POD_S)
         lowest_mib = min(available_mib(api) for _ in range(60))
@@ -124,9 +128,7 @@ def test_a_low_pod_heavy_with_mapped_files_is_evicted_without_us_and_not_with_us
         assert phase(api, "mapped") == "Running"
         assert not under_pressure(api)
         assert list(container_ids(api.get("pods", "mapped", "shop"))) == list(container_ids(kept))
-        told = scene.report()["status"]["memoryReclaim"]
-        assert told["takes"] == "FilePages"
-        assert told["workingSetBytes"] > (CACHE_MIB - LEFT_MIB) * MIB // 2
+        assert scene.report()["status"]["memoryReclaim"]["takes"] == "FilePages"
     finally:
         api.delete("damontunings", "default")
         end(api, "filler", "mapped")
