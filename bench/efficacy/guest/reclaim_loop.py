@@ -3,8 +3,8 @@
 usage: reclaim_loop.py OUTPUT INTERVAL_S SHARE PRESSURE_PERCENT CGROUP...
 
 A cgroup whose tasks waited for memory for PRESSURE_PERCENT of the last ten seconds or more (some
-avg10) is left alone. Ends by SIGTERM; each round OUTPUT is one line of JSON: what was asked for
-in bytes, how often a cgroup was spared, CPU seconds of this process, its reclaim included.
+avg10) is left alone. Ends by SIGTERM; after each round OUTPUT is one line of JSON: what was asked
+for in bytes, how often a cgroup was spared, CPU seconds of this process, its reclaim included.
 """
 
 import json
@@ -27,6 +27,10 @@ def main() -> None:
     asked_bytes = spared = 0
     due_s = time.monotonic()
     while True:
+        told = {"asked_bytes": asked_bytes, "spared": spared, "cpu_s": time.process_time()}
+        new = output.with_suffix(".new")
+        new.write_text(json.dumps(told))
+        new.rename(output)
         due_s += interval_s
         time.sleep(max(0.0, due_s - time.monotonic()))
         for cgroup in cgroups:
@@ -39,8 +43,6 @@ def main() -> None:
                 (cgroup / "memory.reclaim").write_text(str(wanted_bytes))
             except BlockingIOError:
                 continue  # the kernel has found less than was asked for
-        told = {"asked_bytes": asked_bytes, "spared": spared, "cpu_s": time.process_time()}
-        output.write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -123,13 +123,14 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
     due_s = time.monotonic()
     with output.open("w", buffering=1) as file:
-        told = None
-        while told is None or told.si_signo != signal.SIGTERM:
+        while True:
             print(json.dumps(sample(cgroups)), file=file)
-            due_s += interval_s
-            told = signal.sigtimedwait(
-                {signal.SIGUSR1, signal.SIGTERM}, max(0.0, due_s - time.monotonic())
-            )
+            while due_s <= time.monotonic():
+                due_s += interval_s
+            left_s = max(0.0, due_s - time.monotonic())
+            told = signal.sigtimedwait({signal.SIGUSR1, signal.SIGTERM}, left_s)
+            if told is not None and told.si_signo == signal.SIGTERM:
+                break
 
 
 if __name__ == "__main__":
