@@ -117,7 +117,7 @@ def booted(setup: Setup) -> Iterator[Stage]:
     image = archive.agent_image()
     with tempfile.TemporaryDirectory() as made:
         directory = Path(made)
-        _make_programs(directory / "programs")
+        make_programs(directory / "programs")
         machine = Machine(
             kernel=archive.kernel(setup.kernel),
             memory_mib=setup.memory_mib,
@@ -153,7 +153,7 @@ def _protect_harness(node: Node) -> None:
     node.guest.shell(f"echo {used_bytes + _SPARE_BYTES} >{_HARNESS}/memory.min")
 
 
-def _make_programs(directory: Path) -> None:
+def make_programs(directory: Path) -> None:
     """Compile what the pods run, and put what measures beside it; CompilerError if it can't be."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
