@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,44 +72,49 @@ class Stage:
         self._containers = Containers(node)
 
     def start(self, plans: Sequence[PodPlan]) -> None:
-        """Start pods, one after the other, each until it has used all its memory once."""
-        for plan in plans:
-            directory = f"{STATE}/pods/{plan.name}"
-            self.guest.shell(f"rm -rf {directory}; mkdir -p {directory} {DATA}")
-            pod = Pod(plan.name, plan.priority)
-            container = self._containers.run(
-                [f"{PROGRAMS}/workload", "/pod", *plan.workload.arguments()],
-                pod=pod,
-                mounts=[
-                    (directory, "/pod", "rw"),
-                    (DATA, "/data", "rw"),
-                    (PROGRAMS, PROGRAMS, "ro"),
-                ],
-            )
-            running = RunningPod(plan, pod, container, directory)
-            self.pods[plan.name] = running
-            self._until_ready(running)
+        """Start pods side by side, and wait until each has used all its memory once."""
+        self.guest.shell(f"mkdir -p {DATA}")
+        with ThreadPoolExecutor() as pool:
+            self.pods = {each.plan.name: each for each in pool.map(self._start, plans)}
+            list(pool.map(self._until_ready, self.pods.values()))
+
+    def _start(self, plan: PodPlan) -> RunningPod:
+        directory = f"{STATE}/pods/{plan.name}"
+        self.guest.shell(f"rm -rf {directory}; mkdir -p {directory}")
+        pod = Pod(plan.name, plan.priority)
+        container = self._containers.run(
+            [f"{PROGRAMS}/workload", "/pod", *plan.workload.arguments()],
+            pod=pod,
+            mounts=[
+                (directory, "/pod", "rw"),
+                (DATA, "/data", "rw"),
+                (PROGRAMS, PROGRAMS, "ro"),
+            ],
+        )
+        return RunningPod(plan, pod, container, directory)
 
     def _until_ready(self, running: RunningPod) -> None:
         path = f"{running.directory}/ready"
         until(f"{running.plan.name} has its memory", lambda: self.guest.exists(path))
 
     def end(self) -> None:
-        """End all pods and forget their files."""
-        self._containers.clear()
+        """End all pods and forget their cgroups and files."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._end, self.pods.values()))
         self.pods.clear()
+        # Those whose start has failed half way.
+        self._containers.clear()
         self.guest.shell(f"rm -rf {STATE}/pods {DATA}")
+
+    def _end(self, running: RunningPod) -> None:
+        self._containers.end(running.container)
+        self.guest.shell(f"rmdir {running.container.cgroup.rpartition('/')[0]}")
 
     def cgroups(self) -> Mapping[str, str]:
         """Return the cgroups of the pods' containers, the agent's among them."""
         pods = {name: running.container.cgroup for name, running in self.pods.items()}
         (agent,) = self.guest.shell(f"sed 's/^0:://' /proc/{self.agent.pid}/cgroup").splitlines()
         return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}"}
-
-    def applied(self) -> Mapping[str, str]:
-        """Return the conditions of the plan, as the agent says them."""
-        conditions = self.plans.status().get("conditions", ())
-        return {each["type"]: f"{each['status']} {each['reason']}" for each in conditions}
 
 
 @contextmanager
