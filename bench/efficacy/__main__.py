@@ -9,13 +9,8 @@ from pathlib import Path
 from efficacy.plots import plot
 from efficacy.results import Results, ResultsError
 from efficacy.scenarios import SCENARIOS
-from efficacy.schedule import missing, schedule
+from efficacy.schedule import CONTENDERS, missing, schedule
 from efficacy.tables import tables
-
-CONTENDERS = (
-    *("none", "memory_min", "sysctl", "loop"),
-    *("observe", "enforce", "enforce_equal"),
-)
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ from typing import Final
 
 from efficacy.measures import COLD
 from efficacy.record import Run
-from efficacy.tables import MIB, grouped, shown
+from efficacy.schedule import OURS
+from efficacy.tables import MIB, OWN_BYTES, grouped, shown
 
 _WIDTH: Final = 860
 _LEFT: Final = 170
@@ -29,7 +30,6 @@ _STYLE: Final = """\
 .efficacy .line{stroke:var(--line)}
 .efficacy .other{fill:var(--other);stroke:var(--other);fill-opacity:.6}
 .efficacy .ours{fill:var(--ours);stroke:var(--ours);fill-opacity:.6}"""
-OURS: Final = ("observe", "enforce", "enforce_equal")
 
 Read = Callable[[Run], float | None]
 
@@ -51,7 +51,7 @@ def panels(runs: Sequence[Run]) -> list[Panel]:
         if pod.cold_bytes:
             title = f"Given up by {who} before the pressure, of {pod.cold_bytes // MIB} MiB cold"
             found.append(Panel(title, _given_up(name)))
-        elif pod.memory_bytes > MIB:
+        elif pod.memory_bytes > OWN_BYTES:
             found.append(Panel(f"Swapped of {who} at the end, MiB", _swapped(name)))
         found += [
             Panel(f"{who}, p99.9 in the step {step}, us, logarithmic", _p999(name, step), True)

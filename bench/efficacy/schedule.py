@@ -2,6 +2,12 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+THEIRS: Final = ("none", "memory_min", "sysctl", "loop")
+OURS: Final = ("observe", "enforce", "enforce_equal")
+CONTENDERS: Final = (*THEIRS, *OURS)
+"""By their names, in the order in which they are shown; contenders.py says what each does."""
 
 
 @dataclass(frozen=True, slots=True)

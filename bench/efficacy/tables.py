@@ -6,18 +6,27 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from efficacy.record import PodMeasures, Run
+from efficacy.scenarios import SCENARIOS
+from efficacy.schedule import CONTENDERS
 
 MIB: Final = 1 << 20
+OWN_BYTES: Final = 4 * MIB
 Runs = Sequence[Run]
 Read = Callable[[Run], float | None]
 
 
 def grouped(runs: Iterable[Run]) -> dict[str, dict[str, list[Run]]]:
-    """Return scenario -> contender -> its runs, in the order in which they come."""
+    """Return scenario -> contender -> its runs, each in the order in which they are shown."""
     found: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in sorted(runs, key=lambda each: each.facts.repetition):
+    for run in sorted(runs, key=_place):
         found[run.facts.scenario][run.facts.contender].append(run)
-    return {name: dict(contenders) for name, contenders in sorted(found.items())}
+    return {name: dict(contenders) for name, contenders in found.items()}
+
+
+def _place(run: Run) -> tuple[int, int, int]:
+    name = run.facts.name
+    scenario = list(SCENARIOS).index(name.scenario)
+    return scenario, CONTENDERS.index(name.contender), name.repetition
 
 
 def shown(number: float) -> str:
@@ -114,8 +123,8 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
     rows = []
     for name, runs in contenders.items():
         for pod, told in runs[0].measures.pods.items():
-            # Pods without memory of their own have nothing to give up.
-            if told.memory_bytes < MIB:
+            # The others have no memory of their own that they could give up.
+            if told.memory_bytes < OWN_BYTES:
                 continue
             every = [run.measures.pods[pod] for run in runs]
             figures = [spread(map(read, every)) for read in columns.values()]
