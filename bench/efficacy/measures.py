@@ -92,6 +92,7 @@ def _pod(raw: Raw, pod: str, moments: tuple[Sample, Sample, Sample]) -> PodMeasu
     return PodMeasures(
         priority=raw.pods[pod].priority,
         memory_bytes=own_bytes,
+        most_memory_bytes=max(each.anon_bytes + each.swap_bytes for each in history),
         cold_bytes=raw.pods[pod].cold_bytes,
         given_up_bytes=before.swap_bytes,
         promoted_percent_per_minute=100 * share / minutes if minutes > 0 else 0,

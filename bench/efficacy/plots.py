@@ -51,7 +51,7 @@ def panels(runs: Sequence[Run]) -> list[Panel]:
         if pod.cold_bytes:
             title = f"Given up by {who} before the pressure, of {pod.cold_bytes // MIB} MiB cold"
             found.append(Panel(title, _given_up(name)))
-        elif pod.memory_bytes > OWN_BYTES:
+        elif pod.most_memory_bytes > OWN_BYTES:
             found.append(Panel(f"Swapped of {who} at the end, MiB", _swapped(name)))
         found += [
             Panel(f"{who}, p99.9 in the step {step}, us, logarithmic", _p999(name, step), True)

@@ -107,6 +107,7 @@ class PodMeasures(Model):
     priority: int
     memory_bytes: NonNegativeInt
     """Its own memory (anonymous, swap included) at the beginning."""
+    most_memory_bytes: NonNegativeInt
     cold_bytes: NonNegativeInt
     given_up_bytes: NonNegativeInt
     """In swap at the end of the step `cold`."""

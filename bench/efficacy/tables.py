@@ -124,11 +124,11 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
     for name, runs in contenders.items():
         for pod, told in runs[0].measures.pods.items():
             # The others have no memory of their own that they could give up.
-            if told.memory_bytes < OWN_BYTES:
+            if told.most_memory_bytes < OWN_BYTES:
                 continue
             every = [run.measures.pods[pod] for run in runs]
             figures = [spread(map(read, every)) for read in columns.values()]
-            sizes = f"{told.memory_bytes // MIB}, {told.cold_bytes // MIB}"
+            sizes = f"{told.most_memory_bytes // MIB}, {told.cold_bytes // MIB}"
             rows.append([name, f"{pod} (p{told.priority})", sizes, *figures])
     return table(["contender", "pod", "memory, cold of it, MiB", *columns], rows)
 
