@@ -111,9 +111,9 @@ def _killed(runs: Runs) -> str:
 
 
 def _pods(contenders: dict[str, list[Run]]) -> str:
-    columns: dict[str, Callable[[PodMeasures], float]] = {
+    columns: dict[str, Callable[[PodMeasures], float | None]] = {
         "given up before, MiB": lambda pod: pod.given_up_bytes / MIB,
-        "came back before, % per min": lambda pod: pod.promoted_percent_per_minute,
+        "came back before, % per min": _promoted,
         "swapped at the end, MiB": lambda pod: pod.swapped_bytes / MIB,
         "major faults before": lambda pod: pod.major_faults_before,
         "major faults": lambda pod: pod.major_faults,
@@ -131,6 +131,11 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
             sizes = f"{told.most_memory_bytes // MIB}, {told.cold_bytes // MIB}"
             rows.append([name, f"{pod} (p{told.priority})", sizes, *figures])
     return table(["contender", "pod", "memory, cold of it, MiB", *columns], rows)
+
+
+def _promoted(pod: PodMeasures) -> float | None:
+    """Return the share that came back, of a pod that had memory of its own by then."""
+    return pod.promoted_percent_per_minute if pod.memory_bytes >= OWN_BYTES else None
 
 
 def _latency(contenders: dict[str, list[Run]]) -> str:
