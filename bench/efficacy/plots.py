@@ -125,7 +125,9 @@ def _panel(parts: list[str], y: int, panel: Panel, contenders: dict[str, list[Ru
             )
             parts.append(_text(_RIGHT + 14, middle + 4, shown(median), "faint"))
         y += _ROW
-    return y + 16
+    parts.append(_text(_LEFT, y + 12, "1" if panel.is_logarithmic else "0", "faint", "middle"))
+    parts.append(_text(_RIGHT, y + 12, shown(most), "faint", "middle"))
+    return y + 32
 
 
 def _text(x: int, y: int, said: str, kind: str = "", anchor: str = "start") -> str:
