@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from tests_kernel.waiting import until
+
 from efficacy.contenders import Contender
 from efficacy.latency import Window
 from efficacy.record import Facts, Pod, Raw, Sample, Satisfied, StepTime
@@ -56,8 +58,10 @@ class Play:
             *("python3", f"{PROGRAMS}/recorder.py", SAMPLES, str(INTERVAL_S), *cgroups),
             output=f"{STATE}/recorder.log",
         )
-        while not (self._guest.exists(SAMPLES) and self._guest.get(SAMPLES)):
-            self._pause(_LOOK_S)
+        until(
+            "the first sample is taken",
+            lambda: self._guest.exists(SAMPLES) and self._guest.get(SAMPLES),
+        )
         try:
             yield pid
         finally:
