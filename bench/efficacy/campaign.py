@@ -68,5 +68,4 @@ class Campaign:
                 seconds={step.name: step.lasts_s for step in scenario.steps},
             )
             run = self.results.save(Play(stage, scenario).run(CONTENDERS[name.contender], facts))
-            told = run.measures.satisfied_s
-            LOG.info("%s: spike %s", name, "not satisfied" if told is None else f"{told:.1f} s")
+            LOG.info("%s is finished; spike satisfied in s: %s", name, run.measures.satisfied_s)
