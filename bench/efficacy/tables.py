@@ -72,7 +72,7 @@ def _about(contenders: dict[str, list[Run]]) -> str:
     available = spread(run.measures.available_bytes / MIB for run in runs)
     load = spread(run.facts.host_load for run in runs)
     return (
-        f"{len(runs)} runs in {boots} {'boot' if boots == 1 else 'boots'} of {facts.release} "
+        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} in {boots} {'boot' if boots == 1 else 'boots'} of {facts.release} "
         f"({facts.accelerator}), {facts.total_bytes // MIB} MiB, available of it at the beginning "
         f"{available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
     )
