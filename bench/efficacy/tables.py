@@ -72,10 +72,14 @@ def _about(contenders: dict[str, list[Run]]) -> str:
     available = spread(run.measures.available_bytes / MIB for run in runs)
     load = spread(run.facts.host_load for run in runs)
     return (
-        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} in {boots} {'boot' if boots == 1 else 'boots'} of {facts.release} "
+        f"{_counted(len(runs), 'run')} in {_counted(boots, 'boot')} of {facts.release} "
         f"({facts.accelerator}), {facts.total_bytes // MIB} MiB, available of it at the beginning "
         f"{available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _node(contenders: dict[str, list[Run]]) -> str:
