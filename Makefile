@@ -88,6 +88,7 @@ include e2e/kind/kind.mk
 include e2e/vm/vm.mk
 include e2e/vmnode/node.mk
 include e2e/soak/soak.mk
+include bench/efficacy/efficacy.mk
 include helm/chart.mk
 include docs/docs.mk
 

@@ -67,7 +67,12 @@ class Plans:
         return HOST_ADDRESS, self._server.port
 
     def apply(
-        self, pods: Iterable[Pod], *, mode: Mode = "Enforce", chosen: Settings | None = None
+        self,
+        pods: Iterable[Pod],
+        *,
+        mode: Mode = "Enforce",
+        chosen: Settings | None = None,
+        reserved_bytes: int = 0,
     ) -> None:
         """Make these pods, with the containers they have now, the plan."""
         spec = DamonNodeSpec(
@@ -75,6 +80,7 @@ class Plans:
             mode=mode,
             settings=chosen or settings(),
             hash="",
+            reserved_bytes=reserved_bytes,
             pods=tuple(_planned(pod) for pod in pods),
         )
         body = spec.model_dump(mode="json", by_alias=True, exclude_none=True)

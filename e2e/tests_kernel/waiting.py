@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import pytest
-
 T = TypeVar("T")
 
 PATIENCE_S = 180.0
 _PAUSE_S = 0.5
+
+
+class NotInTimeError(AssertionError):
+    """What was waited for did not come; the message says what that was, and what there was."""
 
 
 def until(what: str, look: Callable[[], T], *, within_s: float = PATIENCE_S) -> T:
@@ -17,7 +19,7 @@ def until(what: str, look: Callable[[], T], *, within_s: float = PATIENCE_S) -> 
     deadline = time.monotonic() + within_s
     while not (seen := look()):
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {within_s:.0f} s: {what}; last seen: {seen!r}")
+            raise NotInTimeError(f"not within {within_s:.0f} s: {what}; last seen: {seen!r}")
         time.sleep(_PAUSE_S)
     return seen
 
@@ -27,6 +29,8 @@ def until_equal(what: str, look: Callable[[], T], wanted: T, *, within_s: float 
     deadline = time.monotonic() + within_s
     while (seen := look()) != wanted:
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {within_s:.0f} s: {what}: {seen!r}, wanted {wanted!r}")
+            raise NotInTimeError(
+                f"not within {within_s:.0f} s: {what}: {seen!r}, wanted {wanted!r}"
+            )
         time.sleep(_PAUSE_S)
     return seen

@@ -1,0 +1,82 @@
+"""`python -m efficacy`: see bench/efficacy/efficacy.mk and docs/benchmark.md."""
+
+import argparse
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from efficacy.plots import plot
+from efficacy.results import Results, ResultsError
+from efficacy.scenarios import SCENARIOS
+from efficacy.schedule import CONTENDERS, missing, schedule
+from efficacy.tables import tables
+
+
+def main() -> int:
+    """Do one of the verbs."""
+    parser = argparse.ArgumentParser(prog="efficacy", description=__doc__)
+    verbs = parser.add_subparsers(required=True)
+    run = verbs.add_parser("run", help="play what is missing")
+    run.add_argument("out", type=Path)
+    run.add_argument("--kernel", default="6.12")
+    run.add_argument("--repetitions", type=int, default=5)
+    run.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
+    run.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    run.add_argument(
+        "--seconds",
+        nargs="+",
+        default=[],
+        metavar="STEP=SECONDS",
+        help="other lengths of steps, such as cold=45",
+    )
+    run.set_defaults(verb=_run)
+    for name, verb, said in (
+        ("tables", _tables, "write tables.md and a plot of each scenario"),
+        ("measure", _measure, "measure anew from what was recorded"),
+    ):
+        other = verbs.add_parser(name, help=said)
+        other.add_argument("out", type=Path)
+        other.set_defaults(verb=verb)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    try:
+        given.verb(given)
+    except ResultsError as error:
+        print(f"efficacy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(given: argparse.Namespace) -> None:
+    # What boots machines needs the whole harness; tables do not.
+    from efficacy.campaign import Campaign  # noqa: PLC0415
+    from efficacy.stage import Setup  # noqa: PLC0415
+
+    seconds = {name: float(value) for name, _, value in (s.partition("=") for s in given.seconds)}
+    setup = Setup(kernel=given.kernel)
+    results = Results(given.out)
+    results.begin({"setup": asdict(setup), "seconds": seconds})
+
+    Campaign(setup, results, seconds).play(
+        lambda: missing(
+            schedule(given.scenarios, given.contenders, given.repetitions), results.finished()
+        )
+    )
+    _tables(given)
+
+
+def _tables(given: argparse.Namespace) -> None:
+    runs = list(Results(given.out).finished().values())
+    (given.out / "tables.md").write_text(tables(runs))
+    for scenario in sorted({run.facts.scenario for run in runs}):
+        (given.out / f"{scenario}.svg").write_text(plot(scenario, runs))
+    print(f"{len(runs)} runs: {given.out / 'tables.md'}")
+
+
+def _measure(given: argparse.Namespace) -> None:
+    print(f"{Results(given.out).measure()} runs measured")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

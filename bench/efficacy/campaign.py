@@ -1,0 +1,71 @@
+"""All runs of a benchmark: boots a machine, plays what is missing, and goes on after a failure."""
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests_kernel.waiting import NotInTimeError
+from vm.channel import GuestError
+
+from efficacy.beginning import Beginning, NotAtBeginningError, clean
+from efficacy.contenders import CONTENDERS
+from efficacy.play import Play
+from efficacy.record import Facts
+from efficacy.results import Results
+from efficacy.scenarios import SCENARIOS
+from efficacy.schedule import RunName
+from efficacy.stage import Setup, Stage, booted
+
+LOG: Final = logging.getLogger("efficacy")
+_BOOTS_IN_VAIN: Final = 3
+
+
+@dataclass(slots=True)
+class Campaign:
+    """Plays runs; those that are finished are kept whatever happens after them."""
+
+    setup: Setup
+    results: Results
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Other lengths of steps, by name."""
+
+    def play(self, missing: Callable[[], list[RunName]]) -> None:
+        """Play until nothing is missing; GuestError or the like after boots that gave no run."""
+        in_vain = 0
+        while runs := missing():
+            LOG.info("%d runs are missing, booting %s", len(runs), self.setup.kernel)
+            before = len(runs)
+            try:
+                with booted(self.setup) as stage:
+                    self._boot(stage, runs)
+            except (GuestError, NotInTimeError, NotAtBeginningError) as error:
+                in_vain = in_vain + 1 if len(missing()) == before else 0
+                if in_vain == _BOOTS_IN_VAIN:
+                    raise
+                LOG.warning("once more with another boot: %s: %s", type(error).__name__, error)
+
+    def _boot(self, stage: Stage, runs: Iterable[RunName]) -> None:
+        boot = secrets.token_hex(4)
+        first: Beginning | None = None
+        for name in runs:
+            scenario = SCENARIOS[name.scenario].lasting(dict(self.seconds))
+            begin = clean(stage.node, has_swap=scenario.has_swap)
+            first = first or begin
+            if found := first.differences(begin):
+                raise NotAtBeginningError(f"before {name}: {'; '.join(found)}")
+            facts = Facts(
+                scenario=name.scenario,
+                contender=name.contender,
+                repetition=name.repetition,
+                boot=boot,
+                release=stage.guest.release,
+                accelerator=stage.guest.accelerator,
+                total_bytes=stage.node.meminfo()["MemTotal"],
+                host_load=os.getloadavg()[0],
+                seconds={step.name: step.lasts_s for step in scenario.steps},
+            )
+            run = self.results.save(Play(stage, scenario).run(CONTENDERS[name.contender], facts))
+            LOG.info("%s is finished; spike satisfied in s: %s", name, run.measures.satisfied_s)

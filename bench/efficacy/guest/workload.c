@@ -1,0 +1,211 @@
+/* The programs of the pods: memory that is used in a known pattern.
+
+   usage: workload DIRECTORY PATTERN ...
+     keys MIB HOT_PERMILLE HOT_ACCESS_PERCENT awake|asleep
+         a key-value store: operations in a closed loop, 16 and then 1 ms of pause; so many percent of them go to
+         so many permille of the pages. DIRECTORY/latency gets a line of JSON four times a second.
+     heap MIB HOT_MIB PERIOD_MS
+         a heap of which the first part is touched once in each period, and the rest never
+     spike MIB
+         takes memory when it gets SIGUSR1 and uses all of it; DIRECTORY/satisfied tells from when to when
+     stream FILE MIB MIB_PER_S
+         reads a file of zeros over and over
+
+   DIRECTORY/ready appears when all memory has been used once. SIGUSR1 wakes who is asleep, and the other way round.
+   Times are seconds of CLOCK_MONOTONIC. Pages are half noise, so that zram has something to compress, and small. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096UL
+#define MIB (1UL << 20)
+#define RUN_PAGES 256UL      /* hot keys lie together in runs of a MiB */
+#define BUCKETS_PER_OCTAVE 16 /* as efficacy/latency.py reads them */
+#define NR_BUCKETS 1024
+#define WINDOW_NS 250000000UL
+
+static const char *directory;
+static volatile sig_atomic_t awake;
+static uint64_t state = 88172645463325252UL;
+
+static void on_signal(int number) {
+  (void)number;
+  awake = !awake;
+}
+
+static void fail(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static uint64_t next_random(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+static uint64_t now_ns(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000UL + (uint64_t)time.tv_nsec;
+}
+
+static void pause_ns(uint64_t ns) {
+  struct timespec time = {(time_t)(ns / 1000000000UL), (long)(ns % 1000000000UL)};
+  nanosleep(&time, NULL);
+}
+
+static FILE *file(const char *name, const char *mode) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  FILE *opened = fopen(path, mode);
+  if (!opened) fail(path);
+  return opened;
+}
+
+static void ready(void) { fclose(file("ready", "w")); }
+
+static char *memory(size_t bytes) {
+  char *made = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (made == MAP_FAILED) fail("mmap");
+  madvise(made, bytes, MADV_NOHUGEPAGE);
+  return made;
+}
+
+static void fill(char *start, size_t bytes) {
+  for (char *page = start; page < start + bytes; page += PAGE) {
+    uint64_t *words = (uint64_t *)page;
+    for (int i = 0; i < 256; i += 2) {
+      words[i] = next_random();
+      words[i + 1] = words[i] >> 20;
+    }
+  }
+}
+
+/* A bucket of a length of time: exact below 16 ns, then 16 for each doubling. */
+static int bucket(uint64_t ns) {
+  if (ns < BUCKETS_PER_OCTAVE) return (int)ns;
+  int exponent = 63 - __builtin_clzl(ns);
+  return (exponent - 3) * BUCKETS_PER_OCTAVE + (int)((ns >> (exponent - 4)) & 15);
+}
+
+static uint64_t buckets[NR_BUCKETS];
+
+static void report(FILE *latency, uint64_t begin_ns, uint64_t end_ns) {
+  const char *comma = "";
+  fprintf(latency, "{\"begin_s\":%.3f,\"end_s\":%.3f,\"buckets\":{", begin_ns / 1e9, end_ns / 1e9);
+  for (int i = 0; i < NR_BUCKETS; i++)
+    if (buckets[i]) {
+      fprintf(latency, "%s\"%d\":%lu", comma, i, buckets[i]);
+      comma = ",";
+    }
+  fprintf(latency, "}}\n");
+  fflush(latency);
+  memset(buckets, 0, sizeof buckets);
+}
+
+static void keys(size_t mib, size_t hot_permille, unsigned hot_percent) {
+  size_t pages = mib * MIB / PAGE, hot = pages * hot_permille / 1000, stride = 1000 / hot_permille;
+  char *start = memory(pages * PAGE);
+  fill(start, pages * PAGE);
+  FILE *latency = file("latency", "w");
+  ready();
+  volatile uint64_t sink = 0;
+  uint64_t begin = now_ns();
+  for (;;) {
+    for (int i = 0; awake && i < 16; i++) {
+      uint64_t chance = next_random();
+      size_t page = (chance & 0xffffffff) % pages;
+      if ((chance >> 40) % 100 < hot_percent) {
+        size_t key = (chance & 0xffffffff) % hot;
+        page = ((key / RUN_PAGES) * stride * RUN_PAGES + key % RUN_PAGES) % pages;
+      }
+      char *value = start + page * PAGE + ((chance >> 33) & 31) * 64;
+      uint64_t asked = now_ns();
+      if (chance >> 60 < 3)
+        memset(value, (int)chance, 64);
+      else
+        for (int j = 0; j < 64; j += 8) sink += *(uint64_t *)(value + j);
+      buckets[bucket(now_ns() - asked)]++;
+    }
+    uint64_t now = now_ns();
+    if (now - begin >= WINDOW_NS) {
+      report(latency, begin, now);
+      begin = now;
+    }
+    pause_ns(1000000);
+  }
+}
+
+static void heap(size_t mib, size_t hot_mib, uint64_t period_ms) {
+  const uint64_t step_ms = period_ms < 20 ? period_ms : 20;
+  size_t hot = hot_mib * MIB / PAGE, share = hot * step_ms / period_ms + 1;
+  char *start = memory(mib * MIB);
+  fill(start, mib * MIB);
+  ready();
+  for (size_t page = 0;;) {
+    for (size_t i = 0; hot && i < share; i++, page = (page + 1) % hot) start[page * PAGE]++;
+    pause_ns(step_ms * 1000000);
+  }
+}
+
+static void spike(size_t mib) {
+  ready();
+  while (!awake) pause_ns(10000000);
+  uint64_t begin = now_ns();
+  char *start = memory(mib * MIB);
+  fill(start, mib * MIB);
+  uint64_t end = now_ns();
+  FILE *satisfied = file("satisfied.new", "w");
+  fprintf(satisfied, "{\"begin_s\":%.3f,\"end_s\":%.3f}\n", begin / 1e9, end / 1e9);
+  fclose(satisfied);
+  char from[4096], to[4096];
+  snprintf(from, sizeof from, "%s/satisfied.new", directory);
+  snprintf(to, sizeof to, "%s/satisfied", directory);
+  if (rename(from, to)) fail(to);
+  for (size_t part = 0;; part = (part + 1) % 16) {
+    for (size_t page = part; page < mib * MIB / PAGE; page += 16) start[page * PAGE]++;
+    pause_ns(100000000);
+  }
+}
+
+static void stream(const char *path, size_t mib, size_t mib_per_s) {
+  int read_from = open(path, O_RDWR | O_CREAT, 0600);
+  if (read_from < 0 || ftruncate(read_from, (off_t)(mib * MIB))) fail(path);
+  char *buffer = malloc(MIB);
+  ready();
+  for (size_t done = 0;; done = (done + 1) % mib) {
+    if (pread(read_from, buffer, MIB, (off_t)(done * MIB)) < 0) fail(path);
+    pause_ns(1000000000UL / mib_per_s);
+  }
+}
+
+int main(int count, char **words) {
+  if (count < 4) return 2;
+  directory = words[1];
+  const char *pattern = words[2];
+  size_t mib = strtoul(words[3], NULL, 10);
+  state ^= (uint64_t)getpid() * 7919 ^ now_ns();
+  signal(SIGUSR1, on_signal);
+  if (!strcmp(pattern, "keys") && count == 7) {
+    awake = !strcmp(words[6], "awake");
+    keys(mib, strtoul(words[4], NULL, 10), (unsigned)strtoul(words[5], NULL, 10));
+  } else if (!strcmp(pattern, "heap") && count == 6) {
+    heap(mib, strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10));
+  } else if (!strcmp(pattern, "spike") && count == 4) {
+    spike(mib);
+  } else if (!strcmp(pattern, "stream") && count == 6) {
+    stream(words[3], strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10));
+  }
+  return 2;
+}

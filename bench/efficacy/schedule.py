@@ -1,0 +1,43 @@
+"""Which runs there are and in which order: contenders take turns inside one boot. Pure."""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+THEIRS: Final = ("none", "memory_min", "sysctl", "loop")
+OURS: Final = ("observe", "enforce", "enforce_equal")
+CONTENDERS: Final = (*THEIRS, *OURS)
+"""By their names, in the order in which they are shown; contenders.py says what each does."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """One contender in one scenario, once."""
+
+    scenario: str
+    contender: str
+    repetition: int
+    """From 1."""
+
+    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing.override is of 3.12
+        return f"{self.scenario}-{self.contender}-{self.repetition}"
+
+
+def schedule(
+    scenarios: Sequence[str], contenders: Sequence[str], repetitions: int
+) -> Iterator[RunName]:
+    """Yield all runs, repetition by repetition.
+
+    In each repetition another contender is the first, so that none of them always has the
+    machine as it is right after its boot, or right after the same other one.
+    """
+    for repetition in range(1, repetitions + 1):
+        for scenario in scenarios:
+            first = (repetition - 1) % len(contenders)
+            for contender in (*contenders[first:], *contenders[:first]):
+                yield RunName(scenario, contender, repetition)
+
+
+def missing(runs: Iterator[RunName], finished: Container[str]) -> list[RunName]:
+    """Return the runs that are not finished, in their order."""
+    return [run for run in runs if str(run) not in finished]

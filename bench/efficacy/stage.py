@@ -1,0 +1,174 @@
+"""The machine, the agent in it, and the pods of one run, by the harness of e2e/tests_kernel."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests_kernel.agent import Agent
+from tests_kernel.containers import Container, Containers, Pod
+from tests_kernel.node import PROGRAMS as TESTS
+from tests_kernel.node import Node
+from tests_kernel.plans import Plans
+from tests_kernel.waiting import until
+from vm import archive
+from vm.machine import Disk, Machine
+from vm.overlay import Overlay
+
+from efficacy.scenarios import PodPlan
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parents[1]
+PROGRAMS: Final = "/opt/efficacy"
+STATE: Final = "/run/efficacy"
+DATA: Final = "/var/tmp/efficacy"
+_HARNESS: Final = "/sys/fs/cgroup/init"
+_SPARE_BYTES: Final = 64 << 20
+
+
+class CompilerError(Exception):
+    """The programs of the pods can't be made; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """The machine: all runs that are compared have the same."""
+
+    kernel: str = "6.12"
+    memory_mib: int = 1280
+    zram_mib: int = 768
+    cpus: int = 2
+    available_mib: int = 840
+    """What is available before there is any pod: the rest is taken and locked at boot."""
+    reserved_mib: int = 100
+    """What the plan says that the kubelet keeps for the system."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPod:
+    """A pod of a scenario, in its container."""
+
+    plan: PodPlan
+    pod: Pod
+    container: Container
+    directory: str
+
+
+class Stage:
+    """One machine that is on, for one run after the other."""
+
+    def __init__(self, setup: Setup, node: Node, plans: Plans, agent: Agent) -> None:
+        self.setup = setup
+        self.node = node
+        self.guest = node.guest
+        self.plans = plans
+        self.agent = agent
+        self.pods: dict[str, RunningPod] = {}
+        self._containers = Containers(node)
+
+    def start(self, plans: Sequence[PodPlan]) -> None:
+        """Start pods side by side, and wait until each has used all its memory once."""
+        self.guest.shell(f"mkdir -p {DATA}")
+        with ThreadPoolExecutor() as pool:
+            self.pods = {each.plan.name: each for each in pool.map(self._start, plans)}
+            list(pool.map(self._until_ready, self.pods.values()))
+
+    def _start(self, plan: PodPlan) -> RunningPod:
+        directory = f"{STATE}/pods/{plan.name}"
+        self.guest.shell(f"rm -rf {directory}; mkdir -p {directory}")
+        pod = Pod(plan.name, plan.priority)
+        container = self._containers.run(
+            [f"{PROGRAMS}/workload", "/pod", *plan.workload.arguments()],
+            pod=pod,
+            mounts=[
+                (directory, "/pod", "rw"),
+                (DATA, "/data", "rw"),
+                (PROGRAMS, PROGRAMS, "ro"),
+            ],
+        )
+        return RunningPod(plan, pod, container, directory)
+
+    def _until_ready(self, running: RunningPod) -> None:
+        path = f"{running.directory}/ready"
+        until(f"{running.plan.name} has its memory", lambda: self.guest.exists(path))
+
+    def end(self) -> None:
+        """End all pods and forget their cgroups and files."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._end, self.pods.values()))
+        self.pods.clear()
+        # Those whose start has failed half way.
+        self._containers.clear()
+        self.guest.shell(f"rm -rf {STATE}/pods {DATA}")
+
+    def _end(self, running: RunningPod) -> None:
+        self._containers.end(running.container)
+        self.guest.shell(f"rmdir {running.container.cgroup.rpartition('/')[0]}")
+
+    def cgroups(self) -> Mapping[str, str]:
+        """Return the cgroups of the pods' containers, the agent's among them."""
+        pods = {name: running.container.cgroup for name, running in self.pods.items()}
+        (agent,) = self.guest.shell(f"sed 's/^0:://' /proc/{self.agent.pid}/cgroup").splitlines()
+        return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}"}
+
+
+@contextmanager
+def booted(setup: Setup) -> Iterator[Stage]:
+    """Boot a machine with the agent of this checkout, without a plan."""
+    image = archive.agent_image()
+    with tempfile.TemporaryDirectory() as made:
+        directory = Path(made)
+        make_programs(directory / "programs")
+        machine = Machine(
+            kernel=archive.kernel(setup.kernel),
+            memory_mib=setup.memory_mib,
+            zram_mib=setup.zram_mib,
+            cpus=setup.cpus,
+            disks=[Disk("agent", image.disk)],
+            overlay=Overlay(
+                directories={
+                    PROGRAMS: directory / "programs",
+                    TESTS: ROOT / "e2e" / "tests_kernel" / "guest",
+                }
+            ),
+        )
+        with machine.boot() as guest, Plans(directory) as plans:
+            node = Node(guest)
+            # DAMON is free for everybody, and no other disk than the swap is written meanwhile.
+            guest.shell(
+                f"f=/sys/module/damon_stat/parameters/enabled; [ ! -e $f ] || echo N >$f; "
+                f"mkdir -p /run/log {STATE}"
+            )
+            agent = Agent(node, Containers(node), plans, image.configuration)
+            agent.start()
+            guest.shell("sleep 5; echo 3 >/proc/sys/vm/drop_caches")
+            surplus_mib = (node.meminfo()["MemAvailable"] >> 20) - setup.available_mib
+            with node.squeeze(max(1, surplus_mib)):
+                _protect_harness(node)
+                yield Stage(setup, node, plans, agent)
+
+
+def _protect_harness(node: Node) -> None:
+    """Keep who measures out of what is measured: the memory of our own programs stays."""
+    used_bytes = int(node.guest.read(f"{_HARNESS}/memory.current"))
+    node.guest.shell(f"echo {used_bytes + _SPARE_BYTES} >{_HARNESS}/memory.min")
+
+
+def make_programs(directory: Path) -> None:
+    """Compile what the pods run, and put what measures beside it; CompilerError if it can't be."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise CompilerError("no gcc, and no cc: the pods' program is C (Debian: apt install gcc)")
+    directory.mkdir()
+    program, source = directory / "workload", HERE / "guest" / "workload.c"
+    command = [compiler, "-O2", "-static", "-Wall", "-o", str(program), str(source)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise CompilerError(f"{source}: {done.stderr}")
+    for path in (HERE / "guest").glob("*.py"):
+        shutil.copy(path, directory)

@@ -1,0 +1,168 @@
+"""Finished runs as Markdown: a median and its spread for each contender in each scenario. Pure."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from efficacy.record import PodMeasures, Run
+from efficacy.scenarios import SCENARIOS
+from efficacy.schedule import CONTENDERS
+
+MIB: Final = 1 << 20
+OWN_BYTES: Final = 4 * MIB
+Runs = Sequence[Run]
+Read = Callable[[Run], float | None]
+
+
+def grouped(runs: Iterable[Run]) -> dict[str, dict[str, list[Run]]]:
+    """Return scenario -> contender -> its runs, each in the order in which they are shown."""
+    found: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in sorted(runs, key=_place):
+        found[run.facts.scenario][run.facts.contender].append(run)
+    return {name: dict(contenders) for name, contenders in found.items()}
+
+
+def _place(run: Run) -> tuple[int, int, int]:
+    name = run.facts.name
+    scenario = list(SCENARIOS).index(name.scenario)
+    return scenario, CONTENDERS.index(name.contender), name.repetition
+
+
+def shown(number: float) -> str:
+    """Return a number with as many digits as are worth reading."""
+    if number and abs(number) < 10:
+        return f"{number:.2g}"
+    return f"{number:,.0f}"
+
+
+def spread(values: Iterable[float | None], none: str = "-") -> str:
+    """Return median (least-most); of a value that is missing in a run, in how many it is there."""
+    all_values = list(values)
+    there = [value for value in all_values if value is not None]
+    if not there:
+        return none
+    least, middle, most = (shown(f(there)) for f in (min, statistics.median, max))
+    text = middle if least == most else f"{middle} ({least}-{most})"
+    if len(there) < len(all_values):
+        text += f", in {len(there)} of {len(all_values)}"
+    return text
+
+
+def tables(runs: Iterable[Run]) -> str:
+    """Return a section for each scenario."""
+    return "\n".join(
+        f"## {scenario}\n\n{_about(contenders)}\n\n{_node(contenders)}\n{_pods(contenders)}\n"
+        f"{_latency(contenders)}"
+        for scenario, contenders in grouped(runs).items()
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _about(contenders: dict[str, list[Run]]) -> str:
+    runs = [run for each in contenders.values() for run in each]
+    facts = runs[0].facts
+    boots = len({run.facts.boot for run in runs})
+    steps = ", ".join(f"{name} {seconds:g} s" for name, seconds in facts.seconds.items())
+    available = spread(run.measures.available_bytes / MIB for run in runs)
+    load = spread(run.facts.host_load for run in runs)
+    return (
+        f"{_counted(len(runs), 'run')} in {_counted(boots, 'boot')} of {facts.release} "
+        f"({facts.accelerator}), {facts.total_bytes // MIB} MiB, available of it at the beginning "
+        f"{available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _node(contenders: dict[str, list[Run]]) -> str:
+    columns: dict[str, Read] = {
+        "spike satisfied, s": lambda run: run.measures.satisfied_s,
+        "available before, MiB": lambda run: run.measures.available_before_bytes / MIB,
+        "pressure before, s": lambda run: run.measures.pressure_some_before_s,
+        "pressure then, s": lambda run: run.measures.pressure_some_s,
+        "swapped in, MiB": lambda run: run.measures.swapped_in_bytes / MIB,
+        "swapped out, MiB": lambda run: run.measures.swapped_out_bytes / MIB,
+        "kdamonds, CPU s": lambda run: run.measures.kdamonds_cpu_s,
+        "agent, CPU s": lambda run: run.measures.agent_cpu_s,
+        "loop, CPU s": lambda run: run.measures.contender_cpu_s,
+        "kswapd, CPU s": lambda run: run.measures.kswapd_cpu_s,
+    }
+    rows = [
+        [
+            f"{name} ({len(runs)})",
+            *(spread(map(read, runs), _unsatisfied(runs[0])) for read in columns.values()),
+            _killed(runs),
+        ]
+        for name, runs in contenders.items()
+    ]
+    return table(["contender (runs)", *columns, "OOM kills"], rows)
+
+
+def _unsatisfied(run: Run) -> str:
+    """Return what stands for a spike that did not get its memory; some scenarios have none."""
+    return "never" if any(step.satisfies for step in SCENARIOS[run.facts.scenario].steps) else "-"
+
+
+def _killed(runs: Runs) -> str:
+    killed: dict[str, int] = defaultdict(int)
+    for run in runs:
+        for name, pod in run.measures.pods.items():
+            killed[name] += pod.oom_kills
+    return ", ".join(f"{name} {number}" for name, number in killed.items() if number) or "0"
+
+
+def _pods(contenders: dict[str, list[Run]]) -> str:
+    columns: dict[str, Callable[[PodMeasures], float | None]] = {
+        "given up before, MiB": lambda pod: pod.given_up_bytes / MIB,
+        "came back before, % per min": _promoted,
+        "swapped at the end, MiB": lambda pod: pod.swapped_bytes / MIB,
+        "major faults before": lambda pod: pod.major_faults_before,
+        "major faults": lambda pod: pod.major_faults,
+        "refaults": lambda pod: pod.refaults_anon,
+        "pressure, s": lambda pod: pod.pressure_some_s,
+    }
+    rows = []
+    for name, runs in contenders.items():
+        for pod, told in runs[0].measures.pods.items():
+            # The others have no memory of their own that they could give up.
+            if told.most_memory_bytes < OWN_BYTES:
+                continue
+            every = [run.measures.pods[pod] for run in runs]
+            figures = [spread(map(read, every)) for read in columns.values()]
+            sizes = f"{told.most_memory_bytes // MIB}, {told.cold_bytes // MIB}"
+            rows.append([name, f"{pod} (p{told.priority})", sizes, *figures])
+    return table(["contender", "pod", "memory, cold of it, MiB", *columns], rows)
+
+
+def _promoted(pod: PodMeasures) -> float | None:
+    """Return the share that came back, of a pod that had memory of its own by then."""
+    return pod.promoted_percent_per_minute if pod.memory_bytes >= OWN_BYTES else None
+
+
+def _latency(contenders: dict[str, list[Run]]) -> str:
+    rows = []
+    for name, runs in contenders.items():
+        for pod, told in runs[0].measures.pods.items():
+            for step in told.steps:
+                every = [found for run in runs if (found := run.measures.pods[pod].steps.get(step))]
+                rows.append(
+                    [
+                        name,
+                        pod,
+                        step,
+                        spread(each.operations_per_s for each in every),
+                        spread(each.p50_us for each in every),
+                        spread(each.p99_us for each in every),
+                        spread(each.p999_us for each in every),
+                    ]
+                )
+    headings = ["contender", "pod", "step", "operations per s", "p50 us", "p99 us", "p99.9 us"]
+    return table(headings, rows)

@@ -1,0 +1,124 @@
+"""A recorded run, as small as it may be."""
+
+import pytest
+from efficacy.record import Raw
+
+MIB = 1 << 20
+
+
+def pod_sample(**changes):
+    zeros = dict.fromkeys(
+        (
+            "memory_bytes", "swap_bytes", "anon_bytes", "file_bytes", "major_faults",
+            "refaults_anon", "refaults_file", "pressure_some_s", "pressure_full_s", "oom_kills",
+            "cpu_s",
+        ),
+        0,
+    )  # fmt: skip
+    return zeros | changes
+
+
+def sample(at_s, pods, threads=None, **node):
+    counts = dict.fromkeys(
+        (
+            "swapped_in_pages", "swapped_out_pages", "major_faults", "direct_scanned_pages",
+            "pressure_some_s", "pressure_full_s",
+        ),
+        0,
+    )  # fmt: skip
+    return {
+        "at_s": at_s,
+        "memory": {"available_bytes": 170 * MIB, "total_bytes": 1089 * MIB},
+        "node": counts | node,
+        "threads_cpu_s": threads or {},
+        "pods": pods,
+    }
+
+
+def raw_of(contender="none", repetition=1, *, satisfied_s=4.0, scenario="main", load=2.0):
+    """Cold for 60 s, of 250 MiB 100 are given up and 2.5 come back; a spike; 20 s of hold."""
+    idle = {"anon_bytes": 250 * MIB}
+    satisfied = {"begin_s": 160, "end_s": 160 + satisfied_s} if satisfied_s else None
+    spiked_s = 160 + (satisfied_s or 90)
+    return Raw.model_validate(
+        {
+            "facts": {
+                "scenario": scenario,
+                "contender": contender,
+                "repetition": repetition,
+                "boot": "b1",
+                "release": "6.12.117",
+                "accelerator": "tcg",
+                "total_bytes": 1089 * MIB,
+                "host_load": load,
+                "seconds": {"cold": 60, "spike": 90, "hold": 20},
+            },
+            "pods": {
+                "critical": {"priority": 90, "cold_bytes": 0},
+                "idle": {"priority": 10, "cold_bytes": 245 * MIB},
+            },
+            "steps": [
+                {"name": "cold", "begin_s": 100, "end_s": 160},
+                {"name": "spike", "begin_s": 160, "end_s": spiked_s},
+                {"name": "hold", "begin_s": spiked_s, "end_s": spiked_s + 20},
+            ],
+            "samples": [
+                sample(
+                    100.2,
+                    {
+                        "idle": pod_sample(**idle, refaults_anon=10, major_faults=3),
+                        "critical": pod_sample(anon_bytes=200 * MIB, cpu_s=1),
+                        "damon-agent": pod_sample(cpu_s=5, memory_bytes=40 * MIB),
+                    },
+                    {"kswapd0:40": 1.0},
+                ),
+                sample(
+                    159.9,
+                    {
+                        "idle": pod_sample(
+                            anon_bytes=150 * MIB,
+                            swap_bytes=100 * MIB,
+                            refaults_anon=650,
+                            major_faults=5,
+                        ),
+                        "critical": pod_sample(anon_bytes=200 * MIB, cpu_s=20),
+                        "damon-agent": pod_sample(cpu_s=9, memory_bytes=48 * MIB),
+                    },
+                    {"kswapd0:40": 1.0, "kdamond.0:99": 3.0},
+                    pressure_some_s=0.5,
+                    swapped_out_pages=25600,
+                ),
+                sample(
+                    spiked_s + 20.1,
+                    {
+                        "critical": pod_sample(
+                            anon_bytes=180 * MIB, swap_bytes=20 * MIB, major_faults=7, cpu_s=30
+                        ),
+                        "damon-agent": pod_sample(cpu_s=10, memory_bytes=44 * MIB),
+                    },
+                    {"kswapd0:40": 4.5, "kdamond.1:120": 2.0},
+                    pressure_some_s=3.5,
+                    swapped_out_pages=51200,
+                    swapped_in_pages=256,
+                ),
+            ],
+            "windows": {
+                "critical": [
+                    {"begin_s": 159.5, "end_s": 159.9, "buckets": {64: 400}},
+                    {"begin_s": 159.9, "end_s": 160.9, "buckets": {64: 90, 200: 10}},
+                ]
+            },
+            "satisfied": satisfied,
+            "told": {"cpu_s": 1.5},
+        }
+    )
+
+
+@pytest.fixture(name="raw")
+def raw_fixture():
+    return raw_of()
+
+
+@pytest.fixture(name="raws")
+def raws_fixture():
+    return raw_of

@@ -1,0 +1,53 @@
+"""What follows from a recorded run."""
+
+import pytest
+from efficacy.measures import IncompleteError, measures
+
+MIB = 1 << 20
+
+
+def test_what_is_told_of_the_node(raw):
+    told = measures(raw)
+    assert told.satisfied_s == 4
+    assert (told.available_bytes, told.available_before_bytes) == (170 * MIB, 170 * MIB)
+    assert (told.pressure_some_before_s, told.pressure_some_s) == (0.5, 3.0)
+    assert (told.swapped_out_bytes, told.swapped_in_bytes) == (200 * MIB, MIB)
+    assert (told.agent_cpu_s, told.agent_memory_bytes) == (5, 48 * MIB)
+    assert told.contender_cpu_s == 1.5
+
+
+def test_threads_that_came_and_went_count(raw):
+    told = measures(raw)
+    assert told.kdamonds_cpu_s == 5
+    assert told.kswapd_cpu_s == 3.5
+
+
+def test_what_a_pod_gave_up_and_what_came_back_is_of_the_time_before_the_spike(raw):
+    idle = measures(raw).pods["idle"]
+    assert idle.given_up_bytes == 100 * MIB
+    # 640 pages of 64,000 in 59.7 s
+    assert idle.promoted_percent_per_minute == pytest.approx(60 / 59.7)
+    assert (idle.major_faults_before, idle.memory_bytes) == (2, 250 * MIB)
+
+
+def test_a_pod_that_is_gone_at_the_end_has_what_it_said_last(raw):
+    assert measures(raw).pods["idle"].swapped_bytes == 100 * MIB
+
+
+def test_the_critical_pod_tells_its_latency_step_by_step(raw):
+    critical = measures(raw).pods["critical"]
+    assert critical.swapped_bytes == 20 * MIB
+    assert critical.major_faults == 7
+    assert critical.steps["cold"].operations_per_s == pytest.approx(1000)
+    assert critical.steps["spike"].p999_us > critical.steps["spike"].p50_us
+    assert "hold" not in critical.steps
+
+
+def test_a_spike_that_was_never_satisfied_has_no_time(raws):
+    assert measures(raws(satisfied_s=None)).satisfied_s is None
+
+
+@pytest.mark.parametrize("lost", [{"samples": ()}, {"steps": ()}])
+def test_a_record_that_lacks_something_is_no_run(raw, lost):
+    with pytest.raises(IncompleteError, match="main-none-1"):
+        measures(raw.model_copy(update=lost))

@@ -1,0 +1,58 @@
+"""Scenarios and contenders as data, and when a machine is as it was."""
+
+from dataclasses import replace
+
+import pytest
+from efficacy.beginning import Beginning
+from efficacy.contenders import CONTENDERS
+from efficacy.scenarios import SCENARIOS, Spike
+from efficacy.schedule import CONTENDERS as NAMES
+
+BEGIN = Beginning(
+    sysctls={"swappiness": "60"},
+    protected_bytes=0,
+    nr_kdamonds=0,
+    swap_used_bytes=0,
+    pods=1,
+    available_bytes=840 << 20,
+)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_a_scenario_begins_cold_and_names_its_own_pods(scenario):
+    assert scenario.steps[0].name == "cold"
+    names = {pod.name for pod in scenario.pods}
+    assert len(names) == len(scenario.pods)
+    assert {each for step in scenario.steps for each in (step.wakes, step.satisfies)} <= {
+        "",
+        *names,
+    }
+    spikes = {pod.name for pod in scenario.pods if isinstance(pod.workload, Spike)}
+    assert spikes == {step.satisfies for step in scenario.steps} - {""}
+
+
+def test_steps_can_be_shorter():
+    short = SCENARIOS["main"].lasting({"cold": 30})
+    assert [step.lasts_s for step in short.steps] == [30, 90, 20]
+
+
+def test_every_contender_has_its_place():
+    assert list(NAMES) == list(CONTENDERS)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nr_kdamonds": 1}, "nr_kdamonds: 0 before, 1 now"),
+        ({"swap_used_bytes": 4096}, "swap_used_bytes: 0 before, 4096 now"),
+        ({"sysctls": {"swappiness": "100"}}, "sysctls"),
+        ({"available_bytes": 700 << 20}, "available: 140 MiB less"),
+    ],
+)
+def test_what_a_contender_left_behind_is_found(change, said):
+    (found,) = BEGIN.differences(replace(BEGIN, **change))
+    assert said in found
+
+
+def test_a_little_more_or_less_memory_is_the_same_beginning():
+    assert not BEGIN.differences(replace(BEGIN, available_bytes=820 << 20))
