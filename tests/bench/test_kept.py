@@ -1,0 +1,30 @@
+"""The runs kept in the repository are read as they are, and the page shows their tables."""
+
+from pathlib import Path
+
+import pytest
+from efficacy.plots import plot
+from efficacy.results import Results
+from efficacy.tables import tables
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "bench/efficacy/results/6.12"
+
+
+@pytest.fixture(name="runs", scope="module")
+def runs_fixture():
+    return list(Results(KEPT).finished().values())
+
+
+def test_their_tables_are_those_that_are_kept(runs):
+    assert tables(runs) == (KEPT / "tables.md").read_text()
+
+
+def test_the_page_has_the_rows_of_the_main_scenario(runs):
+    page = (ROOT / "docs/benchmark.md").read_text()
+    main = tables([run for run in runs if run.facts.scenario == "main"])
+    assert not [line for line in main.splitlines() if line.startswith("| ") and line not in page]
+
+
+def test_the_picture_is_theirs(runs):
+    assert (ROOT / "docs/images/benchmark-main.svg").read_text() == plot("main", runs)
