@@ -175,7 +175,7 @@ async def _page_cache_given_up(stage: Stage) -> Facts:
     def gone() -> int | None:
         return _CACHE.file_bytes - _stat(linker, "file") or None
 
-    gone_bytes = await _until("page cache of builds/linker to go", gone)
+    await _until("page cache of builds/linker to go", gone)
     if kept_less := _CACHE.file_bytes - _stat(index, "file"):
         raise NotHeldError(f"default/search-index is protected and lost {kept_less} bytes")
     if back := _stat(linker, "workingset_refault_file"):
@@ -189,9 +189,9 @@ async def _page_cache_given_up(stage: Stage) -> Facts:
 
     message = await _until("the DamonNode to say so", said)
     await stage.leave("node-c")
-    cache = f"of {_CACHE.file_bytes // _MIB} MiB page cache"
+    whole = f"all {_CACHE.file_bytes // _MIB} MiB"
     return [
-        f"builds/linker (10) gave up {gone_bytes // _MIB} {cache}, default/search-index (83) none",
+        f"page cache of builds/linker (10) goes, default/search-index (83) keeps {whole} of its own",
         f"dn/node-c: {message}",
     ]
 
