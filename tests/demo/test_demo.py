@@ -41,7 +41,7 @@ def test_every_step_of_the_demo_holds(transport, profile):
     assert by_pod["shop/database"]["role"] == "protected"
     assert "shop/profiler" not in by_pod
     gave_up, said = joined["facts"]
-    assert "MiB page cache, default/search-index (83) none" in gave_up
+    assert "default/search-index (83) keeps all 320 MiB of its own" in gave_up
     assert "without DAMON, page cache goes by memory.reclaim" in said
     assert last["facts"][-1] == "requests that modify a pod: none"
 

@@ -189,9 +189,9 @@ async def _page_cache_given_up(stage: Stage) -> Facts:
 
     message = await _until("the DamonNode to say so", said)
     await stage.leave("node-c")
-    whole = f"all {_CACHE.file_bytes // _MIB} MiB"
+    kept = f"default/search-index (83) keeps all {_CACHE.file_bytes // _MIB} MiB of its own"
     return [
-        f"page cache of builds/linker (10) goes, default/search-index (83) keeps {whole} of its own",
+        f"page cache of builds/linker (10) goes, {kept}",
         f"dn/node-c: {message}",
     ]
 
