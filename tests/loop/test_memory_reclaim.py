@@ -199,6 +199,19 @@ def test_what_is_in_the_way_is_told_with_the_remedy_and_looked_for_again(
     assert reclaimer.condition("Ready").reason != "NoMemoryReclaim"
 
 
+def test_a_mount_that_becomes_read_only_is_noticed_and_told(reclaimer, kernel, pod):
+    populated(reclaimer, kernel, A)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(20)
+    assert reclaimer.status.memory_reclaim.takes == "FilePages"
+    kernel.error = errno.EROFS
+    reclaimer.run(20)
+    assert reclaimer.condition("Ready").reason == "NoMemoryReclaim"
+    kernel.error = None
+    reclaimer.run(120)
+    assert reclaimer.condition("Ready").reason != "NoMemoryReclaim"
+
+
 def test_a_pod_that_had_less_to_give_rests_for_a_minute(reclaimer, kernel, pod):
     (home,) = populated(reclaimer, kernel, A)
     reclaimer.plan(pod(1, A, priority=10))

@@ -32,6 +32,10 @@ class Probe:
         self.trouble: str | None = "not asked yet"
         """What is in the way, with what to do about it."""
 
+    def doubt(self) -> None:
+        """Ask again at the next look: a write has failed as only the whole node's would."""
+        self.trouble, self._next_us = "not asked again yet", None
+
     def look(self, homes: Mapping[str, Collection[str]], now_us: int) -> None:
         """Ask one of the pods (uid -> cgroups of its containers) for nothing, if it is time to.
 

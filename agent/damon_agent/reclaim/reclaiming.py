@@ -20,7 +20,7 @@ from damon_agent.node.reclaim_file import FILE_PAGES_ONLY, ReclaimFile
 from damon_agent.node.resolver import Resolution
 from damon_agent.reclaim.freed import Freed
 from damon_agent.reclaim.probe import Probe, Takes
-from damon_agent.reclaim.round import GONE, Asked, Round
+from damon_agent.reclaim.round import FOUND_LESS, GONE, Asked, Round
 from damon_agent.reclaim.steps import (
     FRESH_US,
     STEP_PERMILLE,
@@ -208,8 +208,11 @@ class Reclaiming:
             return
         for answer in self._round.answers:
             self._freed.add(answer.uid, answer.freed)
-            if answer.error is not None and answer.error.errno not in GONE:
-                self._resting[answer.uid] = now_us + _REST_US
+            if answer.error is None or answer.error.errno in GONE:
+                continue
+            self._resting[answer.uid] = now_us + _REST_US
+            if answer.error.errno not in FOUND_LESS:
+                self._probe.doubt()
         self._round = None
 
     def _tell(self, takes: Takes, message: str) -> None:

@@ -12,6 +12,8 @@ from damon_agent.node.reclaim_file import ReclaimFile
 
 GONE: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR})
 """The pod has ended meanwhile, or its kernel has no memory.reclaim."""
+FOUND_LESS: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.EBUSY})
+"""The pod had less to give, or the kernel was kept from looking further."""
 
 
 @dataclass(frozen=True, slots=True)
