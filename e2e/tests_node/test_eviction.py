@@ -38,15 +38,19 @@ time.sleep(1e9)
 
 
 @pytest.fixture(name="kubelet")
-def kubelet_fixture(node: VmNode) -> Iterator[None]:
-    """A kubelet that evicts long before the kernel reclaims, and forgets about it soon."""
+def kubelet_fixture(api: Api, node: VmNode) -> Iterator[None]:
+    """A kubelet that evicts long before the kernel reclaims, and forgets about it soon.
+
+    It is killed to begin anew: asked to end, it once did not.
+    """
     node.on.run("cp", CONFIG, f"{CONFIG}.before")
     node.on.shell(
         f"sed -i 's/memory.available: [^,]*/memory.available: {THRESHOLD_MIB}Mi/' {CONFIG}; "
-        f"echo 'evictionPressureTransitionPeriod: 10s' >>{CONFIG}; pkill kubelet"
+        f"echo 'evictionPressureTransitionPeriod: 10s' >>{CONFIG}; pkill -KILL kubelet"
     )
     yield
-    node.on.shell(f"mv {CONFIG}.before {CONFIG}; pkill kubelet")
+    node.on.shell(f"mv {CONFIG}.before {CONFIG}; pkill -KILL kubelet")
+    eventually("the kubelet is back", lambda: available_mib(api), EFFECT_S)
 
 
 def available_mib(api: Api) -> int:
