@@ -320,7 +320,7 @@ def _lanes(report: Report, seen: Observation) -> tuple[Lane, ...]:
         lane.model_copy(
             update={
                 "cold_bytes": cold.get(lane.kdamond),
-                "given_up_bytes": _whole_mib(out.get(lane.kdamond)),
+                "given_up_bytes": _known_mib(out.get(lane.kdamond)),
             }
         )
         for lane in report.lanes
@@ -359,8 +359,8 @@ def _pods(plan: Plan, seen: Observation) -> tuple[PodStatus, ...]:
             processes=counts[pod.uid],
             swappable=has_swap and _swappable(pod.containers, seen),
             cold_bytes=seen.cold_bytes.get(pod.uid),
-            given_up_bytes=_whole_mib((swap := seen.swap.get(pod.uid, unknown)).given_up_bytes),
-            refaulted_bytes=_whole_mib(swap.refaulted_bytes),
+            given_up_bytes=_known_mib((swap := seen.swap.get(pod.uid, unknown)).given_up_bytes),
+            refaulted_bytes=_known_mib(swap.refaulted_bytes),
             spared=seen.spared.get(pod.uid),
             reclaim=seen.reclaimed.get(pod.uid),
             reason=hindrances.get(pod.uid, unhindered)[0],
@@ -379,9 +379,13 @@ def _pod(**fields: Hashable) -> PodStatus:
     return PodStatus.model_validate(fields)
 
 
-def _whole_mib(size_bytes: int | None) -> int | None:
+def whole_mib(size_bytes: int) -> int:
     """Round up: what moves by less is not worth a write, and only nothing reads 0."""
-    return None if size_bytes is None else -(-size_bytes // _MIB) * _MIB
+    return -(-size_bytes // _MIB) * _MIB
+
+
+def _known_mib(size_bytes: int | None) -> int | None:
+    return None if size_bytes is None else whole_mib(size_bytes)
 
 
 def _hindrances(plan: Plan, seen: Observation) -> dict[str, tuple[PodReason, str]]:

@@ -1,10 +1,14 @@
 """Page cache goes by memory.reclaim: beside lanes, without swap, and on a node without DAMON."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from damon_agent.kernel.report import Fault
+from damon_agent.reclaim.steps import LEAST_BYTES
+from damon_contract.v1alpha1.node import NodeReason
 from damon_mock.nodes.cgroup_memory import CgroupMemory
 from damon_mock.nodes.reclaim import Held
 
@@ -70,6 +74,8 @@ def test_cold_cache_of_an_eager_pod_goes_and_its_hot_part_stays(reclaimer, kerne
     assert cache_mib(home) == 20
     assert figure(home, "anon") == 64 * MIB, "DAMON sees to that"
     assert all(text.endswith(" swappiness=0") for text in kernel.asked)
+    first, second = (int(text.split()[0]) for text in kernel.asked[:2])
+    assert (first, second > 3 * MIB) == (LEAST_BYTES, True), "the kernel first learns what is hot"
     status = reclaimer.status
     assert status.memory_reclaim.takes == "FilePages"
     assert status.memory_reclaim.file_bytes == status.pods[0].reclaim.file_bytes == 60 * MIB
@@ -339,3 +345,24 @@ def test_a_node_with_protected_pods_alone_has_nobody_to_ask_and_that_is_no_fault
     assert reclaimer.condition("Ready").reason == "Applied"
     assert reclaimer.status.memory_reclaim.takes == "Nothing"
     assert "no pod that may be reclaimed" in reclaimer.status.memory_reclaim.message
+
+
+class CrashedDriver:
+    """A driver that has found the kernel crashed in DAMON."""
+
+    def __init__(self, driver):
+        self._driver = driver
+
+    def step(self, intent, now_us):
+        report = self._driver.step(intent, now_us)
+        return replace(report, faults=(Fault(NodeReason.NEEDS_REBOOT, "it has crashed"),))
+
+
+def test_a_kernel_that_has_crashed_in_damon_is_asked_for_nothing(reclaimer, kernel, pod):
+    populated(reclaimer, kernel, A)
+    reclaimer.loop._driver = CrashedDriver(reclaimer.loop._driver)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(60)
+    assert kernel.asked == []
+    ready = reclaimer.condition("Ready")
+    assert (ready.status, ready.reason) == ("False", "NeedsReboot")

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from damon_agent import __main__ as agent
 from damon_agent.errors import StartError
 from damon_agent.node.reclaim_file import CgroupReclaimFile
+from damon_agent.settings import parse
 
 MOUNTS = "30 24 0:26 / {root} rw,relatime shared:4 - {kind} cgroup rw\n"
 
@@ -68,3 +70,14 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path, mounts):
     with pytest.raises(FileNotFoundError):
         CgroupReclaimFile(tmp_path, mountinfo=mounts("tmpfs")).write(str(tmp_path / "pod"), "1")
     assert not list((tmp_path / "pod").iterdir())
+
+
+@pytest.mark.skipif(
+    "cgroup" not in Path("/proc/self/mountinfo").read_text(), reason="no cgroup tree here"
+)
+def test_an_agent_with_credentials_of_its_own_does_not_start_on_it(tmp_path):
+    given = ["--node-name", "n", "--damon-root", tmp_path, "--state-dir", tmp_path]
+    given += ["--kubeconfig", tmp_path, "--cgroup-root", "/sys/fs/cgroup", "--memory-reclaim"]
+    settings = parse([str(word) for word in given], {})
+    with pytest.raises(StartError, match="only an agent in a cluster"):
+        agent._reclaiming(settings, None, None, None, None)

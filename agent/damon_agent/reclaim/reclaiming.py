@@ -30,6 +30,7 @@ from damon_agent.reclaim.steps import (
     steps,
     wanted,
 )
+from damon_agent.status import whole_mib
 from damon_contract.v1alpha1.node import (
     MAX_POD_MESSAGE,
     DamonNodeSpec,
@@ -43,7 +44,6 @@ _REST_US: Final = 60_000_000
 _LONG_US: Final = 60_000_000
 """A round that takes so long is told."""
 _NEVER_US: Final = 1 << 62
-_MIB: Final = 1 << 20
 
 
 class Reclaiming:
@@ -83,17 +83,12 @@ class Reclaiming:
         """Why nothing can go this way although the plan asks for it."""
 
     @property
-    def works(self) -> bool:
-        """Whether pods are served this way."""
-        return self.status is not None and self.status.takes != "Nothing"
-
-    @property
     def pods(self) -> Mapping[str, PodReclaim]:
         """By uid: planned pods that were asked for memory."""
         return {
             uid: PodReclaim(
-                file_bytes=_whole_mib(freed.file_bytes),
-                working_set_bytes=_whole_mib(freed.working_set_bytes),
+                file_bytes=whole_mib(freed.file_bytes),
+                working_set_bytes=whole_mib(freed.working_set_bytes),
                 spared=self._spared.get(uid),
             )
             for uid, freed in self._freed.pods.items()
@@ -185,16 +180,14 @@ class Reclaiming:
     ) -> None:
         if not asked:
             return
-        word = FILE_PAGES_ONLY if takes == "FilePages" else ""
-        if not self._probe.knows_file_pages_only:
-            word = ""
+        only_file_pages = takes == "FilePages" and self._probe.knows_file_pages_only
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
         self._asked_us = now_us
         self._asked |= dict.fromkeys((step.uid for step in asked), now_us)
         self._round = Round(
             [Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes) for step in asked],
-            word,
+            FILE_PAGES_ONLY if only_file_pages else "",
             self._file,
             lambda: self._clock.now_us() > late_us,
         )
@@ -220,8 +213,8 @@ class Reclaiming:
         self.status = MemoryReclaim(
             takes=takes,
             message=message[:MAX_POD_MESSAGE] or None,
-            file_bytes=_whole_mib(total.file_bytes),
-            working_set_bytes=_whole_mib(total.working_set_bytes),
+            file_bytes=whole_mib(total.file_bytes),
+            working_set_bytes=whole_mib(total.working_set_bytes),
         )
 
 
@@ -241,8 +234,3 @@ def _why_not(intent: Intent, limits: Limits) -> str:
             f"when the hot part is taken; it has to be below {STEP_PERMILLE}"
         )
     return ""
-
-
-def _whole_mib(size_bytes: int) -> int:
-    """Round up: what moves by less is not worth a write, and only nothing reads 0."""
-    return -(-size_bytes // _MIB) * _MIB
