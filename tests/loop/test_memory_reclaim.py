@@ -298,6 +298,20 @@ def test_what_has_gone_of_pods_that_are_gone_still_counts(reclaimer, kernel, pod
     reclaimer.plan(generation=2)
     reclaimer.run(30)
     assert reclaimer.status.memory_reclaim.file_bytes == 60 * MIB
+    assert reclaimer.loop._reclaiming.pods == {}, "and nothing else is kept of them"
+
+
+def test_a_pod_that_was_left_alone_for_long_is_asked_for_the_least_again(reclaimer, kernel, pod):
+    short = {"watermarks": {"floorPermille": 700, "ceilingPermille": 900}}
+    populated(reclaimer, kernel, A)
+    for generation, (chosen, seconds) in enumerate(((short, 20), (NOTHING_IS_SHORT, 120)), 1):
+        reclaimer.plan(pod(1, A), settings=chosen, generation=generation)
+        reclaimer.run(seconds)
+    before = len(kernel.asked)
+    reclaimer.plan(pod(1, A), settings=short, generation=3)
+    reclaimer.run(20)
+    first, second = (int(text.split()[0]) for text in kernel.asked[before : before + 2])
+    assert (first, second > 3 * MIB) == (LEAST_BYTES, True)
 
 
 def test_the_pods_own_cgroup_is_asked_where_it_has_one(reclaimer, kernel, pod):
