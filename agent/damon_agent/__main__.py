@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from damon_agent import health
 from damon_agent import settings as setup
 from damon_agent.bell import Bell
 from damon_agent.clock import SystemClock
 from damon_agent.cold.coldness import Coldness
+from damon_agent.endpoint import Endpoint, probes
 from damon_agent.errors import AgentError, StartError
 from damon_agent.kernel.lanes.driver import LanesDriver
 from damon_agent.kernel.ownership.record import StateDirectory
@@ -240,12 +240,8 @@ def _health(settings: Settings, plans: ApiPlans, ticks: Ticks) -> Iterator[None]
         return answered and ticks.ended > ticks.failed and plans.pulse.beats()
 
     checks = {"/livez": plans.pulse.beats, "/readyz": ready}
-    server = health.Server(settings.health_port, checks)
-    server.start()
-    try:
+    with _serving(Endpoint("health", settings.health_port, probes(checks))):
         yield
-    finally:
-        server.stop()
 
 
 @contextmanager
@@ -259,8 +255,8 @@ def _metrics(
     # Late: without a port, neither this nor what it stands on is in memory.
     from damon_agent import families, metrics  # noqa: PLC0415
 
-    def look() -> families.Seen:
-        return families.Seen(
+    def look() -> families.Scrape:
+        return families.Scrape(
             now_us=clock.now_us(),
             status=loop.status,
             latest=plans.latest(),
@@ -275,13 +271,20 @@ def _metrics(
             by_pod=settings.metrics_per_pod,
         )
 
-    server = metrics.Server(settings.metrics_port, settings.metrics_address, look)
-    server.start()
-    _LOGGER.info("metrics port=%d", server.port)
+    page, address = metrics.page(look), settings.metrics_address
+    endpoint = Endpoint("metrics", settings.metrics_port, page, address)
+    _LOGGER.info("metrics port=%d", endpoint.port)
+    with _serving(endpoint):
+        yield
+
+
+@contextmanager
+def _serving(endpoint: Endpoint) -> Iterator[None]:
+    endpoint.start()
     try:
         yield
     finally:
-        server.stop()
+        endpoint.stop()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ _S: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Scrape:
     """What there is to tell at one moment."""
 
     now_us: int
@@ -48,7 +48,7 @@ class Seen:
     """Whether the figures of each pod are wanted, by its name."""
 
 
-def families(seen: Seen) -> Iterator[Metric]:
+def families(seen: Scrape) -> Iterator[Metric]:
     """Yield the metrics. Their number has a bound, whatever runs on the node.
 
     Labels are words of the API, numbers of kdamonds and fixed spans of priorities. The name of a
@@ -139,7 +139,7 @@ def _kdamonds(status: DamonNodeStatus) -> Iterator[Metric]:
     yield from (running, targets, tried, applied)
 
 
-def _spans(spec: DamonNodeSpec, seen: Seen) -> Iterator[Metric]:
+def _spans(spec: DamonNodeSpec, seen: Scrape) -> Iterator[Metric]:
     """Yield what is told by priority: for each span, whether or not a pod is in it.
 
     A lane comes and goes with its pods, a span does not: only the tuning's limits of the roles move
@@ -180,7 +180,7 @@ def _spans(spec: DamonNodeSpec, seen: Seen) -> Iterator[Metric]:
     yield from (pods, cold, given_up, returned, mark, reclaiming)
 
 
-def _pods(spec: DamonNodeSpec, seen: Seen) -> Iterator[Metric]:
+def _pods(spec: DamonNodeSpec, seen: Scrape) -> Iterator[Metric]:
     which = ("namespace", "pod")
     priority = _gauge("pod_priority", "Priority of a planned pod", *which)
     cold = _gauge("pod_cold_bytes", "Resident memory that nothing has touched lately", *which)
@@ -203,7 +203,7 @@ def _pods(spec: DamonNodeSpec, seen: Seen) -> Iterator[Metric]:
     yield from (priority, cold, given_up, refaulted)
 
 
-def _plan(seen: Seen) -> Iterator[Metric]:
+def _plan(seen: Scrape) -> Iterator[Metric]:
     plan = seen.latest.plan
     if plan is None:
         return
@@ -219,7 +219,7 @@ def _plan(seen: Seen) -> Iterator[Metric]:
     )
 
 
-def _work(seen: Seen) -> Iterator[Metric]:
+def _work(seen: Scrape) -> Iterator[Metric]:
     ticks = seen.ticks
     yield SummaryMetricFamily(
         "damon_agent_tick_seconds",

@@ -165,7 +165,7 @@ def top(
     from damon_cli.top import command
     from damon_cli.top.usage import Grouping, Order
 
-    asked = command.Asked(
+    asked = command.TopOptions(
         grouping=_one_of(Grouping, group, "-g"),
         order=_one_of(Order, sort, "--sort"),
         namespace="" if all_namespaces else namespace,
@@ -213,7 +213,7 @@ def doctor(
         raise typer.Exit
     if file:
         raise typer.Exit(command.read(file, next(iter(node or ()), ""), output))
-    asked = command.Asked(tuple(node or ()), probe, image)
+    asked = command.DoctorOptions(tuple(node or ()), probe, image)
     with options.client(kubeconfig, context, namespace) as client:
         raise typer.Exit(command.run(client, asked, output))
 
@@ -313,7 +313,7 @@ def check(
     """
     from damon_cli.check import command
 
-    asked = command.Asked(
+    asked = command.CheckOptions(
         nodes=tuple(node or ()),
         every=all_nodes,
         timeout_s=_seconds(timeout),

@@ -1,15 +1,15 @@
-"""Limits of the whole node, as pure rules."""
+"""SafetyLimits of the whole node, as pure rules."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_agent.brake.safety import Limits, Seen, given_up_bytes, over
+from damon_agent.brake.safety import NodeReading, SafetyLimits, given_up_bytes, over
 from damon_agent.facts import PodSwap
 
-LIMITS = Limits(swap_used_permille=500, protected_pressure_permille=20, reclaim_bytes=1 << 30)
+LIMITS = SafetyLimits(swap_used_permille=500, protected_pressure_permille=20, reclaim_bytes=1 << 30)
 VALUES = st.integers(0, 1000) | st.none()
 SEEN = st.builds(
-    Seen,
+    NodeReading,
     swap_used_permille=VALUES,
     protected_pressure_bp=VALUES,
     reclaimed_bytes=st.none() | st.integers(0, 2 << 30),
@@ -21,24 +21,24 @@ def held(seen, *, before=False, limits=LIMITS):
 
 
 def test_each_limit_is_told_with_the_field_that_states_it():
-    told = over(Seen(501, 201, (1 << 30) + 1), LIMITS, was_held=False)
+    told = over(NodeReading(501, 201, (1 << 30) + 1), LIMITS, was_held=False)
     assert "501 permille of swap are used (safety.maxSwapUsedPermille is 500)" in told
     assert "waits for memory 2.01 % of the time" in told
     assert "1024 MiB were given up within a minute" in told
-    assert over(Seen(500, 200, 1 << 30), LIMITS, was_held=False) == ""
+    assert over(NodeReading(500, 200, 1 << 30), LIMITS, was_held=False) == ""
 
 
 def test_it_comes_back_well_below():
-    assert held(Seen(swap_used_permille=451), before=True)
-    assert not held(Seen(swap_used_permille=450), before=True)
-    assert held(Seen(protected_pressure_bp=101), before=True)
-    assert not held(Seen(protected_pressure_bp=100), before=True)
+    assert held(NodeReading(swap_used_permille=451), before=True)
+    assert not held(NodeReading(swap_used_permille=450), before=True)
+    assert held(NodeReading(protected_pressure_bp=101), before=True)
+    assert not held(NodeReading(protected_pressure_bp=100), before=True)
 
 
 @given(SEEN)
 def test_what_is_not_limited_and_what_is_not_known_holds_nothing(seen):
-    assert not held(seen, limits=Limits())
-    assert not held(Seen(), before=True)
+    assert not held(seen, limits=SafetyLimits())
+    assert not held(NodeReading(), before=True)
 
 
 @given(SEEN, st.lists(st.booleans(), max_size=9))
@@ -55,7 +55,9 @@ def test_more_of_anything_never_releases_and_having_been_held_never_helps(one, o
         known = [value for value in (a, b) if value is not None]
         return max(known) if known else None
 
-    more = Seen(*(most(getattr(one, f), getattr(other, f)) for f in Seen.__dataclass_fields__))
+    more = NodeReading(
+        *(most(getattr(one, f), getattr(other, f)) for f in NodeReading.__dataclass_fields__)
+    )
     for before in (False, True):
         assert held(more, before=before) >= held(one, before=before)
     assert held(one, before=True) >= held(one, before=False)

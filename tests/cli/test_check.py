@@ -14,12 +14,12 @@ import pytest
 
 from damon_cli import options
 from damon_cli.check import command
-from damon_cli.check.command import Asked
+from damon_cli.check.command import CheckOptions
 from damon_cli.client import Client
 from damon_cli.errors import CliError, Exit, ForbiddenError, UnreachableError
 
 MIB = 2**20
-ASKED = Asked(nodes=(), every=False, timeout_s=300.0, image="python:3", keep=False)
+ASKED = CheckOptions(nodes=(), every=False, timeout_s=300.0, image="python:3", keep=False)
 PRIORITIES = {"low-0": 1, "high-0": 100}
 
 
@@ -193,7 +193,7 @@ def test_what_did_not_happen_in_time_is_a_failure(governed, client, capsys):
 
 def test_kept_pods_stay_and_the_command_to_delete_them_is_told(governed, client, capsys):
     world = World(governed)
-    world.check(client, Asked((), every=True, timeout_s=300.0, image="python:3", keep=True))
+    world.check(client, CheckOptions((), every=True, timeout_s=300.0, image="python:3", keep=True))
     where, *pods = world.left_behind()
     assert len(pods) == 2
     assert f"kubectl delete namespace {where}" in capsys.readouterr().err
@@ -280,7 +280,7 @@ def test_the_image_is_the_agents_own(governed, client):
         }
     )
     world = World(governed)
-    asked = Asked(("n1",), every=False, timeout_s=300.0, image="", keep=False)
+    asked = CheckOptions(("n1",), every=False, timeout_s=300.0, image="", keep=False)
     assert world.check(client, asked) == Exit.FINE
     assert world.manifests["low-0"]["spec"]["containers"][0]["image"] == "a:1"
 

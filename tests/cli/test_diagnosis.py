@@ -7,8 +7,8 @@ import pytest
 
 from damon_cli.doctor import reported
 from damon_cli.doctor.facts import (
-    Facts,
     Holder,
+    NodeFacts,
     Owner,
     PodsBySwap,
     Reclaim,
@@ -20,7 +20,7 @@ from damon_cli.doctor.facts import (
 from damon_cli.doctor.findings import CHECKS, Finding, State, diagnosis
 
 GIB = 2**30
-FINE = Facts(
+FINE = NodeFacts(
     probed=True,
     linux=True,
     release="6.12.1",
@@ -237,7 +237,7 @@ def test_a_node_is_tunable_only_if_that_is_known(known, tunable):
 
 
 def test_of_nothing_everything_is_unknown():
-    told = diagnosis("n1", Facts())
+    told = diagnosis("n1", NodeFacts())
     assert {each.state for each in told.findings} == {UNKNOWN}
     assert {each.remedy for each in told.findings if each.check != "Features"} == {
         "`kubectl damon doctor --probe --node NODE` reads it on the node"
@@ -245,8 +245,8 @@ def test_of_nothing_everything_is_unknown():
 
 
 def test_what_the_probe_does_not_know_the_api_completes():
-    probed = Facts(probed=True, release="6.12.1", damon=True)
-    both = probed.completed_by(Facts(release="6.11", features=("filters",), damon=None))
+    probed = NodeFacts(probed=True, release="6.12.1", damon=True)
+    both = probed.completed_by(NodeFacts(release="6.11", features=("filters",), damon=None))
     assert both == replace(probed, features=("filters",))
 
 
@@ -259,7 +259,7 @@ def node(**info):
 
 def test_a_node_object_tells_kernel_swap_and_huge_pages():
     said = reported.facts(node(swap={"capacity": 4096}), None, None)
-    assert said == Facts(
+    assert said == NodeFacts(
         linux=True,
         release="6.12.1",
         memory_bytes=16 * GIB,
@@ -345,7 +345,7 @@ def test_an_agent_without_a_plan_does_not_say_whether_memory_reclaim_is_off():
 
 def test_what_a_silent_agent_said_before_is_not_known():
     raw = made.damon_node("n1", ready=("Unknown", "AgentSilent"))
-    assert reported.facts(None, raw, None) == Facts(
+    assert reported.facts(None, raw, None) == NodeFacts(
         agent=Said("Unknown", "AgentSilent", "so it is")
     )
     never = made.damon_node("n1", reported=False)

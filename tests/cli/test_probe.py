@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from probed_root import KDAMONDS, container
 
 from damon_cli.doctor import probe_pod, probed
-from damon_cli.doctor.facts import Facts, Owner, SwapLimits
+from damon_cli.doctor.facts import NodeFacts, Owner, SwapLimits
 from damon_cli.doctor.findings import ESSENTIAL, State, diagnosis
 
 SHELLS = [["sh"], ["dash"], ["bash", "--posix"], ["busybox", "sh"]]
@@ -80,7 +80,7 @@ def test_busybox_alone_is_enough(tmp_path, busybox):
 
 def test_nothing_prevents_tuning_on_a_fine_node(tmp_path):
     found = facts(tmp_path)
-    assert found == Facts(
+    assert found == NodeFacts(
         probed=True,
         linux=True,
         release="6.12.117+deb12-amd64",
@@ -295,4 +295,4 @@ NEEDED = {
     "HugePages": ("huge_bytes", "memory_bytes"),
     "MultiGenLRU": ("mglru",),
 }
-"""Facts without which a check is never ok."""
+"""NodeFacts without which a check is never ok."""

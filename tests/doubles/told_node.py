@@ -1,7 +1,7 @@
 """A node as an agent tells it, without an agent."""
 
 from damon_agent.facts import PodSwap
-from damon_agent.families import Seen
+from damon_agent.families import Scrape
 from damon_agent.kernel.tree.commands import Keyword, Outcome
 from damon_agent.loop import Ticks
 from damon_agent.plans.plan import Latest, Plan
@@ -86,7 +86,7 @@ def heard(*pods: dict, **settings) -> Latest:
 PODS = (planned(1, 34), planned(2, 35), planned(3, 83), planned(4, 20))
 
 
-def seen(status: DamonNodeStatus = STATUS, **fields) -> Seen:
+def seen(status: DamonNodeStatus = STATUS, **fields) -> Scrape:
     values = {
         "now_us": 100 * S,
         "status": status,
@@ -100,4 +100,4 @@ def seen(status: DamonNodeStatus = STATUS, **fields) -> Seen:
         "statuses_written": 6,
         "statuses_failed": 2,
     }
-    return Seen(**{**values, **fields})
+    return Scrape(**{**values, **fields})

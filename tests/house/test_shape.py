@@ -1,10 +1,12 @@
 """The house itself: names that would shadow the standard library, sizes, stray files."""
 
+import ast
 import operator
 import statistics
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,21 @@ def test_no_test_file_grows_beyond_400_lines():
 def test_modules_are_nouns_of_the_field():
     drawers = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "lib"}
     assert not [p for p in modules() if p.stem in drawers]
+
+
+@pytest.mark.parametrize("package", PACKAGES[:-1])
+def test_no_program_has_two_classes_of_one_name(package):
+    """Who reads a name knows which class it is.
+
+    The mock is left out: the kernel, the API server and the node it plays have words in common.
+    """
+    names = Counter(
+        node.name
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def tracked() -> list[Path]:

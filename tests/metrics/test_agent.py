@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from told_node import seen
 
+from damon_agent.endpoint import Endpoint
 from damon_agent.errors import StartError
 from damon_agent.families import families
-from damon_agent.metrics import Server
+from damon_agent.metrics import page
 from damon_agent.plans.plan import Latest
 from damon_contract.v1alpha1.node import DamonNodeStatus
 
@@ -74,14 +75,14 @@ def test_each_metric_is_explained_and_none_that_does_not_exist(page):
 
 @pytest.fixture(name="server")
 def server_fixture():
-    server = Server(0, "127.0.0.1", seen)
+    server = Endpoint("metrics", 0, page(seen), "127.0.0.1")
     server.start()
     yield server
     if not server._ended.is_set():
         server.stop()
 
 
-def connect(server: Server) -> socket.socket:
+def connect(server: Endpoint) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
@@ -172,7 +173,7 @@ def test_a_defect_of_ours_does_not_end_the_thread(scrape, caplog):
             raise found
         return found
 
-    server = Server(0, "127.0.0.1", look)
+    server = Endpoint("metrics", 0, page(look), "127.0.0.1")
     server.start()
     with pytest.raises(OSError, match=r"closed|reset"):
         scrape(server.port)
@@ -193,11 +194,11 @@ def test_after_a_stop_nobody_listens_and_no_thread_is_left(server, busy):
 
 def test_a_port_that_is_taken_is_named(server):
     with pytest.raises(StartError, match=f"--metrics-port {server.port}: .*in use"):
-        Server(server.port, "127.0.0.1", seen)
+        Endpoint("metrics", server.port, page(seen), "127.0.0.1")
 
 
 def test_without_an_address_it_listens_on_all(scrape):
-    server = Server(0, "", seen)
+    server = Endpoint("metrics", 0, page(seen), "")
     server.start()
     assert scrape(server.port).value("damon_agent_targets") == 7
     if socket.has_dualstack_ipv6():

@@ -7,7 +7,7 @@ from damon_contract.v1alpha1.selectors import LabelSelector
 from damon_contract.v1alpha1.tuning import Priorities
 from damon_operator.facts import Namespace, Part
 from damon_operator.planner import priorities as planner
-from damon_operator.planner.priorities import NoteReason, Source, Verdict, selects
+from damon_operator.planner.priorities import NoteReason, ResolvedPriority, Source, selects
 
 from_class = {"priority": 1000, "priority_class": "web"}
 a_rule = {"rules": [{"name": "r", "priority": 33}]}
@@ -17,7 +17,7 @@ def how(**fields) -> Priorities:
     return Priorities.model_validate(fields)
 
 
-def resolve(pod, labels, config, asked=None) -> Verdict:
+def resolve(pod, labels, config, asked=None) -> ResolvedPriority:
     return planner.resolve(pod, Namespace("default", labels, asked), config)
 
 

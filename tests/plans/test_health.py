@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
+from damon_agent.endpoint import Endpoint, probes
 from damon_agent.errors import StartError
-from damon_agent.health import Server
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def sound():
 
 @pytest.fixture
 def server(sound):
-    server = Server(0, {"/livez": lambda: sound[0]})
+    server = Endpoint("health", 0, probes({"/livez": lambda: sound[0]}))
     server.start()
     yield server
     server.stop()
@@ -55,7 +55,7 @@ def test_connections_that_say_nothing_keep_nobody_waiting(server):
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
     try:
         assert [asked(server) for _ in range(10)] == [200] * 10
-        assert len(server._open) <= 32
+        assert len(server._clients) <= 32
     finally:
         for connection in silent:
             connection.close()
@@ -74,4 +74,4 @@ def test_nonsense_ends_nothing(server, request_bytes):
 
 def test_a_port_that_is_taken_is_named(server):
     with pytest.raises(StartError, match=f"--health-port {server.port}"):
-        Server(server.port, {})
+        Endpoint("health", server.port, probes({}))

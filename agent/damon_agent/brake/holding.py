@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from damon_agent import intents
 from damon_agent.brake import safety
 from damon_agent.brake.brake import LOOK_US
-from damon_agent.brake.safety import Limits, Seen
+from damon_agent.brake.safety import NodeReading, SafetyLimits
 from damon_agent.node import pods
 from damon_contract.quantities import size_bytes
 
@@ -43,7 +43,7 @@ class Holding:
     ) -> None:
         """Look at what the limits are about; `swap` is what pods had given up at the last look."""
         limits = limits_of(spec)
-        if limits == Limits():
+        if limits == SafetyLimits():
             self.why = ""
             return
         if swap is not self._swap:
@@ -58,7 +58,7 @@ class Holding:
         ):
             self._next_us = now_us + LOOK_US
             self._pressure_bp = _pressure_bp(spec, resolution)
-        seen = Seen(
+        seen = NodeReading(
             swap_used_permille=_swap_used_permille(memory),
             protected_pressure_bp=self._pressure_bp,
             reclaimed_bytes=self._reclaimed_bytes,
@@ -66,13 +66,13 @@ class Holding:
         self.why = safety.over(seen, limits, was_held=bool(self.why))
 
 
-def limits_of(spec: "DamonNodeSpec") -> Limits:
+def limits_of(spec: "DamonNodeSpec") -> SafetyLimits:
     """Return the limits of a plan; none where nothing is reclaimed."""
     asked = spec.settings.safety
     if spec.mode != "Enforce":
-        return Limits()
+        return SafetyLimits()
     most = asked.max_reclaim_per_minute
-    return Limits(
+    return SafetyLimits(
         swap_used_permille=asked.max_swap_used_permille,
         protected_pressure_permille=asked.max_protected_pressure_permille,
         reclaim_bytes=None if most is None else size_bytes(most),

@@ -1,4 +1,4 @@
-"""Limits of the whole node: over one of them every lane only watches. Pure.
+"""SafetyLimits of the whole node: over one of them every lane only watches. Pure.
 
 The brake keeps single pods from being reclaimed; this is for what no single pod shows. A node that
 is held comes back when it is well below each limit, so that it does not go on and off at one line.
@@ -17,7 +17,7 @@ _MINUTE_US: Final = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SafetyLimits:
     """What is too much, as in the tuning's `safety`; None: there is no limit."""
 
     swap_used_permille: int | None = None
@@ -27,7 +27,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NodeReading:
     """What is the case; None: it is not known, so nothing is held against the node."""
 
     swap_used_permille: int | None = None
@@ -37,7 +37,7 @@ class Seen:
     """What pods that may be reclaimed gave up within a minute."""
 
 
-def over(seen: Seen, limits: Limits, *, was_held: bool) -> str:
+def over(seen: NodeReading, limits: SafetyLimits, *, was_held: bool) -> str:
     """Return which limits the node is over, for people; empty: none, so it is not held.
 
     `was_held`: it was over one before, and has to be well below all of them.

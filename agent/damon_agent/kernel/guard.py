@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from damon_agent.kernel.report import Blocked, Fault
-from damon_agent.kernel.tree.backoff import Backoff
 from damon_agent.kernel.tree.errors import Busy, KernelError, StateUnwritable
+from damon_agent.kernel.tree.retry_delay import RetryDelay
 from damon_contract.v1alpha1.node import NodeReason
 
 RETRY_US: Final = 1_000_000
@@ -34,7 +34,7 @@ class SysfsLock:
     """Remembers how long DAMON's sysfs has been locked; says so once it lasts."""
 
     def __init__(self) -> None:
-        self._backoff = Backoff(5_000, 50_000)
+        self._backoff = RetryDelay(5_000, 50_000)
 
     @property
     def until_us(self) -> int:

@@ -27,7 +27,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reclaimed:
     """What came of it."""
 
     uid: str
@@ -47,7 +47,7 @@ class Round:
         self._word = word
         self._file = file
         self._is_over = is_over
-        self.answers: list[Answer] = []
+        self.answers: list[Reclaimed] = []
         self.is_done = False
 
     def carry_out(self) -> None:
@@ -60,7 +60,7 @@ class Round:
         finally:
             self.is_done = True
 
-    def _ask(self, asked: Asked) -> Answer:
+    def _ask(self, asked: Asked) -> Reclaimed:
         before, error = _charge(asked.directories), None
         share_bytes = asked.size_bytes // max(1, len(asked.directories))
         for directory in asked.directories:
@@ -70,9 +70,9 @@ class Round:
                 error = error or failed
         after = _charge(asked.directories)
         if before is None or after is None:
-            return Answer(asked.uid, PodCharge(0, 0), error)
+            return Reclaimed(asked.uid, PodCharge(0, 0), error)
         freed = (max(0, was - now) for was, now in zip(before, after, strict=True))
-        return Answer(asked.uid, PodCharge(*freed), error)
+        return Reclaimed(asked.uid, PodCharge(*freed), error)
 
 
 def _charge(directories: Collection[str]) -> PodCharge | None:

@@ -36,7 +36,7 @@ _SIZES: Final = (manifest.COLD_BYTES, manifest.HOT_BYTES, manifest.PROGRAM_BYTES
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckOptions:
     """What the command line asks for."""
 
     nodes: tuple[str, ...]
@@ -101,7 +101,7 @@ class Followed:
 
 def run(
     client: Client,
-    asked: Asked,
+    asked: CheckOptions,
     form: Format,
     *,
     clock: Clock = time.monotonic,
@@ -155,7 +155,7 @@ def _dump(client: Client, nodes: tuple[str, ...]) -> None:
     output.say(f"{path}: {files} files, {len(missing)} missing")
 
 
-def _spots(client: Client, asked: Asked) -> list[Spot]:
+def _spots(client: Client, asked: CheckOptions) -> list[Spot]:
     specs = {raw["metadata"]["name"]: raw.get("spec") or {} for raw in client.items(TUNINGS)}
     if asked.nodes:
         for name in asked.nodes:

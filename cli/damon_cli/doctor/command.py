@@ -11,7 +11,7 @@ from typing import Final
 from damon_cli import output, signals
 from damon_cli.client import DAMON_NODES, Client, Raw, object_path, of_namespace
 from damon_cli.doctor import probe_pod, probed, reported
-from damon_cli.doctor.facts import Facts
+from damon_cli.doctor.facts import NodeFacts
 from damon_cli.doctor.findings import Diagnosis, diagnosis
 from damon_cli.errors import Exit, ForbiddenError, NotInstalledError, UsageError
 from damon_cli.options import Format
@@ -23,7 +23,7 @@ _MOST_BYTES: Final = 4 * 2**20
 
 
 @dataclass(frozen=True)
-class Asked:
+class DoctorOptions:
     """What the command line asks for."""
 
     nodes: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Asked:
     """Of that pod."""
 
 
-def run(client: Client, asked: Asked, form: Format) -> Exit:
+def run(client: Client, asked: DoctorOptions, form: Format) -> Exit:
     """Print what is found of each node; NOT_MET unless all of them can be tuned."""
     if not asked.probe:
         return _told(tuple(_reported(client, asked.nodes)), form)
@@ -83,13 +83,13 @@ def _reported(client: Client, names: tuple[str, ...]) -> Iterator[Diagnosis]:
     return (diagnosis(name, facts) for name, facts in found)
 
 
-def _by_name(client: Client, names: tuple[str, ...]) -> list[tuple[str, Facts]]:
+def _by_name(client: Client, names: tuple[str, ...]) -> list[tuple[str, NodeFacts]]:
     """Return what the API knows of these nodes; raise NotFoundError for one that is not there."""
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(lambda name: (name, _of_node(client, name)), names))
 
 
-def _of_node(client: Client, name: str) -> Facts:
+def _of_node(client: Client, name: str) -> NodeFacts:
     try:
         node: Raw | None = client.get(object_path(_NODES, name))
     except ForbiddenError:
@@ -105,13 +105,13 @@ def _of_node(client: Client, name: str) -> Facts:
     return reported.facts(node, damon_node, pods)
 
 
-def _every(client: Client) -> Iterator[tuple[str, Facts]]:
+def _every(client: Client) -> Iterator[tuple[str, NodeFacts]]:
     """Yield what the API knows of all nodes; pods are not asked for: that is for one node."""
-    agents: dict[str, Facts] = {}  # a DamonNode is up to 64 KiB, and there may be thousands
+    agents: dict[str, NodeFacts] = {}  # a DamonNode is up to 64 KiB, and there may be thousands
     with suppress(NotInstalledError):
         for page in client.pages(DAMON_NODES, size=_DAMON_NODE_PAGE):
             for each in page.get("items") or ():
                 agents[str(each["metadata"]["name"])] = reported.facts(None, each, None)
     for node in client.items(_NODES):
         name = str(node["metadata"]["name"])
-        yield name, agents.get(name, Facts()).completed_by(reported.facts(node, None, None))
+        yield name, agents.get(name, NodeFacts()).completed_by(reported.facts(node, None, None))

@@ -88,7 +88,7 @@ class Reclaim:
 
 
 @dataclass(frozen=True)
-class Facts:
+class NodeFacts:
     """One node."""
 
     probed: bool = False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from damon_cli.doctor.facts import Facts, Owner, Takes
+from damon_cli.doctor.facts import NodeFacts, Owner, Takes
 from damon_cli.explain.by_reclaim import taken
 from damon_cli.remedies import remedy
 from damon_cli.sizes import shown_bytes
@@ -66,7 +66,7 @@ Judged = tuple[State, str] | tuple[State, str, str] | None
 """State, what was found, and the remedy; None: it does not apply to this node."""
 
 
-def diagnosis(node: str, facts: Facts) -> Diagnosis:
+def diagnosis(node: str, facts: NodeFacts) -> Diagnosis:
     """Return everything that can be said of a node."""
     findings = tuple(_findings(facts))
     states = {finding.check: finding.state for finding in findings}
@@ -78,7 +78,7 @@ def diagnosis(node: str, facts: Facts) -> Diagnosis:
     return Diagnosis(node, tunable, facts.probed, findings)
 
 
-def _findings(facts: Facts) -> list[Finding]:
+def _findings(facts: NodeFacts) -> list[Finding]:
     found = []
     for check, judge in CHECKS.items():
         judged = judge(facts)
@@ -95,7 +95,7 @@ def _unknown(said: str = "not known") -> Judged:
     return State.UNKNOWN, said
 
 
-def _kernel(facts: Facts) -> Judged:
+def _kernel(facts: NodeFacts) -> Judged:
     if facts.linux is False:
         return State.PROBLEM, "no Linux", "use a node with Linux: nothing else has DAMON"
     version = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", facts.release or "", re.ASCII)
@@ -109,7 +109,7 @@ def _kernel(facts: Facts) -> Judged:
     return State.PROBLEM, said, f"{newer} (docs/distributions.md says which have DAMON)"
 
 
-def _damon(facts: Facts) -> Judged:
+def _damon(facts: NodeFacts) -> Judged:
     if facts.unusable and (served := facts.served_by_reclaim):
         what = remedy(facts.unusable.reason)
         return State.WARNING, f"{facts.unusable.message or what.meaning}; {served}", what.action
@@ -125,7 +125,7 @@ def _damon(facts: Facts) -> Judged:
     return _unknown()
 
 
-def _features(facts: Facts) -> Judged:
+def _features(facts: NodeFacts) -> Judged:
     if facts.damon is False:
         return None
     if facts.features is None:
@@ -134,7 +134,7 @@ def _features(facts: Facts) -> Judged:
     return State.OK, ", ".join(facts.features) or "none beyond those of Linux 6.1"
 
 
-def _holder(facts: Facts) -> Judged:
+def _holder(facts: NodeFacts) -> Judged:
     if facts.damon is False:
         return None
     if facts.holders is None:
@@ -148,7 +148,7 @@ def _holder(facts: Facts) -> Judged:
     return State.OK, "; ".join(holder.name for holder in facts.holders) or "nobody"
 
 
-def _agent(facts: Facts) -> Judged:
+def _agent(facts: NodeFacts) -> Judged:
     if facts.agent is None:
         return None
     said, what = facts.agent, remedy(facts.agent.reason)
@@ -161,7 +161,7 @@ def _agent(facts: Facts) -> Judged:
     return State.WARNING if waits else State.PROBLEM, told, what.action
 
 
-def _memory_reclaim(facts: Facts) -> Judged:
+def _memory_reclaim(facts: NodeFacts) -> Judged:
     told = facts.reclaim
     if told is None:
         return _reclaim_file(facts)
@@ -182,7 +182,7 @@ def _memory_reclaim(facts: Facts) -> Judged:
 _STAYS: Final = "page cache that no process maps stays"
 
 
-def _reclaim_file(facts: Facts) -> Judged:
+def _reclaim_file(facts: NodeFacts) -> Judged:
     if facts.reclaim_file is None:
         return None if facts.cgroup_version == 1 else _unknown()
     if facts.reclaim_file:
@@ -190,7 +190,7 @@ def _reclaim_file(facts: Facts) -> Judged:
     return State.WARNING, f"the kernel has none: {_STAYS}", "use cgroup v2 and Linux 5.19 or later"
 
 
-def _swap(facts: Facts) -> Judged:
+def _swap(facts: NodeFacts) -> Judged:
     total, free = facts.swap_total_bytes, facts.swap_free_bytes
     if total == 0:
         return State.WARNING, remedy("NoSwap").meaning, remedy("NoSwap").action
@@ -204,7 +204,7 @@ def _swap(facts: Facts) -> Judged:
     return State.OK, said
 
 
-def _swap_device(facts: Facts) -> Judged:
+def _swap_device(facts: NodeFacts) -> Judged:
     if facts.swap_total_bytes == 0:
         return None
     if not facts.swap_kinds:
@@ -221,7 +221,7 @@ def _swap_device(facts: Facts) -> Judged:
     return State.OK, said
 
 
-def _pod_swap(facts: Facts) -> Judged:
+def _pod_swap(facts: NodeFacts) -> Judged:
     if facts.swap_total_bytes == 0:
         return None
     pods, limits = facts.pods, facts.swap_limits
@@ -243,7 +243,7 @@ def _pod_swap(facts: Facts) -> Judged:
     return State.WARNING, f"{said}{trapped}", what
 
 
-def _cgroup(facts: Facts) -> Judged:
+def _cgroup(facts: NodeFacts) -> Judged:
     if facts.cgroup_version == 2:
         return State.OK, "v2"
     if facts.cgroup_version is None:
@@ -252,7 +252,7 @@ def _cgroup(facts: Facts) -> Judged:
     return State.WARNING, said, "boot the node with cgroup v2 (systemd.unified_cgroup_hierarchy=1)"
 
 
-def _memory_qos(facts: Facts) -> Judged:
+def _memory_qos(facts: NodeFacts) -> Judged:
     if facts.cgroup_version == 1:
         return None
     if facts.throttled is None:
@@ -263,7 +263,7 @@ def _memory_qos(facts: Facts) -> Judged:
     return State.WARNING, said, "raise their limits, or leave the kubelet's MemoryQoS feature off"
 
 
-def _page_size(facts: Facts) -> Judged:
+def _page_size(facts: NodeFacts) -> Judged:
     size = facts.page_bytes
     if size not in {4096, 16384, 65536}:
         return _unknown()
@@ -271,7 +271,7 @@ def _page_size(facts: Facts) -> Judged:
     return State.OK, f"{shown_bytes(size)}{more}"
 
 
-def _transparent_huge(facts: Facts) -> Judged:
+def _transparent_huge(facts: NodeFacts) -> Judged:
     match facts.transparent_huge:
         case "madvise" | "never":
             return State.OK, facts.transparent_huge
@@ -284,7 +284,7 @@ def _transparent_huge(facts: Facts) -> Judged:
             return _unknown()
 
 
-def _huge(facts: Facts) -> Judged:
+def _huge(facts: NodeFacts) -> Judged:
     huge, memory = facts.huge_bytes, facts.memory_bytes
     if huge is None or memory is None:
         return _unknown()
@@ -296,13 +296,13 @@ def _huge(facts: Facts) -> Judged:
     return State.OK, said
 
 
-def _mglru(facts: Facts) -> Judged:
+def _mglru(facts: NodeFacts) -> Judged:
     if facts.mglru is None:
         return _unknown()
     return State.OK, "on" if facts.mglru else "off"
 
 
-CHECKS: Final[Mapping[str, Callable[[Facts], Judged]]] = {
+CHECKS: Final[Mapping[str, Callable[[NodeFacts], Judged]]] = {
     "Kernel": _kernel,
     "Damon": _damon,
     "Features": _features,

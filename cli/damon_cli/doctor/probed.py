@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from damon_agent.kernel.tree.signature import SIGNATURE
-from damon_cli.doctor.facts import Facts, Holder, Owner, SwapLimits
+from damon_cli.doctor.facts import Holder, NodeFacts, Owner, SwapLimits
 
 _KDAMONDS: Final = "sys/kernel/mm/damon/admin/kdamonds"
 _MODULES: Final = {
@@ -64,11 +64,11 @@ class Printed:
         return path in self.absent and bool(self.found.get("sys/kernel/mm"))
 
 
-def facts(text: str) -> Facts:
+def facts(text: str) -> NodeFacts:
     """Return what the probe's output says of a node."""
     printed = Printed.of(text)
     memory = _memory(printed)
-    return Facts(
+    return NodeFacts(
         probed=True,
         linux=True if "proc/sys/kernel/osrelease" in printed.found else None,
         release=printed.first("proc/sys/kernel/osrelease"),

@@ -6,8 +6,8 @@ from typing import Any
 
 from damon_cli.damon_node import DamonNode
 from damon_cli.doctor.facts import (
-    Facts,
     Holder,
+    NodeFacts,
     Owner,
     PodsBySwap,
     Reclaim,
@@ -25,11 +25,11 @@ _UNPLANNED = frozenset({"NoPlan", "PlanExpired", "PlanInvalid", "Applying"})
 _FOREIGN = {"DamonBusy": Owner.OTHER, "DamonStatEnabled": Owner.STAT}
 
 
-def facts(node: Raw | None, damon_node: Raw | None, pods: Iterable[Raw] | None) -> Facts:
+def facts(node: Raw | None, damon_node: Raw | None, pods: Iterable[Raw] | None) -> NodeFacts:
     """Return what is known of a node; None: there is no such object, or it cannot be read."""
-    known = Facts() if damon_node is None else _of_agent(damon_node)
-    of_node = Facts() if node is None else _of_node(node)
-    of_pods = Facts(pods=None if pods is None else _by_swap(pods))
+    known = NodeFacts() if damon_node is None else _of_agent(damon_node)
+    of_node = NodeFacts() if node is None else _of_node(node)
+    of_pods = NodeFacts(pods=None if pods is None else _by_swap(pods))
     return known.completed_by(of_node).completed_by(of_pods)
 
 
@@ -49,10 +49,10 @@ def _text(raw: Raw, name: str) -> str | None:
     return str(raw[name]) if raw.get(name) else None
 
 
-def _of_node(raw: Raw) -> Facts:
+def _of_node(raw: Raw) -> NodeFacts:
     info, capacity = _part(raw, "status", "nodeInfo"), _part(raw, "status", "capacity")
     system = _text(info, "operatingSystem")
-    return Facts(
+    return NodeFacts(
         linux=None if system is None else system == "linux",
         release=_text(info, "kernelVersion"),
         memory_bytes=_sum(capacity, "memory") if "memory" in capacity else None,
@@ -68,12 +68,12 @@ def _sum(capacity: Raw, start: str) -> int | None:
         return None
 
 
-def _of_agent(raw: Raw) -> Facts:
+def _of_agent(raw: Raw) -> NodeFacts:
     """Return what the agent says; of one that is silent only that it is."""
     node = DamonNode.of(raw)
     said = Said(node.ready.status, node.ready.reason or "NoReport", node.ready.message)
     if not node.reported or node.ready.status == "Unknown":
-        return Facts(agent=said)
+        return NodeFacts(agent=said)
     status = _part(raw, "status")
     kernel, memory = _part(status, "kernel"), _part(status, "memory")
     available, reason = node.available.status == "True", node.available.reason
@@ -87,7 +87,7 @@ def _of_agent(raw: Raw) -> Facts:
     # Both are files of cgroup v2.
     swapped = any(each.given_up_bytes is not None for each in node.figures.values())
     is_v2 = swapped or bool(node.takes)
-    return Facts(
+    return NodeFacts(
         linux=True,
         release=_text(kernel, "release"),
         damon=False if absent else True if available or foreign else None,

@@ -9,7 +9,7 @@ from damon_contract import names
 from damon_operator import facts as read
 from damon_operator.errors import BadObject
 from damon_operator.facts import Namespace, Node, Part, Pod, Tuning
-from damon_operator.planner.priorities import Step, Verdict, resolve, steps
+from damon_operator.planner.priorities import ResolvedPriority, Step, resolve, steps
 from damon_operator.planner.rollout import ROLLED_OUT, RolloutReason, before
 from damon_operator.planner.selection import Choice, choose, ranked
 
@@ -35,7 +35,7 @@ class Facts:
     before; None: it has the newest."""
 
     @property
-    def verdict(self) -> Verdict | None:
+    def verdict(self) -> ResolvedPriority | None:
         """Return what the planner decides; None if no tuning is known to govern the pod."""
         governor = self.choice.governor
         if governor is None or governor.spec is None:

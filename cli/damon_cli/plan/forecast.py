@@ -21,7 +21,7 @@ class ClusterFacts:
     namespaces: Mapping[str, Namespace]
 
 
-class Said(NamedTuple):
+class PlannedAs(NamedTuple):
     """What is decided about one pod."""
 
     priority: int | None
@@ -167,19 +167,19 @@ def _groups(after: Plans) -> Iterator[Group]:
 
 def _said(
     cluster: ClusterFacts, tunings: Sequence[Tuning], made: Plans
-) -> dict[tuple[str, str, str], Said | None]:
+) -> dict[tuple[str, str, str], PlannedAs | None]:
     """Return what is decided about every pod that runs on a governed node, by (pod, uid, node).
 
     Absent: its node is not governed, or the mode is Off.
     """
     order = ranked(tunings)
-    found: dict[tuple[str, str, str], Said | None] = {}
+    found: dict[tuple[str, str, str], PlannedAs | None] = {}
     for node in cluster.nodes:
         spec = made[node.name].spec
         governor = choose(order, node.labels).governor
         if spec is None or spec.mode == "Off" or governor is None or governor.spec is None:
             continue
-        planned = {pod.uid: Said(pod.priority, pod.source) for pod in spec.pods}
+        planned = {pod.uid: PlannedAs(pod.priority, pod.source) for pod in spec.pods}
         for pod in cluster.pods.get(node.name, ()):
             if pod.phase != "Running" or not (pod.containers or pod.unknown):
                 continue
@@ -187,12 +187,12 @@ def _said(
             if said is None:
                 space = cluster.namespaces.get(pod.namespace, Namespace(pod.namespace, ()))
                 verdict = resolve(pod, space, governor.spec.priorities)
-                said = Said(None, verdict.source) if verdict.priority is None else None
+                said = PlannedAs(None, verdict.source) if verdict.priority is None else None
             found[f"{pod.namespace}/{pod.name}", pod.uid, node.name] = said
     return found
 
 
-def _exempt(said: Mapping[tuple[str, str, str], Said | None]) -> Iterator[ExemptGroup]:
+def _exempt(said: Mapping[tuple[str, str, str], PlannedAs | None]) -> Iterator[ExemptGroup]:
     found: dict[str, list[str]] = {}
     for (pod, _, _), each in said.items():
         if each is not None and each.priority is None:
@@ -225,8 +225,8 @@ def _governed(made: NodePlan) -> str:
 
 
 def _pod_changes(
-    was: Mapping[tuple[str, str, str], Said | None],
-    becomes: Mapping[tuple[str, str, str], Said | None],
+    was: Mapping[tuple[str, str, str], PlannedAs | None],
+    becomes: Mapping[tuple[str, str, str], PlannedAs | None],
 ) -> Iterator[PodChange]:
     for key in sorted(was.keys() | becomes.keys()):
         before, after = _shown(was, key), _shown(becomes, key)
@@ -234,7 +234,7 @@ def _pod_changes(
             yield PodChange(key[0], key[2], before, after)
 
 
-def _shown(said: Mapping[tuple[str, str, str], Said | None], key: tuple[str, str, str]) -> str:
+def _shown(said: Mapping[tuple[str, str, str], PlannedAs | None], key: tuple[str, str, str]) -> str:
     each = said.get(key)
     if each is None:
         return "in no plan"

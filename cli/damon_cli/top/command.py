@@ -27,7 +27,7 @@ _DAMON_NODE_PAGE: Final = 100
 
 
 @dataclass(frozen=True)
-class Asked:
+class TopOptions:
     """What the command line asks for."""
 
     grouping: Grouping
@@ -51,7 +51,7 @@ class Picture:
     """By uid; None: all pods, and nothing is known of them."""
     rates: Mapping[str, int] = field(default_factory=dict)
 
-    def rows(self, asked: Asked) -> list[Usage]:
+    def rows(self, asked: TopOptions) -> list[Usage]:
         """Return the rows that are asked for, in order."""
         infos = self.infos
 
@@ -79,7 +79,7 @@ class Picture:
         }
 
 
-def run(client: Client, asked: Asked, form: Format, *, watch: bool) -> Exit:
+def run(client: Client, asked: TopOptions, form: Format, *, watch: bool) -> Exit:
     """Print the rows; with `watch` again whenever they change, until interrupted."""
     if watch and form is not Format.TABLE:
         raise UsageError("--watch shows a table", "leave out either --watch or -o")
@@ -102,7 +102,7 @@ def run(client: Client, asked: Asked, form: Format, *, watch: bool) -> Exit:
     return Exit.FINE
 
 
-def look(client: Client, asked: Asked) -> Picture:
+def look(client: Client, asked: TopOptions) -> Picture:
     """Read everything once; only the nodes that matter where that is possible."""
     picture = Picture()
     nodes = asked.nodes

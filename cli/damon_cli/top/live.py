@@ -17,7 +17,7 @@ from damon_cli.client import DAMON_NODES, Client, Raw, WatchEndedError
 from damon_cli.damon_node import DamonNode
 from damon_cli.errors import CliError
 from damon_cli.top import screen
-from damon_cli.top.command import Asked, Picture, damon_nodes
+from damon_cli.top.command import Picture, TopOptions, damon_nodes
 from damon_cli.top.usage import Rates
 
 _REDRAW_S: Final = 2.0
@@ -29,7 +29,7 @@ class _Reader:
     """Keeps a picture up to date, in a thread of its own."""
 
     client: Client
-    asked: Asked
+    asked: TopOptions
     picture: Picture
     changed: threading.Event = field(default_factory=threading.Event)
     failure: CliError | None = None
@@ -72,7 +72,7 @@ class _Reader:
         return name in self.known or not narrow
 
 
-def follow(client: Client, asked: Asked, picture: Picture) -> None:
+def follow(client: Client, asked: TopOptions, picture: Picture) -> None:
     """Draw until the person has seen enough; raise what ended the watch, if something did."""
     console, reader, seen = output.console(), _Reader(client, asked, picture), Rates()
     seen.saw(picture.sums(), time.monotonic())
@@ -93,6 +93,6 @@ def follow(client: Client, asked: Asked, picture: Picture) -> None:
     raise reader.failure
 
 
-def _drawn(console: Console, asked: Asked, picture: Picture) -> Table:
+def _drawn(console: Console, asked: TopOptions, picture: Picture) -> Table:
     limit = max(5, console.height - 3) if console.is_terminal else asked.limit
     return screen.table(picture.rows(asked), asked.grouping, limit=limit)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from damon_contract.v1alpha1.node import MAX_PODS, DamonNodeSpec, PlannedContainer, PlannedPod
 from damon_operator.facts import Namespace, Node, Part, Pod, Tuning, spec_digest
-from damon_operator.planner.priorities import Note, NoteReason, Source, Verdict, resolve
+from damon_operator.planner.priorities import Note, NoteReason, ResolvedPriority, Source, resolve
 from damon_operator.planner.selection import choose
 
 AGENT_NOT_STARTED: Final = "AgentNotStarted"
@@ -188,7 +188,7 @@ def _place(pod: Pod | PlannedPod) -> tuple[str, str, str]:
     return (pod.namespace, pod.name, pod.uid)
 
 
-def _count(verdict: Verdict, counts: Counter[str]) -> None:
+def _count(verdict: ResolvedPriority, counts: Counter[str]) -> None:
     counts[verdict.step.value] += 1
     for note in verdict.notes:
         if note.reason is NoteReason.CLAMPED:

@@ -65,7 +65,7 @@ class Note(NamedTuple):
     """Whether there is nothing to do about it."""
 
 
-class Verdict(NamedTuple):
+class ResolvedPriority(NamedTuple):
     """The priority of a pod; `priority` is None when it is exempt."""
 
     priority: int | None
@@ -80,14 +80,14 @@ class Step(NamedTuple):
     """What one step of the chain says about a pod."""
 
     name: str
-    verdict: Verdict | None = None
+    verdict: ResolvedPriority | None = None
     """None: nothing, so the next step is asked."""
     notes: tuple[Note, ...] = ()
     mismatch: str = ""
     """Of a rule that does not match: the first criterion that does not hold."""
 
 
-def resolve(pod: Pod, namespace: Namespace, how: Priorities) -> Verdict:
+def resolve(pod: Pod, namespace: Namespace, how: Priorities) -> ResolvedPriority:
     """Return the priority of a pod: the first step of the chain that says something decides."""
     notes: list[Note] = []
     for step in steps(pod, namespace, how):
@@ -113,7 +113,7 @@ def steps(pod: Pod, namespace: Namespace, how: Priorities) -> Iterator[Step]:
     source = f"namespace/{pod.namespace}"
     yield _asked(NAMESPACE, namespace.asked, how, Source.NAMESPACE, source, kind="Namespace")
     yield _priority_class(pod)
-    yield Step(DEFAULT, Verdict(how.default, Source.DEFAULT, DEFAULT))
+    yield Step(DEFAULT, ResolvedPriority(how.default, Source.DEFAULT, DEFAULT))
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
@@ -154,7 +154,7 @@ def _exempt(name: str, holds: bool, which: str = "") -> Step:  # noqa: FBT001 - 
     if not holds:
         return Step(name)
     source = f"{name}/{which}" if which else name
-    return Step(name, Verdict(None, Source.EXEMPT, source))
+    return Step(name, ResolvedPriority(None, Source.EXEMPT, source))
 
 
 def _exempt_annotation(pod: Pod, how: Priorities) -> Step:
@@ -164,7 +164,7 @@ def _exempt_annotation(pod: Pod, how: Priorities) -> Step:
     if not pod.exempt:
         return Step(EXEMPT_ANNOTATION)
     if how.annotation.may_exempt():
-        return Step(EXEMPT_ANNOTATION, Verdict(None, Source.EXEMPT, ANNOTATION))
+        return Step(EXEMPT_ANNOTATION, ResolvedPriority(None, Source.EXEMPT, ANNOTATION))
     message = (
         f"annotation {names.EXEMPT_ANNOTATION}: owners may not exempt pods here (the "
         "DamonTuning's priorities.annotation); it is ignored"
@@ -189,7 +189,7 @@ def _asked(
         return Step(name, notes=(Note(NoteReason.REJECTED, message, kind),))
     bounds = how.annotation
     taken = max(bounds.min, min(bounds.max, asked))
-    verdict = Verdict(taken, decided, source)
+    verdict = ResolvedPriority(taken, decided, source)
     if taken == asked:
         return Step(name, verdict)
     message = (
@@ -210,7 +210,7 @@ def _rule(
     if mismatch := _mismatch(rule, pod, labels, of_namespace):
         return Step(name, mismatch=mismatch)
     kind = Source.EXEMPT if rule.priority is None else Source.RULE
-    return Step(name, Verdict(rule.priority, kind, name))
+    return Step(name, ResolvedPriority(rule.priority, kind, name))
 
 
 def _mismatch(
@@ -233,4 +233,4 @@ def _priority_class(pod: Pod) -> Step:
         return Step(PRIORITY_CLASS)
     priority = priorities.from_priority_class(pod.priority)
     source = f"{PRIORITY_CLASS}/{pod.priority_class}".rstrip("/")
-    return Step(PRIORITY_CLASS, Verdict(priority, Source.PRIORITY_CLASS, source))
+    return Step(PRIORITY_CLASS, ResolvedPriority(priority, Source.PRIORITY_CLASS, source))

@@ -4,8 +4,8 @@ from typing import Final
 
 from damon_agent.kernel.guard import SysfsLock
 from damon_agent.kernel.report import Fault
-from damon_agent.kernel.tree.backoff import Backoff
 from damon_agent.kernel.tree.errors import Busy
+from damon_agent.kernel.tree.retry_delay import RetryDelay
 from damon_contract.v1alpha1.node import NodeReason
 
 STABLE_US: Final = 60_000_000
@@ -19,7 +19,7 @@ class Trouble:
         self.fault: Fault | None = None
         self._kdamond = kdamond
         self.lock = SysfsLock()
-        self._failed = Backoff(1_000_000, 60_000_000)
+        self._failed = RetryDelay(1_000_000, 60_000_000)
 
     @property
     def retry_us(self) -> int:

@@ -24,11 +24,11 @@ from damon_agent.kernel.native.kdamond import KDAMOND, NativeKdamond
 from damon_agent.kernel.ownership.ownership import Ownership
 from damon_agent.kernel.report import Blocked, Fault
 from damon_agent.kernel.slots import TOMBSTONE_PID, Slots
-from damon_agent.kernel.tree.backoff import Backoff
 from damon_agent.kernel.tree.commands import Keyword
 from damon_agent.kernel.tree.context import render
 from damon_agent.kernel.tree.features import CONTEXT, Features
 from damon_agent.kernel.tree.kdamond import COUNTERS_US, Answer
+from damon_agent.kernel.tree.retry_delay import RetryDelay
 from damon_contract.v1alpha1.node import NodeReason
 
 AGAIN_US: Final = 7_000_000
@@ -77,7 +77,7 @@ class Running:
         self._again_us: int | None = None
         self._drift_us = 0
         self._counters_us = 0
-        self._failed = Backoff(1_000_000, 60_000_000)
+        self._failed = RetryDelay(1_000_000, 60_000_000)
         kernel.files.forget()
 
     @property

@@ -1,7 +1,7 @@
 """How long to leave something alone that keeps failing. Pure."""
 
 
-class Backoff:
+class RetryDelay:
     """A delay that doubles with every failure, between two bounds."""
 
     def __init__(self, shortest_us: int, longest_us: int) -> None:
