@@ -22,7 +22,12 @@ def main() -> int:
     run.add_argument("--kernel", default="6.12")
     run.add_argument("--repetitions", type=int, default=5)
     run.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
-    run.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    run.add_argument(
+        "--contenders",
+        nargs="+",
+        choices=CONTENDERS,
+        help="these in each scenario, instead of those that the scenario itself names",
+    )
     run.add_argument(
         "--seconds",
         nargs="+",
@@ -58,10 +63,9 @@ def _run(given: argparse.Namespace) -> None:
     results = Results(given.out)
     results.begin({"setup": asdict(setup), "seconds": seconds})
 
+    compared = {name: given.contenders or SCENARIOS[name].contenders for name in given.scenarios}
     Campaign(setup, results, seconds).play(
-        lambda: missing(
-            schedule(given.scenarios, given.contenders, given.repetitions), results.finished()
-        )
+        lambda: missing(schedule(compared, given.repetitions), results.finished())
     )
     _tables(given)
 

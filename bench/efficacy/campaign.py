@@ -11,7 +11,7 @@ from tests_kernel.waiting import NotInTimeError
 from vm.channel import GuestError
 
 from efficacy.beginning import Beginning, NotAtBeginningError, clean
-from efficacy.contenders import CONTENDERS
+from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM
 from efficacy.play import Play
 from efficacy.record import Facts
 from efficacy.results import Results
@@ -52,6 +52,10 @@ class Campaign:
         first: Beginning | None = None
         for name in runs:
             scenario = SCENARIOS[name.scenario].lasting(dict(self.seconds))
+            stage.restart_agent(
+                memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,
+                has_damon=scenario.has_damon,
+            )
             begin = clean(stage.node, has_swap=scenario.has_swap)
             first = first or begin
             if found := first.differences(begin):

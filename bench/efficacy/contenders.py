@@ -13,6 +13,7 @@ from damon_contract.v1alpha1.tuning import Mode, Settings
 from efficacy.stage import PROGRAMS, STATE, Stage
 
 EQUAL_PRIORITY: Final = 50
+_TOLD: Final = ("conditions", "lanes", "pods", "memoryReclaim")
 
 
 class Undo(Protocol):
@@ -141,7 +142,7 @@ class Product:
             status = stage.plans.status()
             stage.plans.remove()
             until_equal("no kdamond is left", stage.node.nr_kdamonds, 0)
-            return {name: status.get(name) for name in ("conditions", "lanes", "pods")}
+            return {name: status.get(name) for name in _TOLD}
 
         return undo
 
@@ -158,4 +159,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "observe": Product(mode="Observe"),
     "enforce": Product(),
     "enforce_equal": Product(is_equal=True),
+    "enforce_reclaim": Product(),
 }
+WITH_MEMORY_RECLAIM: Final = frozenset({"enforce_reclaim"})
+"""Those for which the agent is started as the chart's agent.memoryReclaim has it."""

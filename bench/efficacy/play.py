@@ -12,7 +12,7 @@ from tests_kernel.waiting import until
 from efficacy.contenders import Contender
 from efficacy.latency import Window
 from efficacy.record import Facts, Pod, Raw, Sample, Satisfied, StepTime
-from efficacy.scenarios import Keys, Scenario, Step
+from efficacy.scenarios import Scenario, Step
 from efficacy.stage import PROGRAMS, STATE, RunningPod, Stage
 
 SAMPLES: Final = f"{STATE}/samples"
@@ -105,7 +105,11 @@ class Play:
         return Raw(
             facts=facts,
             pods={
-                pod.name: Pod(priority=pod.priority, cold_bytes=pod.workload.cold_mib() << 20)
+                pod.name: Pod(
+                    priority=pod.priority,
+                    cold_bytes=pod.workload.cold_mib << 20,
+                    cold_file_bytes=pod.workload.cold_file_mib << 20,
+                )
                 for pod in self._scenario.pods
             },
             steps=steps,
@@ -113,7 +117,7 @@ class Play:
             windows={
                 pod.name: self._windows(self._stage.pods[pod.name])
                 for pod in self._scenario.pods
-                if isinstance(pod.workload, Keys)
+                if pod.workload.tells_latency
             },
             satisfied=self._satisfied,
             told=told,

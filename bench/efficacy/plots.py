@@ -51,6 +51,11 @@ def panels(runs: Sequence[Run]) -> list[Panel]:
         if pod.cold_bytes:
             title = f"Given up by {who} before the pressure, of {pod.cold_bytes // MIB} MiB cold"
             found.append(Panel(title, _given_up(name)))
+        elif pod.cold_file_bytes:
+            cold_mib = pod.cold_file_bytes // MIB
+            title = f"Page cache given up by {who} before the pressure, of {cold_mib} MiB cold"
+            found.append(Panel(title, _file_given_up(name)))
+            found.append(Panel(f"File refaults of {who}, pages", _refaults_file(name)))
         elif pod.most_memory_bytes > OWN_BYTES:
             found.append(Panel(f"Swapped of {who} at the end, MiB", _swapped(name)))
         found += [
@@ -63,6 +68,14 @@ def panels(runs: Sequence[Run]) -> list[Panel]:
 
 def _given_up(pod: str) -> Read:
     return lambda run: run.measures.pods[pod].given_up_bytes / MIB
+
+
+def _file_given_up(pod: str) -> Read:
+    return lambda run: max(0, run.measures.pods[pod].file_given_up_bytes) / MIB
+
+
+def _refaults_file(pod: str) -> Read:
+    return lambda run: run.measures.pods[pod].refaults_file
 
 
 def _swapped(pod: str) -> Read:

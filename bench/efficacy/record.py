@@ -22,6 +22,9 @@ class PodSample(Model):
     swap_bytes: NonNegativeInt
     anon_bytes: NonNegativeInt
     file_bytes: NonNegativeInt
+    inactive_file_bytes: NonNegativeInt = 0
+    """What the kubelet does not count as in use; runs before November 30 lack it."""
+    active_file_bytes: NonNegativeInt = 0
     major_faults: NonNegativeInt
     refaults_anon: NonNegativeInt
     """Pages that were given up and came back."""
@@ -64,6 +67,8 @@ class Pod(Model):
     priority: int
     cold_bytes: NonNegativeInt
     """What it does not use while it is cold, by how it was made."""
+    cold_file_bytes: NonNegativeInt = 0
+    """The same of its page cache."""
 
 
 class Facts(Model):
@@ -121,6 +126,15 @@ class PodMeasures(Model):
     major_faults: NonNegativeInt
     refaults_anon: NonNegativeInt
     refaults_file: NonNegativeInt
+    file_bytes: NonNegativeInt = 0
+    """Its page cache at the beginning; this and what follows of files is newer than some runs."""
+    cold_file_bytes: NonNegativeInt = 0
+    file_given_up_bytes: int = 0
+    """So much less page cache at the end of the step `cold`; below 0 if it has more."""
+    file_refaults_before: NonNegativeInt = 0
+    """Until the end of the step `cold`."""
+    in_use_before_bytes: int = 0
+    """At the end of the step `cold`, as the kubelet counts it: memory without inactive_file."""
     pressure_some_s: NonNegativeFloat
     oom_kills: NonNegativeInt
     cpu_s: NonNegativeFloat

@@ -1,11 +1,11 @@
 """Which runs there are and in which order: contenders take turns inside one boot. Pure."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 THEIRS: Final = ("none", "memory_min", "sysctl", "loop")
-OURS: Final = ("observe", "enforce", "enforce_equal")
+OURS: Final = ("observe", "enforce", "enforce_equal", "enforce_reclaim")
 CONTENDERS: Final = (*THEIRS, *OURS)
 """By their names, in the order in which they are shown; contenders.py says what each does."""
 
@@ -23,16 +23,14 @@ class RunName:
         return f"{self.scenario}-{self.contender}-{self.repetition}"
 
 
-def schedule(
-    scenarios: Sequence[str], contenders: Sequence[str], repetitions: int
-) -> Iterator[RunName]:
-    """Yield all runs, repetition by repetition.
+def schedule(compared: Mapping[str, Sequence[str]], repetitions: int) -> Iterator[RunName]:
+    """Yield all runs of scenarios with the contenders of each, repetition by repetition.
 
     In each repetition another contender is the first, so that none of them always has the
     machine as it is right after its boot, or right after the same other one.
     """
     for repetition in range(1, repetitions + 1):
-        for scenario in scenarios:
+        for scenario, contenders in compared.items():
             first = (repetition - 1) % len(contenders)
             for contender in (*contenders[first:], *contenders[:first]):
                 yield RunName(scenario, contender, repetition)

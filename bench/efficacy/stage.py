@@ -12,8 +12,8 @@ from typing import Final
 
 from tests_kernel.agent import Agent
 from tests_kernel.containers import Container, Containers, Pod
+from tests_kernel.node import DAMON, Node
 from tests_kernel.node import PROGRAMS as TESTS
-from tests_kernel.node import Node
 from tests_kernel.plans import Plans
 from tests_kernel.waiting import until
 from vm import archive
@@ -28,7 +28,11 @@ PROGRAMS: Final = "/opt/efficacy"
 STATE: Final = "/run/efficacy"
 DATA: Final = "/var/tmp/efficacy"
 _HARNESS: Final = "/sys/fs/cgroup/init"
+_NO_DAMON: Final = "/run/no-damon"
+"""An empty directory: what the agent sees instead of DAMON's files on a kernel without it."""
 _SPARE_BYTES: Final = 64 << 20
+_AGENT_STARTS_S: Final = 5
+"""Until it has read all that it needs, in the machine's time."""
 
 
 class CompilerError(Exception):
@@ -71,6 +75,18 @@ class Stage:
         self.pods: dict[str, RunningPod] = {}
         self._containers = Containers(node)
 
+    def restart_agent(self, *, memory_reclaim: bool, has_damon: bool) -> None:
+        """Start the agent anew, as a run needs it: before each, so that it is as old in all."""
+        self.agent.stop()
+        arguments = ["--memory-reclaim"] if memory_reclaim else []
+        self.guest.run("mkdir", "-p", _NO_DAMON)
+        self.agent.start(
+            *arguments,
+            cgroup="rw" if memory_reclaim else "ro",
+            damon=DAMON if has_damon else _NO_DAMON,
+        )
+        self.guest.shell(f"sleep {_AGENT_STARTS_S}")
+
     def start(self, plans: Sequence[PodPlan]) -> None:
         """Start pods side by side, and wait until each has used all its memory once."""
         self.guest.shell(f"mkdir -p {DATA}")
@@ -83,7 +99,7 @@ class Stage:
         self.guest.shell(f"rm -rf {directory}; mkdir -p {directory}")
         pod = Pod(plan.name, plan.priority)
         container = self._containers.run(
-            [f"{PROGRAMS}/workload", "/pod", *plan.workload.arguments()],
+            [f"{PROGRAMS}/workload", "/pod", *plan.workload.words],
             pod=pod,
             mounts=[
                 (directory, "/pod", "rw"),
@@ -146,7 +162,7 @@ def booted(setup: Setup) -> Iterator[Stage]:
             )
             agent = Agent(node, Containers(node), plans, image.configuration)
             agent.start()
-            guest.shell("sleep 5; echo 3 >/proc/sys/vm/drop_caches")
+            guest.shell(f"sleep {_AGENT_STARTS_S}; echo 3 >/proc/sys/vm/drop_caches")
             surplus_mib = (node.meminfo()["MemAvailable"] >> 20) - setup.available_mib
             with node.squeeze(max(1, surplus_mib)):
                 _protect_harness(node)

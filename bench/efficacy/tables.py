@@ -53,7 +53,7 @@ def tables(runs: Iterable[Run]) -> str:
     """Return a section for each scenario."""
     return "\n".join(
         f"## {scenario}\n\n{_about(contenders)}\n\n{_node(contenders)}\n{_pods(contenders)}\n"
-        f"{_latency(contenders)}"
+        f"{_files(contenders)}{_latency(contenders)}"
         for scenario, contenders in grouped(runs).items()
     )
 
@@ -135,11 +135,37 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
             # The others have no memory of their own that they could give up.
             if told.most_memory_bytes < OWN_BYTES:
                 continue
-            every = [run.measures.pods[pod] for run in runs]
-            figures = [spread(map(read, every)) for read in columns.values()]
             sizes = f"{told.most_memory_bytes // MIB}, {told.cold_bytes // MIB}"
-            rows.append([name, f"{pod} (p{told.priority})", sizes, *figures])
+            rows.append([name, f"{pod} (p{told.priority})", sizes, *_figures(runs, pod, columns)])
     return table(["contender", "pod", "memory, cold of it, MiB", *columns], rows)
+
+
+def _files(contenders: dict[str, list[Run]]) -> str:
+    """Return what became of page cache, where pods have some of which a part is known as cold."""
+    columns: dict[str, Callable[[PodMeasures], float | None]] = {
+        "file given up before, MiB": lambda pod: pod.file_given_up_bytes / MIB,
+        "in use for the kubelet before, MiB": lambda pod: pod.in_use_before_bytes / MIB,
+        "file refaults before": lambda pod: pod.file_refaults_before,
+        "file refaults": lambda pod: pod.refaults_file,
+    }
+    pods = next(iter(contenders.values()))[0].measures.pods
+    if not any(pod.cold_file_bytes for pod in pods.values()):
+        return ""
+    rows = []
+    for name, runs in contenders.items():
+        for pod, told in runs[0].measures.pods.items():
+            if told.file_bytes < OWN_BYTES:
+                continue
+            sizes = f"{told.file_bytes // MIB}, {told.cold_file_bytes // MIB}"
+            rows.append([name, f"{pod} (p{told.priority})", sizes, *_figures(runs, pod, columns)])
+    return table(["contender", "pod", "page cache, cold of it, MiB", *columns], rows) + "\n"
+
+
+def _figures(
+    runs: Runs, pod: str, columns: dict[str, Callable[[PodMeasures], float | None]]
+) -> list[str]:
+    every = [run.measures.pods[pod] for run in runs]
+    return [spread(map(read, every)) for read in columns.values()]
 
 
 def _promoted(pod: PodMeasures) -> float | None:

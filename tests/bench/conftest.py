@@ -11,7 +11,7 @@ def pod_sample(**changes):
         (
             "memory_bytes", "swap_bytes", "anon_bytes", "file_bytes", "major_faults",
             "refaults_anon", "refaults_file", "pressure_some_s", "pressure_full_s", "oom_kills",
-            "cpu_s",
+            "inactive_file_bytes", "active_file_bytes", "cpu_s",
         ),
         0,
     )  # fmt: skip
@@ -112,6 +112,29 @@ def raw_of(contender="none", repetition=1, *, satisfied_s=4.0, scenario="main", 
             "told": {"cpu_s": 1.5},
         }
     )
+
+
+def with_files(raw):
+    """Return the run as if idle had 150 MiB of page cache: 60 go, 5,120 pages come back."""
+    before = {"memory_bytes": 300 * MIB, "inactive_file_bytes": 50 * MIB}
+    files = (
+        {"file_bytes": 150 * MIB, "refaults_file": 512},
+        {"file_bytes": 90 * MIB, "refaults_file": 5632, **before},
+    )
+    samples = [
+        sample.model_copy(
+            update={"pods": dict(sample.pods) | {"idle": sample.pods["idle"].model_copy(update=f)}}
+        )
+        for sample, f in zip(raw.samples, files, strict=False)
+    ]
+    idle = raw.pods["idle"].model_copy(update={"cold_file_bytes": 130 * MIB})
+    pods = dict(raw.pods) | {"idle": idle}
+    return raw.model_copy(update={"samples": (*samples, raw.samples[2]), "pods": pods})
+
+
+@pytest.fixture(name="raw_with_files")
+def raw_with_files_fixture():
+    return with_files(raw_of())
 
 
 @pytest.fixture(name="raw")

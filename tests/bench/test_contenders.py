@@ -109,7 +109,12 @@ def test_the_loop_leaves_protected_pods_alone_and_tells_its_cpu_time(stage):
 
 @pytest.mark.parametrize(
     ("name", "mode", "idle"),
-    [("observe", "Observe", 10), ("enforce", "Enforce", 10), ("enforce_equal", "Enforce", 50)],
+    [
+        ("observe", "Observe", 10),
+        ("enforce", "Enforce", 10),
+        ("enforce_equal", "Enforce", 50),
+        ("enforce_reclaim", "Enforce", 10),
+    ],
 )
 def test_ours_plans_all_pods_and_takes_the_plan_back(stage, name, mode, idle):
     undo = CONTENDERS[name].begin(stage)
@@ -117,7 +122,7 @@ def test_ours_plans_all_pods_and_takes_the_plan_back(stage, name, mode, idle):
     assert (plan["mode"], plan["pods"]["idle"]) == (mode, idle)
     assert plan["pods"].keys() == stage.pods.keys()
     assert plan["reserved_bytes"] == 100 * MIB
-    assert undo() == {"conditions": [], "lanes": None, "pods": None}
+    assert undo() == {"conditions": [], "lanes": None, "pods": None, "memoryReclaim": None}
     assert stage.plans.plan is None
 
 

@@ -30,6 +30,14 @@ def test_what_a_pod_gave_up_and_what_came_back_is_of_the_time_before_the_spike(r
     assert (idle.major_faults_before, idle.memory_bytes) == (2, 250 * MIB)
 
 
+def test_page_cache_is_given_up_and_comes_back_and_the_kubelet_counts_a_part_of_it(raw_with_files):
+    idle = measures(raw_with_files).pods["idle"]
+    assert (idle.file_bytes, idle.file_given_up_bytes) == (150 * MIB, 60 * MIB)
+    assert (idle.file_refaults_before, idle.refaults_file) == (5120, 5120)
+    assert idle.in_use_before_bytes == 250 * MIB
+    assert idle.cold_file_bytes == 130 * MIB
+
+
 def test_a_pod_that_is_gone_at_the_end_has_what_it_said_last(raw):
     assert measures(raw).pods["idle"].swapped_bytes == 100 * MIB
 

@@ -17,7 +17,7 @@ def results_fixture(tmp_path):
 def test_an_interrupted_campaign_goes_on_where_it_stopped(results, raws):
     results.save(raws("none", 1))
     results.begin({"kernel": "6.12"})
-    left = missing(schedule(["main"], ["none", "loop"], 1), results.finished())
+    left = missing(schedule({"main": ["none", "loop"]}, 1), results.finished())
     assert [str(run) for run in left] == ["main-loop-1"]
 
 

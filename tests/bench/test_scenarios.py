@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 from efficacy.beginning import Beginning
-from efficacy.contenders import CONTENDERS
-from efficacy.scenarios import SCENARIOS, Spike
+from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM
+from efficacy.scenarios import SCENARIOS
 from efficacy.schedule import CONTENDERS as NAMES
+from efficacy.schedule import OURS
 
 BEGIN = Beginning(
     sysctls={"swappiness": "60"},
@@ -27,8 +28,18 @@ def test_a_scenario_begins_cold_and_names_its_own_pods(scenario):
         "",
         *names,
     }
-    spikes = {pod.name for pod in scenario.pods if isinstance(pod.workload, Spike)}
+    spikes = {pod.name for pod in scenario.pods if pod.workload.words[0] == "spike"}
     assert spikes == {step.satisfies for step in scenario.steps} - {""}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_a_scenario_compares_contenders_that_there_are_with_doing_nothing(scenario):
+    assert {"none", *scenario.contenders} <= set(CONTENDERS)
+    assert "none" in scenario.contenders
+
+
+def test_without_damon_only_what_needs_none_is_compared():
+    assert set(OURS) & set(SCENARIOS["no_damon"].contenders) <= WITH_MEMORY_RECLAIM
 
 
 def test_steps_can_be_shorter():

@@ -54,6 +54,22 @@ def test_each_contender_has_its_runs_in_every_table(runs):
     assert len({line.count("|") for line in rows[:3]}) == 1
 
 
+def test_page_cache_has_a_table_where_a_part_of_it_is_known_as_cold(runs, raw_with_files):
+    text = tables([run(raw_with_files)])
+    assert "| page cache, cold of it, MiB | file given up before, MiB |" in text
+    assert "| none | idle (p10) | 150, 130 | 60 | 250 | 5,120 | 5,120 |" in text
+    assert "page cache" not in tables(runs)
+
+
+def test_a_plot_shows_page_cache_where_a_part_of_it_is_known_as_cold(raw_with_files):
+    raw = raw_with_files
+    idle = raw.pods["idle"].model_copy(update={"cold_bytes": 0})
+    raw = raw.model_copy(update={"pods": dict(raw.pods) | {"idle": idle}})
+    drawn = plot("main", [run(raw)])
+    assert "Page cache given up by idle (priority 10) before the pressure, of 130 MiB" in drawn
+    assert "File refaults of idle (priority 10), pages" in drawn
+
+
 def test_who_was_killed_is_named(raws):
     raw = raws("none", 1)
     last = raw.samples[-1].pods["critical"].model_copy(update={"oom_kills": 1})

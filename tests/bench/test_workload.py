@@ -8,8 +8,8 @@ import time
 import pytest
 from efficacy.latency import Window
 from efficacy.record import Satisfied
-from efficacy.scenarios import Heap, Keys, Spike, Stream
 from efficacy.stage import make_programs
+from efficacy.workloads import file, heap, keys, spike, stream
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("gcc") or shutil.which("cc")), reason="no C compiler"
@@ -45,13 +45,15 @@ def _until(process, look):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("workload", [Heap(2, hot_mib=1, period_ms=20), Heap(1, 0, 3000)])
+@pytest.mark.parametrize(
+    "workload", [heap(2, hot_mib=1, period_ms=20), heap(1, hot_mib=0, period_ms=3000)]
+)
 def test_a_heap_is_ready_once_it_is_used(start, workload):
-    assert start(*workload.arguments()).poll() is None
+    assert start(*workload.words).poll() is None
 
 
 def test_keys_tell_how_long_operations_took(start, tmp_path):
-    process = start(*Keys(2).arguments())
+    process = start(*keys(2).words)
     latency = tmp_path / "latency"
     _until(process, lambda: latency.read_text().count("\n") > 1)
     first = Window.model_validate_json(latency.read_text().splitlines()[0])
@@ -60,7 +62,7 @@ def test_keys_tell_how_long_operations_took(start, tmp_path):
 
 
 def test_keys_that_sleep_do_nothing_until_they_are_woken(start, tmp_path):
-    process = start(*Keys(2, awake=False).arguments())
+    process = start(*keys(2, awake=False).words)
     latency = tmp_path / "latency"
     _until(process, lambda: latency.read_text().count("\n") > 0)
     assert not Window.model_validate_json(latency.read_text().splitlines()[0]).buckets
@@ -69,7 +71,7 @@ def test_keys_that_sleep_do_nothing_until_they_are_woken(start, tmp_path):
 
 
 def test_a_spike_tells_from_when_to_when_it_took_its_memory(start, tmp_path):
-    process = start(*Spike(2).arguments())
+    process = start(*spike(2).words)
     assert not (tmp_path / "satisfied").exists()
     process.send_signal(signal.SIGUSR1)
     _until(process, (tmp_path / "satisfied").exists)
@@ -78,7 +80,21 @@ def test_a_spike_tells_from_when_to_when_it_took_its_memory(start, tmp_path):
 
 
 def test_a_stream_makes_the_file_that_it_reads(start, tmp_path):
-    words = list(Stream(2, mib_per_s=20).arguments())
+    words = list(stream(2, mib_per_s=20).words)
     words[1] = str(tmp_path / "streamed")
     start(*words)
     assert (tmp_path / "streamed").stat().st_size == 2 << 20
+
+
+@pytest.mark.parametrize("how", ["read", "map"])
+def test_a_file_is_used_page_by_page_and_tells_how_long_that_took(start, tmp_path, how):
+    words = list(file("file", how, 2, hot_mib=1).words)
+    words[1] = str(tmp_path / "file")
+    process = start(*words)
+    assert (tmp_path / "file").stat().st_size == 2 << 20
+    latency = tmp_path / "latency"
+    _until(process, lambda: latency.read_text().count("\n") > 4)
+    windows = map(Window.model_validate_json, latency.read_text().splitlines()[1:4])
+    pages = [sum(window.buckets.values()) for window in windows]
+    # 256 pages in a second; a busy machine makes fewer of them.
+    assert all(0 < each < 100 for each in pages)

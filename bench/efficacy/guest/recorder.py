@@ -32,6 +32,8 @@ VMSTAT: Final = {
 MEMORY_STAT: Final = {
     "anon": "anon_bytes",
     "file": "file_bytes",
+    "inactive_file": "inactive_file_bytes",
+    "active_file": "active_file_bytes",
     "pgmajfault": "major_faults",
     "workingset_refault_anon": "refaults_anon",
     "workingset_refault_file": "refaults_file",

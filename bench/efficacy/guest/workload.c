@@ -8,6 +8,8 @@
          a heap of which the first part is touched once in each period, and the rest never
      spike MIB
          takes memory when it gets SIGUSR1 and uses all of it; DIRECTORY/satisfied tells from when to when
+     file FILE MIB HOT_MIB PERIOD_MS read|map
+         reads all of a file of zeros, and then the first part of it once in each period, page by page; latency as keys
      stream FILE MIB MIB_PER_S
          reads a file of zeros over and over
 
@@ -114,6 +116,14 @@ static void report(FILE *latency, uint64_t begin_ns, uint64_t end_ns) {
   memset(buckets, 0, sizeof buckets);
 }
 
+/* Report a window that is over; return when the present one began. */
+static uint64_t report_if_due(FILE *latency, uint64_t begin_ns) {
+  uint64_t now = now_ns();
+  if (now - begin_ns < WINDOW_NS) return begin_ns;
+  report(latency, begin_ns, now);
+  return now;
+}
+
 static void keys(size_t mib, size_t hot_permille, unsigned hot_percent) {
   size_t pages = mib * MIB / PAGE, hot = pages * hot_permille / 1000, stride = 1000 / hot_permille;
   char *start = memory(pages * PAGE);
@@ -138,11 +148,7 @@ static void keys(size_t mib, size_t hot_permille, unsigned hot_percent) {
         for (int j = 0; j < 64; j += 8) sink += *(uint64_t *)(value + j);
       buckets[bucket(now_ns() - asked)]++;
     }
-    uint64_t now = now_ns();
-    if (now - begin >= WINDOW_NS) {
-      report(latency, begin, now);
-      begin = now;
-    }
+    begin = report_if_due(latency, begin);
     pause_ns(1000000);
   }
 }
@@ -179,9 +185,45 @@ static void spike(size_t mib) {
   }
 }
 
+static int zeros(const char *path, size_t mib) {
+  int made = open(path, O_RDWR | O_CREAT, 0600);
+  if (made < 0 || ftruncate(made, (off_t)(mib * MIB))) fail(path);
+  return made;
+}
+
+static volatile char sink;
+
+static void use_page(int from, const char *start, size_t page) {
+  static char buffer[PAGE];
+  if (start)
+    sink = start[page * PAGE];
+  else if (pread(from, buffer, PAGE, (off_t)(page * PAGE)) != (ssize_t)PAGE)
+    fail("pread");
+}
+
+static void file_pages(const char *path, size_t mib, size_t hot_mib, uint64_t period_ms, int is_mapped) {
+  const uint64_t step_ms = period_ms < 20 ? period_ms : 20;
+  size_t hot = hot_mib * MIB / PAGE, share = hot * step_ms / period_ms + 1;
+  int from = zeros(path, mib);
+  char *start = NULL;
+  if (is_mapped && (start = mmap(NULL, mib * MIB, PROT_READ, MAP_SHARED, from, 0)) == MAP_FAILED) fail("mmap");
+  for (size_t page = 0; page < mib * MIB / PAGE; page++) use_page(from, start, page);
+  FILE *latency = file("latency", "w");
+  ready();
+  uint64_t begin = now_ns();
+  for (size_t page = 0;;) {
+    for (size_t i = 0; hot && i < share; i++, page = (page + 1) % hot) {
+      uint64_t asked = now_ns();
+      use_page(from, start, page);
+      buckets[bucket(now_ns() - asked)]++;
+    }
+    begin = report_if_due(latency, begin);
+    pause_ns(step_ms * 1000000);
+  }
+}
+
 static void stream(const char *path, size_t mib, size_t mib_per_s) {
-  int read_from = open(path, O_RDWR | O_CREAT, 0600);
-  if (read_from < 0 || ftruncate(read_from, (off_t)(mib * MIB))) fail(path);
+  int read_from = zeros(path, mib);
   char *buffer = malloc(MIB);
   ready();
   for (size_t done = 0;; done = (done + 1) % mib) {
@@ -204,6 +246,9 @@ int main(int count, char **words) {
     heap(mib, strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10));
   } else if (!strcmp(pattern, "spike") && count == 4) {
     spike(mib);
+  } else if (!strcmp(pattern, "file") && count == 8) {
+    file_pages(words[3], strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10), strtoul(words[6], NULL, 10),
+               !strcmp(words[7], "map"));
   } else if (!strcmp(pattern, "stream") && count == 6) {
     stream(words[3], strtoul(words[4], NULL, 10), strtoul(words[5], NULL, 10));
   }
