@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from efficacy.schedule import CONTENDERS
-from efficacy.workloads import Workload, file, heap, keys, spike, stream
+from efficacy.workloads import Workload, file, heap, keys, redis, spike, stream
 
 PROTECTED_FROM: Final = 80
 """The priority from which a pod is protected by default (DamonTuning, protectFrom)."""
@@ -75,6 +75,13 @@ SCENARIOS: Final = {
             (CRITICAL, IDLE, BATCH, STREAM, SPIKE),
             SPIKE_STEPS,
             contenders=CONTENDERS,
+        ),
+        Scenario(
+            "redis",
+            "As main, and the critical pod is redis under load instead of a program made for this",
+            (replace(CRITICAL, workload=redis(150)), IDLE, BATCH, STREAM, SPIKE),
+            SPIKE_STEPS,
+            contenders=("none", "memory_min", "loop", "enforce"),
         ),
         Scenario(
             "low_is_hot",

@@ -99,7 +99,7 @@ class Stage:
         self.guest.shell(f"rm -rf {directory}; mkdir -p {directory}")
         pod = Pod(plan.name, plan.priority)
         container = self._containers.run(
-            [f"{PROGRAMS}/workload", "/pod", *plan.workload.words],
+            [f"{PROGRAMS}/{plan.workload.program}", "/pod", *plan.workload.words],
             pod=pod,
             mounts=[
                 (directory, "/pod", "rw"),
@@ -139,7 +139,7 @@ def booted(setup: Setup) -> Iterator[Stage]:
     image = archive.agent_image()
     with tempfile.TemporaryDirectory() as made:
         directory = Path(made)
-        make_programs(directory / "programs")
+        make_programs(directory / "programs", redis=_redis())
         machine = Machine(
             kernel=archive.kernel(setup.kernel),
             memory_mib=setup.memory_mib,
@@ -175,16 +175,27 @@ def _protect_harness(node: Node) -> None:
     node.guest.shell(f"echo {used_bytes + _SPARE_BYTES} >{_HARNESS}/memory.min")
 
 
-def make_programs(directory: Path) -> None:
-    """Compile what the pods run, and put what measures beside it; CompilerError if it can't be."""
+def _redis() -> Path:
+    """Return the directory with Debian's redis-server; makes it where needed."""
+    done = subprocess.run([HERE / "redis.sh"], check=True, stdout=subprocess.PIPE, text=True)
+    return Path(done.stdout.strip())
+
+
+def make_programs(directory: Path, *, redis: Path | None = None) -> None:
+    """Compile what the pods run, and put what measures beside it; CompilerError if it can't be.
+
+    `redis`: the directory that the program redis_pod starts its server from.
+    """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise CompilerError("no gcc, and no cc: the pods' program is C (Debian: apt install gcc)")
     directory.mkdir()
-    program, source = directory / "workload", HERE / "guest" / "workload.c"
-    command = [compiler, "-O2", "-static", "-Wall", "-o", str(program), str(source)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise CompilerError(f"{source}: {done.stderr}")
+    for source in (HERE / "guest").glob("*.c"):
+        command = [compiler, "-O2", "-static", "-Wall", "-o", directory / source.stem, source]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise CompilerError(f"{source}: {done.stderr}")
     for path in (HERE / "guest").glob("*.py"):
         shutil.copy(path, directory)
+    if redis is not None:
+        shutil.copytree(redis, directory / "redis")

@@ -12,6 +12,8 @@ class Workload:
 
     words: tuple[str, ...]
     """Of its command line, after the directory (guest/workload.c)."""
+    program: str = "workload"
+    """What is started: a file of guest/, without its ending."""
     cold_mib: int = 0
     """So much anonymous memory it does not use while it is cold."""
     cold_file_mib: int = 0
@@ -37,6 +39,15 @@ def keys(
         cold_mib=0 if awake else mib,
         tells_latency=True,
     )
+
+
+def redis(mib: int, *, hot_permille: int = 200, hot_access_percent: int = 90) -> Workload:
+    """Return redis-server with so many MiB of values, and its client (guest/redis_pod.c).
+
+    The server takes a fifth more than its values have. Each value is asked for now and then.
+    """
+    words = _words(mib, hot_permille, hot_access_percent)
+    return Workload(words, program="redis_pod", tells_latency=True)
 
 
 def heap(mib: int, *, hot_mib: int, period_ms: int) -> Workload:
