@@ -191,7 +191,8 @@ def make_programs(directory: Path, *, redis: Path | None = None) -> None:
         raise CompilerError("no gcc, and no cc: the pods' program is C (Debian: apt install gcc)")
     directory.mkdir()
     for source in (HERE / "guest").glob("*.c"):
-        command = [compiler, "-O2", "-static", "-Wall", "-o", directory / source.stem, source]
+        words = ("-O2", "-static", "-Wall", "-o", directory / source.stem, source)
+        command = [compiler, *map(str, words)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise CompilerError(f"{source}: {done.stderr}")
