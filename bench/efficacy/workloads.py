@@ -19,6 +19,11 @@ class Workload:
     tells_latency: bool = False
     """It writes down how long its operations took."""
 
+    @property
+    def is_spike(self) -> bool:
+        """Tell whether it waits to take all its memory at once."""
+        return self.words[0] == "spike"
+
 
 def _words(*words: str | int) -> tuple[str, ...]:
     return tuple(map(str, words))

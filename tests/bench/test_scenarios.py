@@ -28,7 +28,7 @@ def test_a_scenario_begins_cold_and_names_its_own_pods(scenario):
         "",
         *names,
     }
-    spikes = {pod.name for pod in scenario.pods if pod.workload.words[0] == "spike"}
+    spikes = {pod.name for pod in scenario.pods if pod.workload.is_spike}
     assert spikes == {step.satisfies for step in scenario.steps} - {""}
 
 
