@@ -44,12 +44,7 @@ class Product:
 
     def begin(self, stage: Stage) -> Undo:
         """Apply the plan; what the agent makes of it is part of what is measured."""
-        stage.plans.apply(
-            [self._planned(pod.pod) for pod in stage.pods.values()],
-            mode=self.mode,
-            chosen=self.settings,
-            reserved_bytes=stage.setup.reserved_mib << 20,
-        )
+        self.plan(stage)
 
         def undo() -> Mapping[str, Any]:
             status = stage.plans.status()
@@ -58,6 +53,15 @@ class Product:
             return {name: status.get(name) for name in _TOLD}
 
         return undo
+
+    def plan(self, stage: Stage) -> None:
+        """Apply the plan of the pods as they are now."""
+        stage.plans.apply(
+            [self._planned(pod.pod) for pod in stage.pods.values()],
+            mode=self.mode,
+            chosen=self.settings,
+            reserved_bytes=stage.setup.reserved_mib << 20,
+        )
 
     def _planned(self, pod: Pod) -> Pod:
         priority = EQUAL_PRIORITY if self.is_equal else pod.priority

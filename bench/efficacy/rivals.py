@@ -81,7 +81,7 @@ class Throttling:
         high: dict[str, int] = {}
         for pod in stage.pods.values():
             # One that is about to take its memory may take it.
-            if pod.plan.is_protected or pod.plan.workload.is_spike:
+            if pod.plan.is_protected or pod.plan.workload.waits:
                 continue
             current = _current(stage, pod)
             request, limit = current // 2, current * 11 // 10
