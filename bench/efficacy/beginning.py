@@ -23,7 +23,7 @@ class Beginning:
 
     sysctls: Mapping[str, str]
     protected_bytes: int
-    """memory.min of all pods together."""
+    """memory.min and memory.low of all pods together."""
     nr_kdamonds: int
     swap_used_bytes: int
     pods: int
@@ -66,11 +66,11 @@ def swap_on(node: Node) -> None:
 def _look(node: Node) -> Beginning:
     guest = node.guest
     facts = node.meminfo()
-    protection = f"{_KUBEPODS}/memory.min"
+    protection = (int(guest.read(f"{_KUBEPODS}/memory.{name}")) for name in ("min", "low"))
     pods = guest.shell(f"find {_KUBEPODS} -maxdepth 2 -name 'pod*' | wc -l")
     return Beginning(
         sysctls={name: guest.read(f"/proc/sys/vm/{name}") for name in SYSCTLS},
-        protected_bytes=int(guest.read(protection)),
+        protected_bytes=sum(protection),
         nr_kdamonds=node.nr_kdamonds(),
         swap_used_bytes=facts["SwapTotal"] - facts["SwapFree"],
         pods=int(pods),

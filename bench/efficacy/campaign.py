@@ -11,7 +11,7 @@ from tests_kernel.waiting import NotInTimeError
 from vm.channel import GuestError
 
 from efficacy.beginning import Beginning, NotAtBeginningError, clean
-from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM
+from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM, WITHOUT_DAMON
 from efficacy.play import Play
 from efficacy.record import Facts
 from efficacy.results import Results
@@ -54,7 +54,7 @@ class Campaign:
             scenario = SCENARIOS[name.scenario].lasting(dict(self.seconds))
             stage.restart_agent(
                 memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,
-                has_damon=scenario.has_damon,
+                has_damon=scenario.has_damon and name.contender not in WITHOUT_DAMON,
             )
             begin = clean(stage.node, has_swap=scenario.has_swap)
             first = first or begin

@@ -1,7 +1,5 @@
 """Who is compared: each does something to the machine, and undoes it."""
 
-import json
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -9,19 +7,22 @@ from typing import Any, Final, Protocol
 from tests_kernel.containers import Pod
 from tests_kernel.waiting import until_equal
 
-from damon_contract.v1alpha1.tuning import Mode, Settings
-from efficacy.stage import PROGRAMS, STATE, Stage
+from damon_contract.v1alpha1.tuning import Brake, Mode, Settings, Watermarks
+from efficacy.rivals import (
+    DamonReclaim,
+    Nothing,
+    Protection,
+    ReclaimLoop,
+    RfcPolicy,
+    Sysctls,
+    Throttling,
+    Undo,
+)
+from efficacy.stage import Stage
 
 EQUAL_PRIORITY: Final = 50
+_FLAT: Final = Watermarks(floor_permille=Watermarks().ceiling_permille)
 _TOLD: Final = ("conditions", "lanes", "pods", "memoryReclaim")
-
-
-class Undo(Protocol):
-    """What takes everything back that a contender did."""
-
-    def __call__(self) -> Mapping[str, Any]:
-        """Undo it; return what the contender says of the run, `cpu_s` among it if it has any."""
-        ...
 
 
 class Contender(Protocol):
@@ -30,94 +31,6 @@ class Contender(Protocol):
     def begin(self, stage: Stage) -> Undo:
         """Do it to a machine on which the pods run."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """The kernel alone."""
-
-    def begin(self, stage: Stage) -> Undo:
-        """Do nothing."""
-        _ = stage
-        return dict
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryMin:
-    """memory.min of protected pods, as the kubelet's MemoryQoS sets it from their requests."""
-
-    spare_mib: int = 30
-    """A request is so much above what the pod's heap has."""
-
-    def begin(self, stage: Stage) -> Undo:
-        """Protect them, and what is above them in the tree as far as it has to be."""
-        protected = [pod for pod in stage.pods.values() if pod.plan.is_protected]
-        amounts: dict[str, int] = {}
-        for pod in protected:
-            wanted = int(stage.guest.read(f"{pod.container.cgroup}/memory.current"))
-            wanted += self.spare_mib << 20
-            # The container's, the pod's, burstable and kubepods.
-            cgroup = pod.container.cgroup
-            while cgroup != "/sys/fs/cgroup":
-                amounts[cgroup] = amounts.get(cgroup, 0) + wanted
-                cgroup = cgroup.rpartition("/")[0]
-        for cgroup, amount in amounts.items():
-            stage.guest.shell(f"echo {amount} >{cgroup}/memory.min")
-
-        def undo() -> Mapping[str, Any]:
-            for cgroup in amounts:
-                stage.guest.shell(f"echo 0 >{cgroup}/memory.min")
-            return {"protected_bytes": amounts.get("/sys/fs/cgroup/kubepods", 0)}
-
-        return undo
-
-
-@dataclass(frozen=True, slots=True)
-class Sysctls:
-    """Settings of the kernel's own reclaim, as published advice has them."""
-
-    values: Mapping[str, int]
-
-    def begin(self, stage: Stage) -> Undo:
-        """Set them."""
-        before = {name: stage.guest.read(f"/proc/sys/vm/{name}") for name in self.values}
-        for name, value in self.values.items():
-            stage.guest.shell(f"echo {value} >/proc/sys/vm/{name}")
-
-        def undo() -> Mapping[str, Any]:
-            for name, value in before.items():
-                stage.guest.shell(f"echo {value} >/proc/sys/vm/{name}")
-            return {"before": before}
-
-        return undo
-
-
-@dataclass(frozen=True, slots=True)
-class ReclaimLoop:
-    """memory.reclaim again and again on pods that are not protected (guest/reclaim_loop.py)."""
-
-    interval_s: float = 6
-    share: float = 0.05
-    pressure_percent: float = 0.1
-
-    def begin(self, stage: Stage) -> Undo:
-        """Start it beside the pods."""
-        output = f"{STATE}/loop"
-        low = [pod for pod in stage.pods.values() if not pod.plan.is_protected]
-        pid = stage.guest.spawn(
-            *("python3", f"{PROGRAMS}/reclaim_loop.py", output),
-            *map(str, (self.interval_s, self.share, self.pressure_percent)),
-            *(pod.container.cgroup for pod in low),
-            output=f"{STATE}/loop.log",
-        )
-
-        def undo() -> Mapping[str, Any]:
-            stage.guest.kill(pid, signal.SIGTERM)
-            stage.guest.wait(pid)
-            told: Mapping[str, Any] = json.loads(stage.guest.read(output))
-            return told
-
-        return undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +44,7 @@ class Product:
 
     def begin(self, stage: Stage) -> Undo:
         """Apply the plan; what the agent makes of it is part of what is measured."""
-        stage.plans.apply(
-            [self._planned(pod.pod) for pod in stage.pods.values()],
-            mode=self.mode,
-            chosen=self.settings,
-            reserved_bytes=stage.setup.reserved_mib << 20,
-        )
+        self.plan(stage)
 
         def undo() -> Mapping[str, Any]:
             status = stage.plans.status()
@@ -146,6 +54,15 @@ class Product:
 
         return undo
 
+    def plan(self, stage: Stage) -> None:
+        """Apply the plan of the pods as they are now."""
+        stage.plans.apply(
+            [self._planned(pod.pod) for pod in stage.pods.values()],
+            mode=self.mode,
+            chosen=self.settings,
+            reserved_bytes=stage.setup.reserved_mib << 20,
+        )
+
     def _planned(self, pod: Pod) -> Pod:
         priority = EQUAL_PRIORITY if self.is_equal else pod.priority
         return Pod(pod.name, priority, pod.uid, pod.containers)
@@ -153,13 +70,30 @@ class Product:
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     "none": Nothing(),
-    "memory_min": MemoryMin(),
+    "memory_min": Protection(),
+    "memory_low": Protection("memory.low"),
+    "memory_high": Throttling(),
     "sysctl": Sysctls({"watermark_scale_factor": 500}),
+    "sysctl_2000": Sysctls({"watermark_scale_factor": 2000}),
+    "swappiness_100": Sysctls({"swappiness": 100}),
+    # The Kubernetes blog's starting point of August 2025 for nodes with swap is 500,000 kB, more
+    # than half of what these machines have available: the same share of them as of 16 GiB.
+    "min_free": Sysctls({"min_free_kbytes": 39_000}),
     "loop": ReclaimLoop(),
+    # A hundredth at a time, as senpai probes.
+    "senpai": ReclaimLoop(share=0.01),
+    "damon_reclaim": DamonReclaim(),
+    "rfc_policy": RfcPolicy(),
     "observe": Product(mode="Observe"),
     "enforce": Product(),
     "enforce_equal": Product(is_equal=True),
     "enforce_reclaim": Product(),
+    "enforce_no_brake": Product(settings=Settings(brake=Brake(enabled=False))),
+    "enforce_no_eager": Product(settings=Settings(eager_up_to=0)),
+    # All that may be reclaimed have the same mark, that of the least important pod.
+    "enforce_no_ladder": Product(settings=Settings(watermarks=_FLAT)),
 }
 WITH_MEMORY_RECLAIM: Final = frozenset({"enforce_reclaim"})
 """Those for which the agent is started as the chart's agent.memoryReclaim has it."""
+WITHOUT_DAMON: Final = frozenset({"damon_reclaim", "rfc_policy"})
+"""Those that use DAMON themselves: the agent finds none."""

@@ -109,6 +109,8 @@ def _pod(raw: Raw, pod: str, moments: tuple[Sample, Sample, Sample]) -> PodMeasu
         in_use_before_bytes=before.memory_bytes - before.inactive_file_bytes,
         pressure_some_s=last.pressure_some_s - first.pressure_some_s,
         oom_kills=history[-1].oom_kills,
+        asks=raw.pods[pod].asks,
+        ready_s=served.end_s - served.begin_s if (served := raw.served.get(pod)) else None,
         cpu_s=last.cpu_s - first.cpu_s,
         steps={name: each for name, each in told.items() if each is not None},
     )

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from tests_kernel.waiting import until
 
-from efficacy.contenders import Contender
+from efficacy.contenders import Contender, Product
 from efficacy.latency import Window
 from efficacy.record import Facts, Pod, Raw, Sample, Satisfied, StepTime
-from efficacy.scenarios import Scenario, Step
+from efficacy.scenario import Action, Scenario, Step
 from efficacy.stage import PROGRAMS, STATE, RunningPod, Stage
 
 SAMPLES: Final = f"{STATE}/samples"
@@ -43,7 +43,7 @@ class Play:
             with self._recorded() as recorder:
                 undo = contender.begin(stage)
                 try:
-                    steps = tuple(self._steps(recorder))
+                    steps = tuple(self._steps(recorder, contender))
                 finally:
                     # A plan's end gives nothing back that was swapped, so it may be recorded too.
                     told = undo()
@@ -68,18 +68,37 @@ class Play:
             self._guest.kill(pid, signal.SIGTERM)
             self._guest.wait(pid)
 
-    def _steps(self, recorder: int) -> Iterator[StepTime]:
+    def _steps(self, recorder: int, contender: Contender) -> Iterator[StepTime]:
         begin_s = self._stage.node.uptime_s()
         for step in self._scenario.steps:
+            self._wake(step)
+            self._act(step.action, contender)
             end_s = self._step(step, begin_s)
             self._guest.kill(recorder, signal.SIGUSR1)
             yield StepTime(name=step.name, begin_s=begin_s, end_s=end_s)
             begin_s = end_s
 
+    def _wake(self, step: Step) -> None:
+        for index, name in enumerate(step.wakes):
+            if index and step.stagger_s:
+                self._pause(step.stagger_s)
+            running = self._stage.pods[name]
+            if self._stage.node.is_alive(running.container.pid):
+                self._guest.kill(running.container.pid, signal.SIGUSR1)
+
+    def _act(self, action: Action, contender: Contender) -> None:
+        if action == "kill_agent":
+            self._stage.agent.kill()
+        elif action == "start_agent":
+            self._stage.start_agent()
+        elif action == "reverse_priorities":
+            self._stage.reverse_priorities()
+            # Whatever else is compared knows nothing of priorities.
+            if isinstance(contender, Product):
+                contender.plan(self._stage)
+
     def _step(self, step: Step, begin_s: float) -> float:
-        """Play a step; return when it ended."""
-        if step.wakes:
-            self._guest.kill(self._stage.pods[step.wakes].container.pid, signal.SIGUSR1)
+        """Wait for the end of a step; return when it was."""
         spike = self._stage.pods.get(step.satisfies)
         now_s = self._stage.node.uptime_s()
         while (left_s := begin_s + step.lasts_s - now_s) > 0:
@@ -109,6 +128,7 @@ class Play:
                     priority=pod.priority,
                     cold_bytes=pod.workload.cold_mib << 20,
                     cold_file_bytes=pod.workload.cold_file_mib << 20,
+                    asks=pod.workload.waits,
                 )
                 for pod in self._scenario.pods
             },
@@ -120,6 +140,11 @@ class Play:
                 if pod.workload.tells_latency
             },
             satisfied=self._satisfied,
+            served={
+                name: Satisfied.model_validate_json(self._guest.get(path))
+                for name, running in self._stage.pods.items()
+                if self._guest.exists(path := f"{running.directory}/satisfied")
+            },
             told=told,
         )
 

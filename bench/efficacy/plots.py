@@ -14,7 +14,7 @@ from typing import Final
 from efficacy.measures import COLD
 from efficacy.record import Run
 from efficacy.schedule import OURS
-from efficacy.tables import MIB, OWN_BYTES, grouped, shown
+from efficacy.tables import MANY, MIB, OWN_BYTES, group_of, grouped, is_healthy, shown
 
 _WIDTH: Final = 860
 _LEFT: Final = 170
@@ -46,7 +46,12 @@ class Panel:
 def panels(runs: Sequence[Run]) -> list[Panel]:
     """Return the figures that these runs have."""
     found = [Panel("Until the spike had its memory, s", lambda run: run.measures.satisfied_s)]
+    asking = [name for name, pod in runs[0].measures.pods.items() if pod.asks]
+    if len(asking) >= MANY:
+        found.append(Panel(f"Healthy at the end, of {len(asking)} that asked", _healthy(asking)))
     for name, pod in runs[0].measures.pods.items():
+        if group_of(name) != name:
+            continue
         who = f"{name} (priority {pod.priority})"
         if pod.cold_bytes:
             title = f"Given up by {who} before the pressure, of {pod.cold_bytes // MIB} MiB cold"
@@ -64,6 +69,10 @@ def panels(runs: Sequence[Run]) -> list[Panel]:
             if step != COLD
         ]
     return [panel for panel in found if any(panel.read(run) is not None for run in runs)]
+
+
+def _healthy(pods: Sequence[str]) -> Read:
+    return lambda run: sum(is_healthy(run.measures.pods[pod]) for pod in pods)
 
 
 def _given_up(pod: str) -> Read:

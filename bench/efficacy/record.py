@@ -55,7 +55,7 @@ class StepTime(Model):
 
 
 class Satisfied(Model):
-    """When the spike took its memory."""
+    """From when to when a pod took its memory."""
 
     begin_s: NonNegativeFloat
     end_s: NonNegativeFloat
@@ -69,6 +69,8 @@ class Pod(Model):
     """What it does not use while it is cold, by how it was made."""
     cold_file_bytes: NonNegativeInt = 0
     """The same of its page cache."""
+    asks: bool = False
+    """It has nothing until it is woken, and then asks for all its memory at once."""
 
 
 class Facts(Model):
@@ -102,6 +104,9 @@ class Raw(Model):
     samples: tuple[Sample, ...]
     windows: Mapping[str, tuple[Window, ...]]
     satisfied: Satisfied | None
+    """Of the pod that a step has waited for."""
+    served: Mapping[str, Satisfied] = {}
+    """Of all pods that asked for memory and got it."""
     told: Mapping[str, Any]
     """What the contender itself said at its end; of ours the conditions and the lanes."""
 
@@ -137,6 +142,9 @@ class PodMeasures(Model):
     """At the end of the step `cold`, as the kubelet counts it: memory without inactive_file."""
     pressure_some_s: NonNegativeFloat
     oom_kills: NonNegativeInt
+    asks: bool = False
+    ready_s: NonNegativeFloat | None = None
+    """From being asked for until it was ready, of a pod that asks for its memory."""
     cpu_s: NonNegativeFloat
     steps: Mapping[str, Latency]
     """Of pods that tell how long their operations took."""

@@ -1,139 +1,209 @@
-"""What runs in the machine: pods with known memory, and what happens to them step by step. Data."""
+"""What happens to pods in the machine, step by step, and what is asked by it. Data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from efficacy.scenario import PodPlan, Scenario, Step
 from efficacy.schedule import CONTENDERS
-from efficacy.workloads import Workload, file, heap, keys, redis, spike, stream
-
-PROTECTED_FROM: Final = 80
-"""The priority from which a pod is protected by default (DamonTuning, protectFrom)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodPlan:
-    """A pod with one container."""
-
-    name: str
-    priority: int
-    workload: Workload
-
-    @property
-    def is_protected(self) -> bool:
-        """Tell whether its priority protects it by default."""
-        return self.priority >= PROTECTED_FROM
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A part of a run."""
-
-    name: str
-    lasts_s: float
-    wakes: str = ""
-    """A pod that wakes at its beginning, or falls asleep if it is awake."""
-    satisfies: str = ""
-    """Ends when this pod has the memory that it asked for; `lasts_s` is then the longest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A question, and the pods and steps that answer it."""
-
-    name: str
-    question: str
-    pods: tuple[PodPlan, ...]
-    steps: tuple[Step, ...]
-    has_swap: bool = True
-    has_damon: bool = True
-    """Whether the agent finds DAMON's files: without, it is as on a kernel that has none."""
-    contenders: tuple[str, ...] = ("none", "loop", "enforce")
-    """Those that are compared in it unless others are asked for."""
-
-    def lasting(self, seconds: Mapping[str, float]) -> "Scenario":
-        """Return it with other lengths of the steps of these names."""
-        steps = (replace(s, lasts_s=seconds.get(s.name, s.lasts_s)) for s in self.steps)
-        return replace(self, steps=tuple(steps))
-
+from efficacy.workloads import cron, file, forks, heap, keys, redis, sandbox, spike, stream
 
 CRITICAL: Final = PodPlan("critical", 90, keys(200))
 IDLE: Final = PodPlan("idle", 10, heap(250, hot_mib=5, period_ms=20))
 BATCH: Final = PodPlan("batch", 50, heap(150, hot_mib=30, period_ms=3000))
 STREAM: Final = PodPlan("stream", 50, stream(400, mib_per_s=20))
 SPIKE: Final = PodPlan("spike", 60, spike(250))
+MAIN: Final = (CRITICAL, IDLE, BATCH, STREAM, SPIKE)
+BUSY: Final = PodPlan("busy", 10, keys(200, hot_permille=1000))
+SHARED: Final = file("/shm/shared", "map", 150, hot_mib=0)
+RECLAIMS: Final = ("none", "loop", "enforce", "enforce_reclaim")
+CROWD: Final = tuple(
+    PodPlan(f"p{priority}-{number}", priority, heap(10, hot_mib=2, period_ms=1000), is_bare=True)
+    for priority, pods in {10: 8, 20: 8, 30: 8, 40: 8, 50: 7, 60: 7, 70: 7, 90: 6}.items()
+    for number in range(pods)
+)
+SANDBOXES: Final = tuple(
+    PodPlan(f"sandbox-{number}", 10, sandbox(80, compute_ms=2000), is_bare=True)
+    for number in range(14)
+)
 COLD: Final = Step("cold", 60)
 """The step whose end is `before the spike`."""
-SPIKE_STEPS: Final = (COLD, Step("spike", 90, "spike", "spike"), Step("hold", 20))
-
-SCENARIOS: Final = {
-    scenario.name: scenario
-    for scenario in (
-        Scenario(
-            "main",
-            "A low-priority pod is cold, a middle one has a hot part, memory is asked for at once",
-            (CRITICAL, IDLE, BATCH, STREAM, SPIKE),
-            SPIKE_STEPS,
-            contenders=CONTENDERS,
+TAKE: Final = Step("spike", 90, ("spike",), "spike")
+HOLD: Final = Step("hold", 20)
+STEPS: Final = (COLD, TAKE, HOLD)
+SANDBOX_STEPS: Final = (
+    replace(COLD, lasts_s=10),
+    Step("start", 220, tuple(pod.name for pod in SANDBOXES), stagger_s=12),
+)
+_ALL: Final = (
+    Scenario(
+        "main",
+        "A low-priority pod is cold, a middle one has a hot part, memory is asked for at once",
+        MAIN,
+        STEPS,
+        contenders=CONTENDERS,
+    ),
+    Scenario(
+        "redis",
+        "As main, and the critical pod is redis under load instead of a program made for this",
+        (replace(CRITICAL, workload=redis(150)), *MAIN[1:]),
+        STEPS,
+        contenders=("none", "memory_min", "loop", "enforce"),
+    ),
+    Scenario(
+        "low_is_hot",
+        "The low-priority pod is the one that is used, the critical one is cold",
+        (
+            replace(CRITICAL, workload=heap(250, hot_mib=0, period_ms=20)),
+            *(BUSY, BATCH, STREAM, SPIKE),
         ),
-        Scenario(
-            "redis",
-            "As main, and the critical pod is redis under load instead of a program made for this",
-            (replace(CRITICAL, workload=redis(150)), IDLE, BATCH, STREAM, SPIKE),
-            SPIKE_STEPS,
-            contenders=("none", "memory_min", "loop", "enforce"),
+        STEPS,
+    ),
+    Scenario(
+        "diurnal",
+        "A low-priority pod is cold for a minute, then at work, and that again; no spike",
+        (CRITICAL, PodPlan("office", 10, keys(200, awake=False)), BATCH, STREAM),
+        (
+            COLD,
+            Step("day", 30, ("office",)),
+            Step("night", 45, ("office",)),
+            Step("next_day", 30, ("office",)),
         ),
-        Scenario(
-            "low_is_hot",
-            "The low-priority pod is the one that is used, the critical one is cold",
-            (
-                replace(CRITICAL, workload=heap(250, hot_mib=0, period_ms=20)),
-                replace(IDLE, name="busy", workload=keys(200, hot_permille=1000)),
-                BATCH,
-                STREAM,
-                SPIKE,
-            ),
-            SPIKE_STEPS,
+    ),
+    Scenario(
+        "no_swap",
+        "There is no swap: nothing cold can be given up, is anything made worse?",
+        (*MAIN[:-1], replace(SPIKE, workload=spike(100))),
+        STEPS,
+        has_swap=False,
+        contenders=RECLAIMS,
+    ),
+    Scenario(
+        "page_cache",
+        "What is cold is page cache: read by one low-priority pod, mapped by the other",
+        (
+            PodPlan("kept", 90, file("/data/kept", "read", 150, hot_mib=150, period_ms=5000)),
+            PodPlan("reads", 10, file("/data/reads", "read", 150, hot_mib=20)),
+            PodPlan("maps", 10, file("/data/maps", "map", 150, hot_mib=20)),
+            replace(SPIKE, workload=spike(500)),
         ),
-        Scenario(
-            "diurnal",
-            "A low-priority pod is cold for a minute, then at work, and that again; no spike",
-            (CRITICAL, PodPlan("office", 10, keys(200, awake=False)), BATCH, STREAM),
-            (
-                COLD,
-                Step("day", 30, "office"),
-                Step("night", 45, "office"),
-                Step("next_day", 30, "office"),
-            ),
+        # A pod is asked for 5 % in 6 s at most: the cold part needs minutes.
+        (replace(COLD, lasts_s=180), TAKE, HOLD),
+        contenders=RECLAIMS,
+    ),
+    Scenario(
+        "no_damon",
+        "The kernel has no DAMON, there is swap, and all is as in main",
+        MAIN,
+        STEPS,
+        has_damon=False,
+        contenders=("none", "loop", "enforce_reclaim"),
+    ),
+    Scenario(
+        "everything_hot",
+        "All pods use all their memory: there is nothing to give up, is anything made worse?",
+        (
+            *(CRITICAL, BUSY, replace(BATCH, workload=heap(150, hot_mib=150, period_ms=3000))),
+            *(STREAM, SPIKE),
         ),
-        Scenario(
-            "no_swap",
-            "There is no swap: nothing cold can be given up, is anything made worse?",
-            (CRITICAL, IDLE, BATCH, STREAM, replace(SPIKE, workload=spike(100))),
-            SPIKE_STEPS,
-            has_swap=False,
-            contenders=("none", "loop", "enforce", "enforce_reclaim"),
+        STEPS,
+    ),
+    Scenario(
+        "cron",
+        "A low-priority pod uses all its memory every 45 s and nothing in between; no spike",
+        (CRITICAL, PodPlan("cron", 10, cron(200, period_ms=45_000)), BATCH, STREAM),
+        (COLD, Step("later", 140)),
+    ),
+    Scenario(
+        "forks",
+        "The low-priority pod is 30 workers that share a heap",
+        (
+            replace(IDLE, workload=forks(250, hot_mib=5, period_ms=1000, workers=30)),
+            *(CRITICAL, BATCH, STREAM, SPIKE),
         ),
-        Scenario(
-            "page_cache",
-            "What is cold is page cache: read by one low-priority pod, mapped by the other",
-            (
-                PodPlan("kept", 90, file("kept", "read", 150, hot_mib=150, period_ms=5000)),
-                PodPlan("reads", 10, file("reads", "read", 150, hot_mib=20)),
-                PodPlan("maps", 10, file("maps", "map", 150, hot_mib=20)),
-                replace(SPIKE, workload=spike(500)),
-            ),
-            # A pod is asked for 5 % in 6 s at most: the cold part needs minutes.
-            (replace(COLD, lasts_s=180), *SPIKE_STEPS[1:]),
-            contenders=("none", "loop", "enforce", "enforce_reclaim"),
+        STEPS,
+    ),
+    Scenario(
+        "sparse",
+        "The low-priority pod's heap lies in pieces, as a JVM's: 250 MiB in 2 GiB",
+        (
+            replace(IDLE, workload=heap(250, hot_mib=5, period_ms=20, stride=8)),
+            *(CRITICAL, BATCH, STREAM, SPIKE),
         ),
-        Scenario(
-            "no_damon",
-            "The kernel has no DAMON, there is swap, and all is as in main",
-            (CRITICAL, IDLE, BATCH, STREAM, SPIKE),
-            SPIKE_STEPS,
-            has_damon=False,
-            contenders=("none", "loop", "enforce_reclaim"),
+        STEPS,
+    ),
+    Scenario(
+        "shared",
+        "A low-priority pod is cold, and the memory that it shares is what the critical one uses",
+        (
+            PodPlan("lends", 10, replace(SHARED, cold_file_mib=50)),
+            PodPlan("critical", 90, file("/shm/shared", "map", 150, hot_mib=100), is_last=True),
+            *(IDLE, BATCH, STREAM, SPIKE),
         ),
-    )
-}
+        STEPS,
+    ),
+    Scenario(
+        "sixty_pods",
+        "Sixty small pods of eight priorities, each with a hot part",
+        (*CROWD, SPIKE),
+        STEPS,
+    ),
+    Scenario(
+        "priorities_reversed",
+        "Who was important is not any more, and the other way round, while all go on",
+        MAIN,
+        (COLD, Step("reversed", 60, action="reverse_priorities"), TAKE, HOLD),
+        contenders=("none", "enforce"),
+    ),
+    Scenario(
+        "agent_killed",
+        "The agent is killed at the moment in which memory is asked for, and back 20 s later",
+        MAIN,
+        (
+            COLD,
+            replace(TAKE, action="kill_agent"),
+            HOLD,
+            Step("after", 20, action="start_agent"),
+        ),
+        contenders=("none", "enforce"),
+    ),
+    Scenario(
+        "cache_fills",
+        "A pod that reads a large file quickly fills the node with page cache that nobody needs",
+        (CRITICAL, IDLE, BATCH, replace(STREAM, workload=stream(1500, mib_per_s=100)), SPIKE),
+        STEPS,
+        contenders=RECLAIMS,
+    ),
+    Scenario(
+        "tiny_free",
+        "Nearly nothing is available from the beginning",
+        (
+            CRITICAL,
+            replace(IDLE, workload=heap(340, hot_mib=5, period_ms=20)),
+            replace(BATCH, workload=heap(200, hot_mib=30, period_ms=3000)),
+            *(STREAM, replace(SPIKE, workload=spike(150))),
+        ),
+        STEPS,
+    ),
+    Scenario(
+        "sandboxes",
+        "Sandboxes load, compute, and stay as forked children, one every 12 s: how many can be?",
+        (CRITICAL, *SANDBOXES),
+        SANDBOX_STEPS,
+        contenders=RECLAIMS,
+    ),
+    Scenario(
+        "sandboxes_at_once",
+        "The same, all at once",
+        (CRITICAL, *SANDBOXES),
+        (SANDBOX_STEPS[0], replace(SANDBOX_STEPS[1], lasts_s=90, stagger_s=0)),
+    ),
+    Scenario(
+        "sandboxes_no_swap",
+        "The same, one every 12 s, without swap",
+        (CRITICAL, *SANDBOXES),
+        SANDBOX_STEPS,
+        has_swap=False,
+        contenders=("none",),
+    ),
+)
+SCENARIOS: Final = {scenario.name: scenario for scenario in _ALL}

@@ -4,8 +4,15 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-THEIRS: Final = ("none", "memory_min", "sysctl", "loop")
-OURS: Final = ("observe", "enforce", "enforce_equal", "enforce_reclaim")
+THEIRS: Final = (
+    *("none", "memory_min", "memory_low", "memory_high"),
+    *("sysctl", "sysctl_2000", "swappiness_100", "min_free"),
+    *("loop", "senpai", "damon_reclaim", "rfc_policy"),
+)
+OURS: Final = (
+    *("observe", "enforce", "enforce_equal", "enforce_reclaim"),
+    *("enforce_no_brake", "enforce_no_eager", "enforce_no_ladder"),
+)
 CONTENDERS: Final = (*THEIRS, *OURS)
 """By their names, in the order in which they are shown; contenders.py says what each does."""
 

@@ -1,5 +1,6 @@
 """The machine, the agent in it, and the pods of one run, by the harness of e2e/tests_kernel."""
 
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -20,13 +21,15 @@ from vm import archive
 from vm.machine import Disk, Machine
 from vm.overlay import Overlay
 
-from efficacy.scenarios import PodPlan
+from efficacy.scenario import PodPlan
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 PROGRAMS: Final = "/opt/efficacy"
 STATE: Final = "/run/efficacy"
 DATA: Final = "/var/tmp/efficacy"
+SHARED: Final = f"{STATE}/shm"
+_BURSTABLE: Final = "/sys/fs/cgroup/kubepods/burstable"
 _HARNESS: Final = "/sys/fs/cgroup/init"
 _NO_DAMON: Final = "/run/no-damon"
 """An empty directory: what the agent sees instead of DAMON's files on a kernel without it."""
@@ -63,6 +66,14 @@ class RunningPod:
     directory: str
 
 
+@dataclass(frozen=True, slots=True)
+class AgentAs:
+    """How the agent of a run is started."""
+
+    memory_reclaim: bool = False
+    has_damon: bool = True
+
+
 class Stage:
     """One machine that is on, for one run after the other."""
 
@@ -74,40 +85,73 @@ class Stage:
         self.agent = agent
         self.pods: dict[str, RunningPod] = {}
         self._containers = Containers(node)
+        self._agents = AgentAs()
 
     def restart_agent(self, *, memory_reclaim: bool, has_damon: bool) -> None:
         """Start the agent anew, as a run needs it: before each, so that it is as old in all."""
+        self._agents = AgentAs(memory_reclaim, has_damon)
         self.agent.stop()
-        arguments = ["--memory-reclaim"] if memory_reclaim else []
+        self.start_agent()
+        self.guest.shell(f"sleep {_AGENT_STARTS_S}")
+
+    def start_agent(self) -> None:
+        """Start the agent as it was started for this run."""
         self.guest.run("mkdir", "-p", _NO_DAMON)
         self.agent.start(
-            *arguments,
-            cgroup="rw" if memory_reclaim else "ro",
-            damon=DAMON if has_damon else _NO_DAMON,
+            *(["--memory-reclaim"] if self._agents.memory_reclaim else []),
+            cgroup="rw" if self._agents.memory_reclaim else "ro",
+            damon=DAMON if self._agents.has_damon else _NO_DAMON,
         )
-        self.guest.shell(f"sleep {_AGENT_STARTS_S}")
+
+    def reverse_priorities(self) -> None:
+        """Make what was important unimportant, and the other way round."""
+        for running in self.pods.values():
+            running.pod.priority = 100 - running.pod.priority
 
     def start(self, plans: Sequence[PodPlan]) -> None:
         """Start pods side by side, and wait until each has used all its memory once."""
-        self.guest.shell(f"mkdir -p {DATA}")
+        self.guest.shell(
+            f"mkdir -p {DATA} {SHARED}; "
+            f"grep -q ' {SHARED} ' /proc/mounts || mount -t tmpfs none {SHARED}"
+        )
         with ThreadPoolExecutor() as pool:
-            self.pods = {each.plan.name: each for each in pool.map(self._start, plans)}
-            list(pool.map(self._until_ready, self.pods.values()))
+            for is_last in (False, True):
+                started = list(pool.map(self._start, (p for p in plans if p.is_last == is_last)))
+                self.pods |= {each.plan.name: each for each in started}
+                list(pool.map(self._until_ready, started))
 
     def _start(self, plan: PodPlan) -> RunningPod:
         directory = f"{STATE}/pods/{plan.name}"
         self.guest.shell(f"rm -rf {directory}; mkdir -p {directory}")
         pod = Pod(plan.name, plan.priority)
+        if plan.is_bare:
+            return RunningPod(plan, pod, self._start_bare(plan, pod, directory), directory)
         container = self._containers.run(
             [f"{PROGRAMS}/{plan.workload.program}", "/pod", *plan.workload.words],
             pod=pod,
             mounts=[
                 (directory, "/pod", "rw"),
                 (DATA, "/data", "rw"),
+                (SHARED, "/shm", "rw"),
                 (PROGRAMS, PROGRAMS, "ro"),
             ],
         )
         return RunningPod(plan, pod, container, directory)
+
+    def _start_bare(self, plan: PodPlan, pod: Pod, directory: str) -> Container:
+        identity = secrets.token_hex(32)
+        of_pod = f"{_BURSTABLE}/pod{pod.uid}"
+        cgroup = f"{of_pod}/{identity}"
+        words = " ".join(plan.workload.words)
+        script = (
+            f"mkdir {of_pod}; echo +memory >{of_pod}/cgroup.subtree_control; mkdir {cgroup}; "
+            f"echo $$ >{cgroup}/cgroup.procs; echo 1000 >/proc/self/oom_score_adj; "
+            f"exec {PROGRAMS}/workload {directory} {words}"
+        )
+        pid = self.guest.spawn("sh", "-ec", script, output=f"/run/log/{plan.name}")
+        container = Container(identity, pid, cgroup)
+        pod.containers.append(container)
+        return container
 
     def _until_ready(self, running: RunningPod) -> None:
         path = f"{running.directory}/ready"
@@ -120,17 +164,28 @@ class Stage:
         self.pods.clear()
         # Those whose start has failed half way.
         self._containers.clear()
-        self.guest.shell(f"rm -rf {STATE}/pods {DATA}")
+        self.guest.shell(f"rm -rf {STATE}/pods {DATA} {SHARED}/*")
 
     def _end(self, running: RunningPod) -> None:
-        self._containers.end(running.container)
-        self.guest.shell(f"rmdir {running.container.cgroup.rpartition('/')[0]}")
+        cgroup = running.container.cgroup
+        of_pod = cgroup.rpartition("/")[0]
+        if running.plan.is_bare:
+            self.guest.shell(f"echo 1 >{cgroup}/cgroup.kill")
+            self.guest.wait(running.container.pid)
+            until(f"{cgroup} is empty", lambda: not self.guest.read(f"{cgroup}/cgroup.procs"))
+            self.guest.run("rmdir", cgroup)
+        else:
+            self._containers.end(running.container)
+        self.guest.run("rmdir", of_pod)
 
     def cgroups(self) -> Mapping[str, str]:
-        """Return the cgroups of the pods' containers, the agent's among them."""
+        """Return the cgroups of the pods' containers, and of the agent's pod.
+
+        That of its container would be another one after a restart.
+        """
         pods = {name: running.container.cgroup for name, running in self.pods.items()}
         (agent,) = self.guest.shell(f"sed 's/^0:://' /proc/{self.agent.pid}/cgroup").splitlines()
-        return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}"}
+        return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}".rpartition("/")[0]}
 
 
 @contextmanager
@@ -173,6 +228,11 @@ def _protect_harness(node: Node) -> None:
     """Keep who measures out of what is measured: the memory of our own programs stays."""
     used_bytes = int(node.guest.read(f"{_HARNESS}/memory.current"))
     node.guest.shell(f"echo {used_bytes + _SPARE_BYTES} >{_HARNESS}/memory.min")
+    # What is taken and locked is the largest process; whoever is out of memory is to be a pod.
+    node.guest.shell(
+        f"for pid in $(cat {_HARNESS}/cgroup.procs); do "
+        "! grep -q hog.py /proc/$pid/cmdline || echo -1000 >/proc/$pid/oom_score_adj; done"
+    )
 
 
 def _redis() -> Path:

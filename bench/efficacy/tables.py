@@ -1,5 +1,6 @@
 """Finished runs as Markdown: a median and its spread for each contender in each scenario. Pure."""
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,8 @@ from efficacy.schedule import CONTENDERS
 
 MIB: Final = 1 << 20
 OWN_BYTES: Final = 4 * MIB
+MANY: Final = 3
+"""So many pods that ask for their memory have figures of their own."""
 Runs = Sequence[Run]
 Read = Callable[[Run], float | None]
 
@@ -53,7 +56,7 @@ def tables(runs: Iterable[Run]) -> str:
     """Return a section for each scenario."""
     return "\n".join(
         f"## {scenario}\n\n{_about(contenders)}\n\n{_node(contenders)}\n{_pods(contenders)}\n"
-        f"{_files(contenders)}{_latency(contenders)}"
+        f"{_files(contenders)}{_asking(contenders)}{_latency(contenders)}"
         for scenario, contenders in grouped(runs).items()
     )
 
@@ -119,8 +122,11 @@ def _killed(runs: Runs) -> str:
     return ", ".join(f"{name} {number}" for name, number in killed.items() if number) or "0"
 
 
+Columns = dict[str, Callable[[PodMeasures], float | None]]
+
+
 def _pods(contenders: dict[str, list[Run]]) -> str:
-    columns: dict[str, Callable[[PodMeasures], float | None]] = {
+    columns: Columns = {
         "given up before, MiB": lambda pod: pod.given_up_bytes / MIB,
         "came back before, % per min": _promoted,
         "swapped at the end, MiB": lambda pod: pod.swapped_bytes / MIB,
@@ -129,20 +135,17 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
         "refaults": lambda pod: pod.refaults_anon,
         "pressure, s": lambda pod: pod.pressure_some_s,
     }
-    rows = []
-    for name, runs in contenders.items():
-        for pod, told in runs[0].measures.pods.items():
-            # The others have no memory of their own that they could give up.
-            if told.most_memory_bytes < OWN_BYTES:
-                continue
-            sizes = f"{told.most_memory_bytes // MIB}, {told.cold_bytes // MIB}"
-            rows.append([name, f"{pod} (p{told.priority})", sizes, *_figures(runs, pod, columns)])
-    return table(["contender", "pod", "memory, cold of it, MiB", *columns], rows)
+    return _of_pods(
+        contenders,
+        "memory",
+        columns,
+        lambda pod: (pod.most_memory_bytes, pod.cold_bytes),
+    )
 
 
 def _files(contenders: dict[str, list[Run]]) -> str:
     """Return what became of page cache, where pods have some of which a part is known as cold."""
-    columns: dict[str, Callable[[PodMeasures], float | None]] = {
+    columns: Columns = {
         "file given up before, MiB": lambda pod: pod.file_given_up_bytes / MIB,
         "in use for the kubelet before, MiB": lambda pod: pod.in_use_before_bytes / MIB,
         "file refaults before": lambda pod: pod.file_refaults_before,
@@ -151,26 +154,91 @@ def _files(contenders: dict[str, list[Run]]) -> str:
     pods = next(iter(contenders.values()))[0].measures.pods
     if not any(pod.cold_file_bytes for pod in pods.values()):
         return ""
+    sizes = lambda pod: (pod.file_bytes, pod.cold_file_bytes)  # noqa: E731
+    return _of_pods(contenders, "page cache", columns, sizes) + "\n"
+
+
+def _of_pods(
+    contenders: dict[str, list[Run]],
+    kind: str,
+    columns: Columns,
+    sizes: Callable[[PodMeasures], tuple[int, int]],
+) -> str:
+    """Return a row for each pod of each contender; many of a kind (`NAME-NUMBER`) are one row."""
     rows = []
     for name, runs in contenders.items():
-        for pod, told in runs[0].measures.pods.items():
-            if told.file_bytes < OWN_BYTES:
+        for group, pods in _groups(runs[0]).items():
+            told = [runs[0].measures.pods[pod] for pod in pods]
+            whole, cold = (sum(each) for each in zip(*map(sizes, told), strict=True))
+            # The others have no memory of this kind that they could give up.
+            if whole < OWN_BYTES:
                 continue
-            sizes = f"{told.file_bytes // MIB}, {told.cold_file_bytes // MIB}"
-            rows.append([name, f"{pod} (p{told.priority})", sizes, *_figures(runs, pod, columns)])
-    return table(["contender", "pod", "page cache, cold of it, MiB", *columns], rows) + "\n"
+            who = f"{group} (p{told[0].priority})" if len(pods) == 1 else f"{len(pods)} {group}"
+            figures = [
+                spread(_together(read, [run.measures.pods[pod] for pod in pods]) for run in runs)
+                for read in columns.values()
+            ]
+            rows.append([name, who, f"{whole // MIB}, {cold // MIB}", *figures])
+    return table(["contender", "pod", f"{kind}, cold of it, MiB", *columns], rows)
 
 
-def _figures(
-    runs: Runs, pod: str, columns: dict[str, Callable[[PodMeasures], float | None]]
-) -> list[str]:
-    every = [run.measures.pods[pod] for run in runs]
-    return [spread(map(read, every)) for read in columns.values()]
+def _groups(run: Run) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for pod in run.measures.pods:
+        found[group_of(pod)].append(pod)
+    return found
+
+
+def group_of(pod: str) -> str:
+    """Return of which kind a pod is one of many; its own name if it is none."""
+    stem, _, number = pod.rpartition("-")
+    return stem if number.isdecimal() else pod
+
+
+def _together(
+    read: Callable[[PodMeasures], float | None], pods: Sequence[PodMeasures]
+) -> float | None:
+    """Return a figure of pods: the sum, of shares the mean."""
+    there = [value for value in map(read, pods) if value is not None]
+    if not there:
+        return None
+    return statistics.fmean(there) if read is _promoted else sum(there)
 
 
 def _promoted(pod: PodMeasures) -> float | None:
     """Return the share that came back, of a pod that had memory of its own by then."""
     return pod.promoted_percent_per_minute if pod.memory_bytes >= OWN_BYTES else None
+
+
+def _asking(contenders: dict[str, list[Run]]) -> str:
+    """Return how those fared that asked for memory one after the other, if there are some."""
+    names = [n for n, pod in next(iter(contenders.values()))[0].measures.pods.items() if pod.asks]
+    if len(names) < MANY:
+        return ""
+    rows = []
+    for name, runs in contenders.items():
+        asking = [[run.measures.pods[pod] for pod in names] for run in runs]
+        rows.append(
+            [
+                name,
+                spread(sum(is_healthy(pod) for pod in pods) for pods in asking),
+                *(spread(ready_s(pods, share) for pods in asking) for share in (0.5, 0.99)),
+                spread(sum(pod.swapped_bytes for pod in pods) / MIB for pods in asking),
+            ]
+        )
+    headings = [f"healthy of {len(names)}", "P50 to ready, s", "P99 to ready, s", "swapped, MiB"]
+    return table(["contender", *headings], rows) + "\n"
+
+
+def is_healthy(pod: PodMeasures) -> bool:
+    """Tell whether a pod that asked for its memory got it, and nothing of it was killed."""
+    return pod.ready_s is not None and not pod.oom_kills
+
+
+def ready_s(pods: Sequence[PodMeasures], share: float) -> float | None:
+    """Return the time by which this share of those that became ready was."""
+    times = sorted(pod.ready_s for pod in pods if pod.ready_s is not None)
+    return times[math.ceil(share * len(times)) - 1] if times else None
 
 
 def _latency(contenders: dict[str, list[Run]]) -> str:

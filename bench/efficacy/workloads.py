@@ -21,6 +21,11 @@ class Workload:
     tells_latency: bool = False
     """It writes down how long its operations took."""
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether it has no memory until it is woken, and says when it has all of it."""
+        return self.words[0] in {"spike", "sandbox"}
+
 
 def _words(*words: str | int) -> tuple[str, ...]:
     return tuple(map(str, words))
@@ -50,17 +55,38 @@ def redis(mib: int, *, hot_permille: int = 200, hot_access_percent: int = 90) ->
     return Workload(words, program="redis_pod", tells_latency=True)
 
 
-def heap(mib: int, *, hot_mib: int, period_ms: int) -> Workload:
-    """Return a heap of which a part is touched once in each period, and the rest never."""
-    return Workload(_words("heap", mib, hot_mib, period_ms), cold_mib=mib - hot_mib)
+def heap(mib: int, *, hot_mib: int, period_ms: int, stride: int = 1) -> Workload:
+    """Return a heap of which a part is touched once in each period, and the rest never.
+
+    It lies in pieces of a MiB, one in each `stride` MiB of addresses: sparse, as a JVM's may be.
+    """
+    return Workload(_words("heap", mib, hot_mib, period_ms, stride), cold_mib=mib - hot_mib)
+
+
+def forks(mib: int, *, hot_mib: int, period_ms: int, workers: int) -> Workload:
+    """Return a heap that forked processes share; each reads a part of it once in each period."""
+    return Workload(_words("forks", mib, hot_mib, period_ms, workers), cold_mib=mib - hot_mib)
+
+
+def cron(mib: int, *, period_ms: int) -> Workload:
+    """Return a heap that is used all at once after each period; none of it is cold for long."""
+    return Workload(_words("cron", mib, period_ms), tells_latency=True)
+
+
+def sandbox(mib: int, *, compute_ms: int) -> Workload:
+    """Return one that takes memory when it is woken, uses it, and leaves it to a forked child."""
+    return Workload(_words("sandbox", mib, compute_ms))
 
 
 def file(
-    name: str, how: Literal["read", "map"], mib: int, *, hot_mib: int, period_ms: int = 1000
+    path: str, how: Literal["read", "map"], mib: int, *, hot_mib: int, period_ms: int = 1000
 ) -> Workload:
-    """Return a file of which a part is used once in each period: by read(), or mapped."""
+    """Return a file of which a part is used once in each period: by read(), or mapped.
+
+    Pods share two directories: /data is on a disk, what is in /shm is memory and goes to swap.
+    """
     return Workload(
-        _words("file", f"/data/{name}", mib, hot_mib, period_ms, how),
+        _words("file", path, mib, hot_mib, period_ms, how),
         cold_file_mib=mib - hot_mib,
         tells_latency=True,
     )

@@ -7,24 +7,41 @@ from types import SimpleNamespace
 
 import pytest
 from efficacy.contenders import CONTENDERS
+from efficacy.rivals import AbsentError
 from efficacy.scenarios import SCENARIOS
 from tests_kernel.containers import Container, Pod
 
 MIB = 1 << 20
+OTHERS = ("idle", "batch", "stream")
 BURSTABLE = "/sys/fs/cgroup/kubepods/burstable"
 SYSCTL = "/proc/sys/vm/watermark_scale_factor"
+MODULE = "/sys/module/damon_reclaim/parameters"
 
 
 class Guest:
     """A machine of plain files."""
 
     def __init__(self):
-        self.files = {SYSCTL: "10"}
+        self.files = {
+            SYSCTL: "10",
+            "/proc/sys/vm/swappiness": "60",
+            "/proc/sys/vm/min_free_kbytes": "45056",
+            f"{MODULE}/enabled": "N",
+            f"{MODULE}/kdamond_pid": "-1",
+        }
+        self.release = "6.12.117"
         self.spawned = []
         self.signals = []
 
     def read(self, path):
-        return self.files[path]
+        return self.files.get(path, "0")
+
+    def exists(self, path):
+        return path in self.files
+
+    def run(self, *argv):
+        assert argv[:2] == ("rm", "-f")
+        self.files.pop(argv[2], None)
 
     def shell(self, script):
         value, path = re.fullmatch(r"echo (\S+) >(\S+)", script).groups()
@@ -78,33 +95,92 @@ def stage_fixture():
     )
 
 
-def test_memory_min_protects_the_critical_pod_and_what_is_above_it(stage):
-    undo = CONTENDERS["memory_min"].begin(stage)
+@pytest.mark.parametrize(
+    ("name", "file"), [("memory_min", "memory.min"), ("memory_low", "memory.low")]
+)
+def test_protection_is_of_the_critical_pod_and_of_what_is_above_it(stage, name, file):
+    undo = CONTENDERS[name].begin(stage)
     files = stage.guest.files
-    protected = [path for path in files if path.endswith("memory.min")]
+    protected = [path for path in files if path.endswith(file)]
     assert {files[path] for path in protected} == {str(235 * MIB)}
-    assert f"{BURSTABLE}/podcritical/c/memory.min" in protected
-    assert "/sys/fs/cgroup/kubepods/memory.min" in protected
+    assert f"{BURSTABLE}/podcritical/c/{file}" in protected
+    assert f"/sys/fs/cgroup/kubepods/{file}" in protected
     assert len(protected) == 4
     undo()
     assert {files[path] for path in protected} == {"0"}
 
 
-def test_sysctls_get_their_value_back(stage):
-    undo = CONTENDERS["sysctl"].begin(stage)
-    assert stage.guest.files[SYSCTL] == "500"
+def test_throttling_is_of_all_that_are_not_protected_and_do_not_wait_for_memory(stage):
+    undo = CONTENDERS["memory_high"].begin(stage)
+    files = stage.guest.files
+    high = {path: value for path, value in files.items() if path.endswith("memory.high")}
+    assert high.keys() == {f"{BURSTABLE}/pod{name}/c/memory.high" for name in OTHERS}
+    # 102.5 requested of a limit of 225.5 MiB
+    assert all(int(value) / MIB == pytest.approx(213.2) for value in high.values())
+    assert files[f"{BURSTABLE}/podcritical/c/memory.min"] == str(235 * MIB)
     undo()
-    assert stage.guest.files[SYSCTL] == "10"
+    assert {files[path] for path in high} == {"max"}
+    assert files["/sys/fs/cgroup/kubepods/memory.min"] == "0"
 
 
-def test_the_loop_leaves_protected_pods_alone_and_tells_its_cpu_time(stage):
-    undo = CONTENDERS["loop"].begin(stage)
+@pytest.mark.parametrize(
+    ("contender", "path", "value"),
+    [
+        ("sysctl", SYSCTL, "500"),
+        ("sysctl_2000", SYSCTL, "2000"),
+        ("swappiness_100", "/proc/sys/vm/swappiness", "100"),
+        ("min_free", "/proc/sys/vm/min_free_kbytes", "39000"),
+    ],
+)
+def test_sysctls_get_their_value_back(stage, contender, path, value):
+    before = dict(stage.guest.files)
+    undo = CONTENDERS[contender].begin(stage)
+    assert stage.guest.files == before | {path: value}
+    undo()
+    assert stage.guest.files == before
+
+
+@pytest.mark.parametrize(("name", "share"), [("loop", "0.05"), ("senpai", "0.01")])
+def test_the_loop_leaves_protected_pods_alone_and_tells_its_cpu_time(stage, name, share):
+    undo = CONTENDERS[name].begin(stage)
     (argv,) = stage.guest.spawned
-    assert argv[3:6] == ("6", "0.05", "0.1")
+    assert argv[3:6] == ("6", share, "0.1")
     assert f"{BURSTABLE}/podcritical/c" not in argv
     assert f"{BURSTABLE}/podidle/c" in argv
     assert undo() == {"cpu_s": 2.5}
     assert stage.guest.signals == [(77, signal.SIGTERM)]
+
+
+def test_damon_reclaim_is_the_kernels_module_as_it_is(stage):
+    undo = CONTENDERS["damon_reclaim"].begin(stage)
+    assert stage.guest.files[f"{MODULE}/enabled"] == "Y"
+    assert undo().keys() >= {"bytes_reclaimed_regions"}
+    assert stage.guest.files[f"{MODULE}/enabled"] == "N"
+
+
+def test_a_kernel_without_the_module_is_named(stage):
+    del stage.guest.files[f"{MODULE}/enabled"]
+    with pytest.raises(AbsentError, match=r"6\.12\.117 has no .*damon_reclaim"):
+        CONTENDERS["damon_reclaim"].begin(stage)
+
+
+def test_the_rfcs_policy_has_a_process_of_each_pod_with_its_priority(stage):
+    undo = CONTENDERS["rfc_policy"].begin(stage)
+    (argv,) = stage.guest.spawned
+    assert {"90:1", "10:1", "50:1", "60:1"} == set(argv[3:])
+    assert undo() == {"cpu_s": 2.5}
+
+
+def test_each_mechanism_of_ours_can_be_off():
+    off = {name: CONTENDERS[f"enforce_no_{name}"].settings for name in ("brake", "eager", "ladder")}
+    assert not off["brake"].brake.enabled
+    assert off["eager"].eager_up_to == 0
+    marks = off["ladder"].watermarks
+    assert marks.floor_permille == marks.ceiling_permille
+    usual = CONTENDERS["enforce"].settings
+    assert off["brake"].model_copy(update={"brake": usual.brake}) == usual
+    assert off["eager"].model_copy(update={"eager_up_to": usual.eager_up_to}) == usual
+    assert off["ladder"].model_copy(update={"watermarks": usual.watermarks}) == usual
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from efficacy.guest import reclaim_loop, recorder
+from efficacy.guest import reclaim_loop, recorder, rfc_policy
 from efficacy.record import Sample
 
 STAT = "99 (kdamond.0 (x)) S 2 0 0 0 -1 2129984 0 0 0 0 150 250 0 0 20 0 1 0 7 0 0\n"
@@ -74,7 +74,7 @@ def test_the_loop_reads_the_pressure_of_the_last_ten_seconds():
     assert reclaim_loop.pressure_percent(PRESSURE) == 1.5
 
 
-@pytest.mark.parametrize("program", [recorder, reclaim_loop])
+@pytest.mark.parametrize("program", [recorder, reclaim_loop, rfc_policy])
 def test_what_is_sent_into_the_machine_needs_nothing_but_python(program):
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import runpy; runpy.run_path({program.__file__!r})"],

@@ -24,12 +24,35 @@ def test_a_scenario_begins_cold_and_names_its_own_pods(scenario):
     assert scenario.steps[0].name == "cold"
     names = {pod.name for pod in scenario.pods}
     assert len(names) == len(scenario.pods)
-    assert {each for step in scenario.steps for each in (step.wakes, step.satisfies)} <= {
-        "",
-        *names,
-    }
-    spikes = {pod.name for pod in scenario.pods if pod.workload.words[0] == "spike"}
-    assert spikes == {step.satisfies for step in scenario.steps} - {""}
+    woken = [name for step in scenario.steps for name in step.wakes]
+    assert set(woken) <= names
+    waiting = {pod.name for pod in scenario.pods if pod.workload.waits}
+    assert waiting <= set(woken)
+    assert {step.satisfies for step in scenario.steps} <= {"", *waiting}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_a_step_lasts_longer_than_it_takes_to_wake_its_pods(scenario):
+    for step in scenario.steps:
+        assert step.lasts_s > step.stagger_s * len(step.wakes)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_a_pod_without_a_runtime_needs_nothing_but_its_own_directory(scenario):
+    for pod in scenario.pods:
+        assert not (pod.is_bare and any("/" in word for word in pod.workload.words))
+
+
+def test_sixty_pods_are_sixty_of_eight_priorities():
+    pods = SCENARIOS["sixty_pods"].pods
+    assert len(pods) == 60
+    assert len({pod.priority for pod in pods if pod.is_bare}) == 8
+
+
+def test_who_kills_the_agent_starts_it_again():
+    for scenario in SCENARIOS.values():
+        actions = [step.action for step in scenario.steps]
+        assert actions.count("kill_agent") == actions.count("start_agent")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))

@@ -6,7 +6,6 @@
      were stored anywhere between the others. One of 16 stores a value anew.
      DIRECTORY/latency gets a line of JSON four times a second, as those of workload.c. */
 #include "pod.h"
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
