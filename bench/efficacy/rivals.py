@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests_kernel.node import DAMON
 from tests_kernel.waiting import until, until_equal
 
 from efficacy.stage import PROGRAMS, STATE, RunningPod, Stage
@@ -176,7 +177,7 @@ class RfcPolicy:
         output = f"{STATE}/rfc"
         stage.guest.run("rm", "-f", output)
         pid = stage.guest.spawn(
-            *("python3", f"{PROGRAMS}/rfc_policy.py", output),
+            *("python3", f"{PROGRAMS}/rfc_policy.py", output, f"{DAMON}/admin/kdamonds"),
             *(f"{pod.plan.priority}:{pod.container.pid}" for pod in stage.pods.values()),
             output=f"{STATE}/rfc.log",
         )

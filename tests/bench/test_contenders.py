@@ -167,7 +167,7 @@ def test_a_kernel_without_the_module_is_named(stage):
 def test_the_rfcs_policy_has_a_process_of_each_pod_with_its_priority(stage):
     undo = CONTENDERS["rfc_policy"].begin(stage)
     (argv,) = stage.guest.spawned
-    assert {"90:1", "10:1", "50:1", "60:1"} == set(argv[3:])
+    assert {"90:1", "10:1", "50:1", "60:1"} == set(argv[4:])
     assert undo() == {"cpu_s": 2.5}
 
 

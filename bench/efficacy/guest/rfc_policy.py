@@ -1,6 +1,6 @@
 """The policy of the RFC "target_priority" (damon list, December 2025), set up from user space.
 
-usage: rfc_policy.py OUTPUT PRIORITY:PID...
+usage: rfc_policy.py OUTPUT KDAMONDS PRIORITY:PID...
 
 One scheme for each process: it pages out what was not accessed for 120 aggregations of 100 ms, at
 most 10 ms and 128 MiB in a second, while less memory is free than the mark of its priority. Marks
@@ -9,8 +9,9 @@ process gets, down to 100 per mille for the most important one. Its arithmetic i
 less than 100 per mille free every mark but the lowest is beyond everything, and never switches off.
 
 Its numbers are the other way round than a pod's priority: the largest is paged out first.
-OUTPUT is one line of JSON: free memory and the marks in per mille. Ends by SIGTERM, and its kdamond
-with it. It writes the kernel's DAMON, so it runs in a machine made for that and nowhere else.
+KDAMONDS is the directory that has them in DAMON's sysfs. OUTPUT is one line of JSON: free memory and
+the marks in per mille. Ends by SIGTERM, and its kdamond with it. It writes the kernel's DAMON, so
+it runs in a machine made for that and nowhere else.
 """
 
 import json
@@ -22,7 +23,6 @@ from typing import Final
 
 MADE_TO_BE_WRITTEN: Final = "damon_mock.guest"
 """On the command line of a kernel in a virtual machine of the kernel tier (e2e/vm)."""
-KDAMONDS: Final = "/sys/kernel/mm/damon/admin/kdamonds"
 CONTEXT: Final = "0/contexts/0"
 LOWEST_PERMILLE: Final = 100
 AGGREGATION_US: Final = 100_000
@@ -95,15 +95,15 @@ def main() -> None:
     """Have the schemes work until told to end."""
     if not may_be_written(Path("/proc/cmdline").read_text()):
         sys.exit("this kernel is not made to be written")
-    root = Path(KDAMONDS)
-    pairs = [tuple(map(int, word.split(":"))) for word in sys.argv[2:]]
+    output, root = Path(sys.argv[1]), Path(sys.argv[2])
+    pairs = [tuple(map(int, word.split(":"))) for word in sys.argv[3:]]
     priorities, pids = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     free = free_permille(Path("/proc/meminfo").read_text())
     marks = [mark(priority, priorities, free) for priority in priorities]
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     for path, value in files(pids, marks):
         (root / path).write_text(str(value))
-    Path(sys.argv[1]).write_text(json.dumps({"free_permille": free, "marks_permille": marks}))
+    output.write_text(json.dumps({"free_permille": free, "marks_permille": marks}))
     signal.sigwait({signal.SIGTERM})
     (root / "0/state").write_text("off")
     (root / "nr_kdamonds").write_text("0")
