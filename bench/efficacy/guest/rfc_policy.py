@@ -9,9 +9,9 @@ process gets, down to 100 per mille for the most important one. Its arithmetic i
 less than 100 per mille free every mark but the lowest is beyond everything, and never switches off.
 
 Its numbers are the other way round than a pod's priority: the largest is paged out first.
-KDAMONDS is the directory that has them in DAMON's sysfs. OUTPUT is one line of JSON: free memory and
-the marks in per mille. Ends by SIGTERM, and its kdamond with it. It writes the kernel's DAMON, so
-it runs in a machine made for that and nowhere else.
+KDAMONDS is the directory that has them in DAMON's sysfs. OUTPUT is one line of JSON: free memory
+and the marks in per mille. It ends by SIGTERM, and its kdamond with it. It writes the kernel's
+DAMON, so it runs in a machine made for that and nowhere else.
 """
 
 import json
