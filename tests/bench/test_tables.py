@@ -55,6 +55,19 @@ def test_each_contender_has_its_runs_in_every_table(runs):
     assert len({line.count("|") for line in rows[:3]}) == 1
 
 
+def test_what_was_left_for_the_kubelet_is_told_where_all_runs_know_it(runs):
+    assert "for the kubelet" not in tables(runs)
+    known = [
+        run.model_copy(
+            update={"measures": run.measures.model_copy(update={"kubelet_least_bytes": 12 << 20})}
+        )
+        for run in runs
+    ]
+    text = tables(known)
+    assert "| kswapd, CPU s | least for the kubelet, MiB | OOM kills |" in text
+    assert "| 3.5 | 12 | 0 |" in text
+
+
 def test_page_cache_has_a_table_where_a_part_of_it_is_known_as_cold(runs, raw_with_files):
     text = tables([run(raw_with_files)])
     assert "| page cache, cold of it, MiB | file given up before, MiB |" in text
