@@ -1,12 +1,15 @@
 """Tables and plots of finished runs."""
 
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 from efficacy.measures import run
 from efficacy.plots import plot
 from efficacy.record import Satisfied
-from efficacy.tables import shown, spread, table, tables
+from efficacy.tables import ready_s, shown, spread, table, tables
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.fixture(name="runs")
@@ -119,6 +122,15 @@ def test_of_many_that_ask_it_is_told_how_many_are_healthy_and_when(raw, oom_kill
     text = tables([crowd(raw, [9.0, 1.0, 2.0, None], oom_kills)])
     assert "| contender | healthy of 4 | P50 to ready, s | P99 to ready, s |" in text
     assert row in text
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1), st.floats(0.01, 1))
+def test_so_large_a_share_was_ready_by_then_and_no_time_before_would_do(times_s, share):
+    pods = [SimpleNamespace(ready_s=seconds) for seconds in times_s]
+    told_s = ready_s(pods, share)
+    assert told_s in times_s
+    assert sum(seconds <= told_s for seconds in times_s) >= share * len(times_s)
+    assert sum(seconds < told_s for seconds in times_s) < share * len(times_s)
 
 
 def test_many_pods_of_a_kind_are_one_row_with_their_sums(raw):
