@@ -64,10 +64,12 @@ def _run(given: argparse.Namespace) -> None:
     results.begin({"setup": asdict(setup), "seconds": seconds})
 
     compared = {name: given.contenders or SCENARIOS[name].contenders for name in given.scenarios}
-    Campaign(setup, results, seconds).play(
+    given_up = Campaign(setup, results, seconds).play(
         lambda: missing(schedule(compared, given.repetitions), results.finished())
     )
     _tables(given)
+    if given_up:
+        raise ResultsError(f"left out, they always failed: {', '.join(map(str, given_up))}")
 
 
 def _tables(given: argparse.Namespace) -> None:

@@ -15,11 +15,13 @@ from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM, WITHOUT_DAMON
 from efficacy.play import Play
 from efficacy.record import Facts
 from efficacy.results import Results
+from efficacy.rivals import AbsentError
 from efficacy.scenarios import SCENARIOS
-from efficacy.schedule import RunName
+from efficacy.schedule import Attempts, RunName
 from efficacy.stage import Setup, Stage, booted
 
 LOG: Final = logging.getLogger("efficacy")
+_FAILURES: Final = (GuestError, NotInTimeError, NotAtBeginningError, AbsentError)
 _BOOTS_IN_VAIN: Final = 3
 
 
@@ -31,26 +33,36 @@ class Campaign:
     results: Results
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Other lengths of steps, by name."""
+    _playing: RunName | None = None
 
-    def play(self, missing: Callable[[], list[RunName]]) -> None:
-        """Play until nothing is missing; GuestError or the like after boots that gave no run."""
-        in_vain = 0
-        while runs := missing():
+    def play(self, missing: Callable[[], list[RunName]]) -> list[RunName]:
+        """Play what is missing; return the runs that were left out because they always failed.
+
+        GuestError or the like if the machine itself does not come up.
+        """
+        attempts, in_vain = Attempts(), 0
+        while runs := attempts.left(missing()):
             LOG.info("%d runs are missing, booting %s", len(runs), self.setup.kernel)
-            before = len(runs)
+            self._playing = None
             try:
                 with booted(self.setup) as stage:
                     self._boot(stage, runs)
-            except (GuestError, NotInTimeError, NotAtBeginningError) as error:
-                in_vain = in_vain + 1 if len(missing()) == before else 0
+            except _FAILURES as error:
+                LOG.warning("%s: %s: %s", self._playing, type(error).__name__, error)
+                if self._playing is not None:
+                    attempts.failures[self._playing] += 1
+                    in_vain = 0
+                    continue
+                in_vain += 1
                 if in_vain == _BOOTS_IN_VAIN:
                     raise
-                LOG.warning("once more with another boot: %s: %s", type(error).__name__, error)
+        return attempts.given_up
 
     def _boot(self, stage: Stage, runs: Iterable[RunName]) -> None:
         boot = secrets.token_hex(4)
         first: Beginning | None = None
         for name in runs:
+            self._playing = name
             scenario = SCENARIOS[name.scenario].lasting(dict(self.seconds))
             stage.restart_agent(
                 memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,

@@ -43,6 +43,7 @@ def measures(raw: Raw) -> Measures:
     return Measures(
         available_bytes=first.memory["available_bytes"],
         available_before_bytes=before.memory["available_bytes"],
+        kubelet_least_bytes=kubelet_least_bytes(raw.samples),
         satisfied_s=satisfied and satisfied.end_s - satisfied.begin_s,
         pressure_some_before_s=passed("pressure_some_s", end=before),
         pressure_some_s=passed("pressure_some_s", begin=before),
@@ -57,6 +58,12 @@ def measures(raw: Raw) -> Measures:
         contender_cpu_s=raw.told.get("cpu_s", 0),
         pods={pod: _pod(raw, pod, (first, before, last)) for pod in raw.pods},
     )
+
+
+def kubelet_least_bytes(samples: Sequence[Sample]) -> int | None:
+    """Return the least that was available to the kubelet, which evicts below its threshold."""
+    memories = [each.memory for each in samples if "inactive_file_bytes" in each.memory]
+    return min((m["free_bytes"] + m["inactive_file_bytes"] for m in memories), default=None)
 
 
 def threads_cpu_s(samples: Sequence[Sample], prefix: str) -> float:

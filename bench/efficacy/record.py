@@ -157,6 +157,8 @@ class Measures(Model):
     """At the beginning, all pods being there but the spike."""
     available_before_bytes: NonNegativeInt
     """At the end of the step `cold`."""
+    kubelet_least_bytes: NonNegativeInt | None = None
+    """The least that was available as the kubelet counts it: free memory and inactive_file."""
     satisfied_s: NonNegativeFloat | None
     """From being asked for until the spike had all its memory; None: it never did, or has none."""
     pressure_some_before_s: NonNegativeFloat

@@ -169,7 +169,7 @@ _ALL: Final = (
     Scenario(
         "cache_fills",
         "A pod that reads a large file quickly fills the node with page cache that nobody needs",
-        (CRITICAL, IDLE, BATCH, replace(STREAM, workload=stream(1500, mib_per_s=100)), SPIKE),
+        (CRITICAL, IDLE, BATCH, replace(STREAM, workload=stream(1500, mib_per_s=60)), SPIKE),
         STEPS,
         contenders=RECLAIMS,
     ),

@@ -1,7 +1,8 @@
 """Which runs there are and in which order: contenders take turns inside one boot. Pure."""
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 THEIRS: Final = (
@@ -41,6 +42,23 @@ def schedule(compared: Mapping[str, Sequence[str]], repetitions: int) -> Iterato
             first = (repetition - 1) % len(contenders)
             for contender in (*contenders[first:], *contenders[:first]):
                 yield RunName(scenario, contender, repetition)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Which runs have failed how often: one that always does must not end all the others."""
+
+    most: int = 3
+    failures: Counter[RunName] = field(default_factory=Counter)
+
+    def left(self, runs: Sequence[RunName]) -> list[RunName]:
+        """Return the runs that have not failed too often."""
+        return [run for run in runs if run not in self.given_up]
+
+    @property
+    def given_up(self) -> list[RunName]:
+        """Return the runs that have."""
+        return [run for run, failures in self.failures.items() if failures >= self.most]
 
 
 def missing(runs: Iterator[RunName], finished: Container[str]) -> list[RunName]:

@@ -98,6 +98,9 @@ def _node(contenders: dict[str, list[Run]]) -> str:
         "loop, CPU s": lambda run: run.measures.contender_cpu_s,
         "kswapd, CPU s": lambda run: run.measures.kswapd_cpu_s,
     }
+    told = [run.measures.kubelet_least_bytes for runs in contenders.values() for run in runs]
+    if None not in told:
+        columns["least for the kubelet, MiB"] = _kubelet_least
     rows = [
         [
             f"{name} ({len(runs)})",
@@ -107,6 +110,11 @@ def _node(contenders: dict[str, list[Run]]) -> str:
         for name, runs in contenders.items()
     ]
     return table(["contender (runs)", *columns, "OOM kills"], rows)
+
+
+def _kubelet_least(run: Run) -> float | None:
+    least = run.measures.kubelet_least_bytes
+    return None if least is None else least / MIB
 
 
 def _unsatisfied(run: Run) -> str:

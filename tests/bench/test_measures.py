@@ -30,6 +30,18 @@ def test_what_a_pod_gave_up_and_what_came_back_is_of_the_time_before_the_spike(r
     assert (idle.major_faults_before, idle.memory_bytes) == (2, 250 * MIB)
 
 
+def test_what_the_kubelet_counts_as_available_is_free_or_not_used_page_cache(raw):
+    assert measures(raw).kubelet_least_bytes is None
+    sizes = [(40, 100), (20, 90), (60, 80)]
+    samples = [
+        sample.model_copy(
+            update={"memory": {**sample.memory, "free_bytes": free, "inactive_file_bytes": file}}
+        )
+        for sample, (free, file) in zip(raw.samples, sizes, strict=True)
+    ]
+    assert measures(raw.model_copy(update={"samples": samples})).kubelet_least_bytes == 110
+
+
 def test_page_cache_is_given_up_and_comes_back_and_the_kubelet_counts_a_part_of_it(raw_with_files):
     idle = measures(raw_with_files).pods["idle"]
     assert (idle.file_bytes, idle.file_given_up_bytes) == (150 * MIB, 60 * MIB)

@@ -39,7 +39,7 @@ def proc_fixture(tmp_path):
     (proc / "pressure").mkdir(parents=True)
     (proc / "meminfo").write_text(
         "MemTotal:  1000 kB\nMemFree: 10 kB\nMemAvailable: 170 kB\nHugePages_Total: 0\n"
-        "SwapTotal: 20 kB\nSwapFree: 20 kB\n"
+        "Inactive(file): 30 kB\nSwapTotal: 20 kB\nSwapFree: 20 kB\n"
     )
     (proc / "vmstat").write_text("pswpin 1\npswpout 2\npgmajfault 3\npgscan_direct 4\nnr_x 5\n")
     (proc / "pressure/memory").write_text(PRESSURE)
@@ -54,6 +54,7 @@ def test_a_sample_has_what_is_kept_of_one(cgroup, proc, tmp_path):
     taken = recorder.sample({"idle": cgroup, "gone": tmp_path / "gone"}, proc)
     sample = Sample.model_validate_json(json.dumps(taken))
     assert sample.memory["available_bytes"] == 170 * 1024
+    assert sample.memory["inactive_file_bytes"] == 30 * 1024
     assert sample.node["swapped_out_pages"] == 2
     assert sample.node["pressure_some_s"] == 2.5
     assert sample.threads_cpu_s == {"kdamond.0 (x):99": 400 / recorder.TICKS_PER_S}

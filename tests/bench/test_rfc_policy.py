@@ -2,6 +2,8 @@
 
 import pytest
 from efficacy.guest import rfc_policy
+from hypothesis import given
+from hypothesis import strategies as st
 from vm.machine import TOKEN
 
 CONTEXT = "0/contexts/0"
@@ -14,6 +16,19 @@ def test_marks_are_those_of_the_rfc(free_permille, marks):
     priorities = [10, 50, 90]
     got = [rfc_policy.mark(priority, priorities, free_permille) for priority in priorities]
     assert got == marks
+
+
+@given(
+    st.lists(st.integers(1, 100), min_size=2, unique=True),
+    st.integers(rfc_policy.LOWEST_PERMILLE, 1000),
+)
+def test_marks_are_between_100_and_free_memory_and_higher_for_what_is_less_important(
+    priorities, free_permille
+):
+    priorities.sort()
+    marks = [rfc_policy.mark(priority, priorities, free_permille) for priority in priorities]
+    assert (marks[0], marks[-1]) == (free_permille, rfc_policy.LOWEST_PERMILLE)
+    assert marks == sorted(marks, reverse=True)
 
 
 def test_below_100_permille_the_unsigned_numbers_of_the_rfc_are_beyond_everything():

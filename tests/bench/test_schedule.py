@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from efficacy.schedule import RunName, missing, schedule
+from efficacy.schedule import Attempts, RunName, missing, schedule
 
 CONTENDERS = ("none", "loop", "enforce")
 
@@ -27,3 +27,13 @@ def test_a_finished_run_is_not_played_again():
     runs = schedule({"main": ["none", "loop"]}, 2)
     finished = {"main-none-1": ..., "main-none-2": ...}
     assert missing(runs, finished) == [RunName("main", "loop", 1), RunName("main", "loop", 2)]
+
+
+def test_a_run_that_always_fails_is_left_out_and_the_others_are_played():
+    good, bad = RunName("main", "none", 1), RunName("main", "loop", 1)
+    attempts = Attempts(most=2)
+    attempts.failures[bad] += 1
+    assert attempts.left([bad, good]) == [bad, good]
+    attempts.failures[bad] += 1
+    assert attempts.left([bad, good]) == [good]
+    assert attempts.given_up == [bad]

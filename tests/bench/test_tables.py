@@ -1,12 +1,15 @@
 """Tables and plots of finished runs."""
 
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
 from efficacy.measures import run
 from efficacy.plots import plot
 from efficacy.record import Satisfied
-from efficacy.tables import shown, spread, table, tables
+from efficacy.tables import ready_s, shown, spread, table, tables
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.fixture(name="runs")
@@ -53,6 +56,19 @@ def test_each_contender_has_its_runs_in_every_table(runs):
     assert "| enforce | critical | spike |" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows[:3]}) == 1
+
+
+def test_what_was_left_for_the_kubelet_is_told_where_all_runs_know_it(runs):
+    assert "for the kubelet" not in tables(runs)
+    known = [
+        run.model_copy(
+            update={"measures": run.measures.model_copy(update={"kubelet_least_bytes": 12 << 20})}
+        )
+        for run in runs
+    ]
+    text = tables(known)
+    assert "| kswapd, CPU s | least for the kubelet, MiB | OOM kills |" in text
+    assert "| 3.5 | 12 | 0 |" in text
 
 
 def test_page_cache_has_a_table_where_a_part_of_it_is_known_as_cold(runs, raw_with_files):
@@ -106,6 +122,15 @@ def test_of_many_that_ask_it_is_told_how_many_are_healthy_and_when(raw, oom_kill
     text = tables([crowd(raw, [9.0, 1.0, 2.0, None], oom_kills)])
     assert "| contender | healthy of 4 | P50 to ready, s | P99 to ready, s |" in text
     assert row in text
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1), st.floats(0.01, 1))
+def test_so_large_a_share_was_ready_by_then_and_no_time_before_would_do(times_s, share):
+    pods = [SimpleNamespace(ready_s=seconds) for seconds in times_s]
+    told_s = ready_s(pods, share)
+    assert told_s in times_s
+    assert sum(seconds <= told_s for seconds in times_s) >= share * len(times_s)
+    assert sum(seconds < told_s for seconds in times_s) < share * len(times_s)
 
 
 def test_many_pods_of_a_kind_are_one_row_with_their_sums(raw):

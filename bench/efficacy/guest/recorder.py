@@ -20,6 +20,7 @@ MEMINFO: Final = {
     "MemTotal": "total_bytes",
     "MemFree": "free_bytes",
     "MemAvailable": "available_bytes",
+    "Inactive(file)": "inactive_file_bytes",
     "SwapTotal": "swap_total_bytes",
     "SwapFree": "swap_free_bytes",
 }
