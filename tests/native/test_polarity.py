@@ -192,3 +192,12 @@ def test_a_spared_pod_is_only_watched_in_the_slot_it_has(node):
     assert [lane.role for lane in report.lanes] == ["Eager", "Protected"]
     node.keep_running(intent, 60_000_000)
     assert set(node.reclaimed()) == {eager, other}
+
+
+def test_what_happens_between_two_looks_at_memory_does_not_put_the_next_one_off(node):
+    intent = node.intent([(node.spawn(), 30)])
+    node.settle(intent)
+    for _ in range(30):
+        node.emulator.advance(900_000)
+        next_us = node.step(intent).next_step_us
+        assert next_us <= node.driver._running.memory.looked_us + intent.interval_us

@@ -42,6 +42,11 @@ class Availability:
             shift = self.shift_permille
         return Availability(found, found if first else self.permille, shift, now_us)
 
+    def due_us(self, intent: Intent, now_us: int) -> int:
+        """Return when the next look is due."""
+        looked_us = now_us if self.looked_us is None else self.looked_us
+        return looked_us + intent.interval_us
+
     def wakes(self, mark_permille: int) -> bool:
         """Say whether a lane with this mark is to reclaim; a higher mark wakes no later."""
         return min(self.permille, self.before_permille) < mark_permille

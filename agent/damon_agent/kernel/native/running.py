@@ -54,6 +54,8 @@ class Running:
         self.applied_plan: str | None = None
         """Hash of the plan that the kernel has taken last, with everybody in it."""
         self.homeless: tuple[Member, ...] = ()
+        self.memory = Availability()
+        """What marks are compared with."""
         self.rungs: Rungs | None = None
         self.next_us = 0
         self.counted_bytes: dict[int, tuple[int, int]] = {}
@@ -69,7 +71,6 @@ class Running:
             held = layout.vacant()  # the record was lost: every slot is cleared
         # The kernel may have computed marks while nobody looked: all is committed once.
         self.slots = replace(held, committed=False)
-        self._memory = Availability()
         self._snapshots: dict[int, int] = {}
         self._sent_us = 0
         self._sent_changes = False
@@ -94,8 +95,8 @@ class Running:
         Raise Blocked, Crashed, KernelError, StateUnwritable.
         """
         self.at_rest = False
-        self._memory = Availability() if intent is None else self._memory.looked(intent, now_us)
-        self.rungs = None if intent is None else context.rungs(intent, self._memory)
+        self.memory = Availability() if intent is None else self.memory.looked(intent, now_us)
+        self.rungs = None if intent is None else context.rungs(intent, self.memory)
         if self._kernel.files.is_unknown:
             self._check_drift(now_us)
         elif self.slots.is_to_settle:
