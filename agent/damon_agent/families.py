@@ -157,6 +157,11 @@ def _spans(spec: DamonNodeSpec, seen: Scrape) -> Iterator[Metric]:
         "Available memory, as a share of capacity, below which these pods are reclaimed from",
         *which,
     )
+    min_age = _gauge(
+        "min_age_seconds",
+        "How long memory of these pods must be idle before it goes, where tuning: Auto chose that",
+        *which,
+    )
     reclaiming = _gauge("reclaiming", "Whether a lane of these pods reclaims now", *which)
     for span in spans(spec.settings.protect_from, spec.settings.eager_up_to):
         labels = [span.role, span.text]
@@ -164,6 +169,7 @@ def _spans(spec: DamonNodeSpec, seen: Scrape) -> Iterator[Metric]:
         swap = [seen.swap[uid].given_up_bytes for uid in members if uid in seen.swap]
         lanes = [lane for lane in seen.status.lanes if any(p in span for p in lane.priorities)]
         marks = [lane.mark_permille for lane in lanes if lane.mark_permille is not None]
+        ages = [microseconds(lane.min_age) for lane in lanes if lane.min_age is not None]
         pods.add_metric(labels, len(members))
         for family, known in (
             (cold, [seen.cold_bytes[uid] for uid in members if uid in seen.cold_bytes]),
@@ -176,8 +182,10 @@ def _spans(spec: DamonNodeSpec, seen: Scrape) -> Iterator[Metric]:
         )
         if marks:
             mark.add_metric(labels, _ratio(max(marks)))
+        if ages:
+            min_age.add_metric(labels, max(ages) / _S)
         reclaiming.add_metric(labels, any(lane.active for lane in lanes))
-    yield from (pods, cold, given_up, returned, mark, reclaiming)
+    yield from (pods, cold, given_up, returned, mark, min_age, reclaiming)
 
 
 def _pods(spec: DamonNodeSpec, seen: Scrape) -> Iterator[Metric]:

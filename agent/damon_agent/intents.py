@@ -3,7 +3,7 @@
 Durations and sizes stay as people write them up to here: this is the kernel's door.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from damon_agent.facts import MemoryReading, Process
@@ -11,6 +11,7 @@ from damon_agent.kernel.intent import Intent, Member
 from damon_agent.node.resolver import Resolution
 from damon_contract.quantities import microseconds, size_bytes
 from damon_contract.v1alpha1.node import DamonNodeSpec, PlannedPod
+from damon_contract.v1alpha1.tuning import MIN_AGE
 
 
 def intent(
@@ -18,12 +19,14 @@ def intent(
     members: tuple[Member, ...],
     memory: MemoryReading,
     *,
+    min_ages_us: Mapping[int, int] | None = None,
     halted: bool = False,
 ) -> Intent:
     """Return what a driver is to make true for this plan, these processes and this memory.
 
-    `halted`: the agent is about to end, or the node is over a limit of `safety`, so that every lane
-    is only to watch. So it is while swap is used up: there is nowhere to page out to.
+    `min_ages_us`: by priority, what the agent has chosen. `halted`: the agent is about to end, or
+    the node is over a limit of `safety`, so that every lane is only to watch. So it is while swap
+    is used up: there is nowhere to page out to.
     """
     settings = spec.settings
     quota = settings.reclaim.quota
@@ -36,7 +39,7 @@ def intent(
         aggregation_us=microseconds(settings.monitoring.aggregation_interval),
         update_us=microseconds(settings.monitoring.update_interval),
         action=settings.reclaim.action,
-        min_age_us=microseconds(settings.reclaim.min_age),
+        min_age_us=microseconds(settings.reclaim.min_age or MIN_AGE),
         quota_bytes=None if quota is None else size_bytes(quota.bytes),
         quota_window_us=(
             None if quota is None or quota.window is None else microseconds(quota.window)
@@ -50,6 +53,7 @@ def intent(
         members=members,
         memory=memory,
         max_plan_age_us=microseconds(settings.safety.max_plan_age),
+        min_ages_us=min_ages_us or {},
         halted=halted or (settings.reclaim.action == "pageout" and memory.swap_full),
     )
 
@@ -77,6 +81,12 @@ def spare(members: tuple[Member, ...], spared: Collection[str]) -> tuple[Member,
     return tuple(
         replace(member, spared=True) if member.pod_uid in spared else member for member in members
     )
+
+
+def chooses_min_age(spec: DamonNodeSpec) -> bool:
+    """Say whether the agent chooses how long memory must be idle before it goes."""
+    settings = spec.settings
+    return spec.mode == "Enforce" and settings.tuning == "Auto" and settings.reclaim.min_age is None
 
 
 def unprotected(spec: DamonNodeSpec) -> frozenset[str]:

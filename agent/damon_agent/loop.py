@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from damon_agent import intents, status
 from damon_agent.bell import Bell
 from damon_agent.brake.holding import Holding
+from damon_agent.brake.looking import Looking
 from damon_agent.brake.sparing import Sparing
 from damon_agent.clock import Clock, rfc3339
 from damon_agent.cold.coldness import Coldness
@@ -26,6 +27,7 @@ from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.resolver import Resolution, Resolver
 from damon_agent.plans.plan import Latest, Plan
 from damon_agent.reclaim.reclaiming import Reclaiming
+from damon_agent.tuning.min_ages import MinAges
 from damon_contract import quantities
 from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import UNAVAILABLE, DamonNodeStatus, NodeReason
@@ -100,6 +102,8 @@ class Loop:
         self._bell = bell
         self._release = release
         self._looks = Looks()
+        self._looking = Looking()
+        self._min_ages = MinAges(memory.page_bytes)
         self._sparing = Sparing(clock, memory.page_bytes)
         self._holding = Holding()
         self._coldness = coldness
@@ -211,22 +215,27 @@ class Loop:
         in_force = None if expired else latest.plan
         self._look(in_force, now_us)
         self._intent = None
-        self._sparing.look(in_force.spec if in_force else None, self._resolution, now_us)
+        spec = in_force.spec if in_force else None
+        look = self._looking.look(spec, self._resolution, now_us)
+        min_ages_us = self._min_ages.look(
+            spec, look, spared=self._sparing.spared.keys(), now_us=now_us
+        )
+        self._sparing.look(spec, self._resolution, look, now_us)
         if in_force is not None:
             members = intents.spare(self._members, self._sparing.spared.keys())
             memory = self._memory.read(now_us)
             self._holding.look(in_force.spec, self._resolution, memory, self._given_up.pods, now_us)
             halted = self._stopping or bool(self._holding.why)
-            self._intent = intents.intent(in_force.spec, members, memory, halted=halted)
+            self._intent = intents.intent(
+                in_force.spec, members, memory, min_ages_us=min_ages_us, halted=halted
+            )
         self._report = self._driver.step(self._intent, now_us)
-        self._coldness.look(
-            in_force.spec if in_force else None, self._resolution, self._members, self._report
-        )
-        self._given_up.look(in_force.spec if in_force else None, self._resolution, now_us)
+        self._coldness.look(spec, self._resolution, self._members, self._report)
+        self._given_up.look(spec, self._resolution, now_us)
         if self._reclaiming is not None:
             reasons = {fault.reason for fault in self._report.faults}
             self._reclaiming.look(
-                in_force.spec if in_force else None,
+                spec,
                 self._resolution,
                 self._intent,
                 damon=not reasons & UNAVAILABLE,
@@ -285,7 +294,7 @@ class Loop:
                 unseen=self._sparing.unseen,
                 cold_bytes=self._coldness.cold_bytes,
                 swap=self._given_up.pods,
-                troubles=self._sparing.troubles,
+                troubles=self._looking.troubles,
                 over_limits=self._holding.why,
                 memory_reclaim=self._reclaiming.status if self._reclaiming else None,
                 reclaimed=self._reclaiming.pods if self._reclaiming else {},

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from damon_contract import names
 from damon_contract.v1alpha1.node import SERVED_OTHERWISE, UNAVAILABLE
+from damon_contract.v1alpha1.tuning import MIN_AGE
 
 Raw = Mapping[str, Any]
 
@@ -34,6 +35,8 @@ class Lane:
     active: bool
     """Whether it reclaims now."""
     pods: int
+    min_age: str = ""
+    """How long memory must be idle before it goes, where `tuning: Auto` has chosen that."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class DamonNode:
             mode=str(spec.get("mode") or ""),
             protect_from=_number(settings, "protectFrom", 80),
             eager_up_to=_number(settings, "eagerUpTo", 20),
-            min_age=str(reclaim.get("minAge") or "24s"),
+            min_age=str(reclaim.get("minAge") or MIN_AGE),
             action=str(reclaim.get("action") or "pageout"),
             brake_enabled=_part(settings, "brake").get("enabled", True) is True,
             planned=tuple(_planned(each) for each in spec.get("pods") or ()),
@@ -244,6 +247,7 @@ def _lane(raw: Raw) -> Lane:
         mark_permille=_known(raw, "markPermille"),
         active=raw.get("active") is True,
         pods=_number(raw, "pods"),
+        min_age=str(raw.get("minAge") or ""),
     )
 
 

@@ -38,6 +38,14 @@ def microseconds(duration: str) -> int:
     return sum(int(n) * _UNIT_US[unit] for n, unit in _DURATION_PART.findall(duration))
 
 
+def shown_duration(duration_us: int) -> str:
+    """Return a duration as the API has it, in whole seconds, rounded up: "3m12s"."""
+    minutes, seconds = divmod(-(-duration_us // _UNIT_US["s"]), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
 def size_bytes(size: str) -> int:
     """Return a size such as "64Mi" in bytes; raise ValueError when it is not written like one."""
     if not re.fullmatch(SIZE_PATTERN[1:-1], size, re.ASCII):

@@ -83,6 +83,16 @@ def test_a_pod_that_may_not_swap_says_why(swap_bytes, qos, why):
     assert "only clean file pages can go" in told.sentence
 
 
+def test_an_age_that_auto_has_chosen_is_told_as_its_own_and_with_the_reason():
+    for age, why in (("3m12s", True), ("24s", False)):
+        seen = made.damon_node("n1", ("web", 60), lanes={60: {"minAge": age}})
+        told = explained(WEB, damon_node=seen)
+        assert f"memory that it has not touched for {age} (Auto) is paged out" in told.sentence
+        assert ("because memory of its lane was needed again" in told.sentence) is why
+        assert told.placement.lane.min_age == age
+    assert "(Auto)" not in explained(WEB, damon_node=PLANNED).sentence
+
+
 def test_of_an_agent_that_fell_silent_nothing_is_believed():
     seen = made.damon_node("n1", ("web", 60), ready=("Unknown", "AgentSilent"))
     told = explained(WEB, damon_node=seen)

@@ -14,6 +14,16 @@ def test_an_empty_tuning_is_complete_and_only_observes():
     assert (spec.protect_from, spec.eager_up_to) == (80, 20)
     assert spec.priorities.exempt_namespaces == ("kube-system",)
     assert spec.reclaim.quota is None
+    assert spec.tuning == "Fixed"
+
+
+def test_an_agent_can_tell_a_min_age_that_is_set_from_one_that_is_not():
+    plan = {"tuning": "t", "mode": "Enforce", "hash": "h"}
+    for settings in ({}, {"reclaim": {"minAge": "24s"}}):
+        spec = DamonNodeSpec.model_validate({**plan, "settings": settings})
+        wire = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        stated = settings.get("reclaim", {}).get("minAge")
+        assert wire["settings"]["reclaim"].get("minAge") == stated
 
 
 ANNOTATION = {"annotation": {"min": 60, "max": 40}}
@@ -27,6 +37,7 @@ BOTH = {"rules": [{"priority": 5, "exempt": True}]}
     [
         ({"protectFrom": "eighty"}, "protectFrom", "valid integer"),
         ({"protectFrom": 101}, "protectFrom", "less than or equal to 100"),
+        ({"tuning": "auto"}, "tuning", "'Fixed' or 'Auto'"),
         ({"mode": "enforce"}, "mode", "'Observe', 'Enforce' or 'Off'"),
         ({"colour": "red"}, "colour", "not permitted"),
         ({"reclaim": QUOTA_TIME}, "reclaim.quota.time", "not permitted"),

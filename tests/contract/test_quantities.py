@@ -67,3 +67,14 @@ def test_a_plain_number_of_bytes_is_itself(number):
 def test_a_size_is_shown_rounded_up_so_that_only_nothing_is_zero(size_bytes, shown):
     assert quantities.shown_size(size_bytes) == shown
     assert quantities.size_bytes(shown) >= size_bytes
+
+
+@given(st.integers(0, 2**50))
+def test_a_duration_is_shown_as_it_is_written_in_whole_seconds_rounded_up(duration_us):
+    shown = quantities.shown_duration(duration_us)
+    assert 0 <= quantities.microseconds(shown) - duration_us < 1_000_000
+
+
+def test_a_duration_is_shown_with_the_units_that_it_needs():
+    shown = [quantities.shown_duration(s * 1_000_000) for s in (0, 24, 192, 3600, 3661)]
+    assert shown == ["0s", "24s", "3m12s", "1h", "1h1m1s"]

@@ -58,7 +58,7 @@ def test_every_object_has_one_section_with_all_its_fields(path, schema):
     "row",
     [
         "| `protectFrom` | integer | `80` | 2 to 100 | Pods of this priority and above",
-        "| `minAge` | duration | `24s` | 1s to 720h: without any age all memory is cold, and",
+        "| `minAge` | duration |  | 1s to 720h: without any age all memory is cold, and",
         "| `bytes` | size | **required** | 4Ki to 999Ti: the kernel takes 0 for no limit",
         "| `action` | `pageout` or `cold` | `pageout` |",
         '| `exemptNamespaces` | list of string | `["kube-system"]` | at most 64 entries; each at',

@@ -58,7 +58,17 @@ STATUS = DamonNodeStatus(
         ceiling_permille=600,
     ),
     lanes=(
-        lane(3, 34, 35, mark=600, active=True, targets=5, tried_bytes=70, applied_bytes=60),
+        lane(
+            3,
+            34,
+            35,
+            mark=600,
+            active=True,
+            targets=5,
+            tried_bytes=70,
+            applied_bytes=60,
+            min_age="3m12s",
+        ),
         lane(0, 83),
     ),
     pods=(pod(1), pod(2, swappable=False), pod(3, None)),

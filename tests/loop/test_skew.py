@@ -138,7 +138,8 @@ def test_under_an_older_operator_nothing_restarts_and_back_again(machine, pod, h
     before = threads()
     older = copy.deepcopy(newest) | {"metadata": {**newest["metadata"], "generation": 2}}
     older["spec"]["hash"] = "h2"
-    del older["spec"]["settings"]["brake"], older["spec"]["settings"]["reclaim"]["minAge"]
+    settings = older["spec"]["settings"]
+    del settings["brake"], settings["tuning"], settings["reclaim"]["action"]
     for generation, item in ((2, older), (3, newest)):
         item["metadata"]["generation"] = generation
         hear(item)

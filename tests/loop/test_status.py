@@ -102,6 +102,7 @@ def lane(kdamond):
         priorities=tuple(range(1, 101)),
         role="Ladder",
         mark_permille=999,
+        min_age="59m59s",
         pods=512,
         targets=9999,
         state="on",

@@ -16,7 +16,7 @@ LABELS = {
 }
 OTHERS = 43
 PER_KDAMOND = 4
-PER_SPAN = 6
+PER_SPAN = 7
 PER_POD = 4
 
 
@@ -29,11 +29,13 @@ def test_what_is_told_by_priority_is_told_by_fixed_spans(page):
         "given_up_bytes": 3,
         "refaulted_bytes_total": 17,
         "mark_ratio": 0.6,
+        "min_age_seconds": 192,
         "reclaiming": 1,
     }.items():
         assert told.value(f"damon_agent_{name}", **low) == value
     watched = {"role": "Protected", "priorities": "81-90"}
     assert told.value("damon_agent_mark_ratio", **watched) is None
+    assert told.value("damon_agent_min_age_seconds", **watched) is None
     assert told.value("damon_agent_reclaiming", **watched) == 0
     assert told.value("damon_agent_cold_bytes", **watched) == 7 << 20
 
@@ -74,7 +76,7 @@ def test_pods_that_come_and_lanes_that_change_neither_begin_nor_end_a_series(pag
     lanes = tuple(lane(7 - n, 12 * n + 1, 12 * n + 12, mark=500) for n in range(8))
     after = seen(STATUS.model_copy(update={"lanes": lanes}), latest=heard(*crowd))
     gone, come = (
-        {key for key in keys if not re.search("kdamond|mark|cold|given_up", key[0])}
+        {key for key in keys if not re.search("kdamond|mark|min_age|cold|given_up", key[0])}
         for keys in (
             series(page(families(before))) - series(page(families(after))),
             series(page(families(after))) - series(page(families(before))),

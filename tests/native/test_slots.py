@@ -125,3 +125,18 @@ def test_more_marks_than_a_status_takes_are_shown_together(node):
     assert lanes[0].mark_permille == ladder.build(intent, range(1, 99)).mark(
         max(lanes[0].priorities)
     )
+
+
+def test_a_slot_waits_as_long_as_its_priority_is_to_and_the_report_says_so(node):
+    low, middle, high = node.spawn(), node.spawn(), node.spawn()
+    members = [(low, 10), (middle, 50), (high, 90)]
+    report = node.settle(node.intent(members, min_ages_us={10: 96_000_000, 50: 24_000_000}))
+    ages = {
+        process: node.read(f"0/contexts/0/schemes/{index}/access_pattern/age/min")
+        for index, process in enumerate(node.slots())
+        if process is not None
+    }
+    assert (ages[low], ages[middle]) == ("48", "12")
+    assert [(lane.priorities, lane.min_age) for lane in report.lanes] == [
+        *(((10,), "1m36s"), ((50,), "24s"), ((90,), None)),
+    ]

@@ -1,4 +1,4 @@
-"""The brake at work: when pods are looked at, and what the status says of those spared.
+"""The brake at work: who is spared after a look at the pods, and what the status says of them.
 
 What is remembered lives in this process: after a restart nobody is spared, and whoever still hurts
 is within a few looks.
@@ -6,11 +6,9 @@ is within a few looks.
 
 from typing import TYPE_CHECKING
 
-from damon_agent import intents
 from damon_agent.brake import brake
 from damon_agent.brake.brake import Brake, Limits
 from damon_agent.clock import Clock, rfc3339
-from damon_agent.node import pods
 from damon_agent.node.resolver import Resolution
 from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.node import DamonNodeSpec, Spared
@@ -18,7 +16,7 @@ from damon_contract.v1alpha1.node import DamonNodeSpec, Spared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from damon_agent.errors import AgentError
+    from damon_agent.brake.looking import Look
 
 
 class Sparing:
@@ -28,38 +26,34 @@ class Sparing:
         self._clock = clock
         self._page_bytes = page_bytes
         self._brake = Brake()
-        self._next_us = 0
         self.spared: Mapping[str, Spared] = {}
         """By uid: pods that are not to be reclaimed now."""
         self.unseen: int | None = None
         """Pods that can't be seen, of those that have processes; None: there is no brake now."""
 
-        self.troubles: Mapping[str, AgentError] = {}
-        """By uid: why a pod can't be seen, where a file of its cgroup is the reason."""
-
-    def look(self, spec: DamonNodeSpec | None, resolution: Resolution, now_us: int) -> None:
-        """Bring the spared pods up to date if it is time to."""
+    def look(
+        self,
+        spec: DamonNodeSpec | None,
+        resolution: Resolution,
+        look: "Look | None",
+        now_us: int,
+    ) -> None:
+        """Bring the spared pods up to date with a look at the pods; None: there was none now."""
         limits = None if spec is None else limits_of(spec, self._page_bytes)
         if spec is None or limits is None:
-            self._brake, self._next_us = Brake(), now_us
-            self.spared, self.unseen, self.troubles = {}, None, {}
+            self._brake = Brake()
+            self.spared, self.unseen = {}, None
             return
-        # Up to an eighth early, to spare the loop a pass of its own.
-        if now_us < self._next_us - brake.LOOK_US // 8:
+        if look is None:
             return
-        self._next_us = now_us + brake.LOOK_US
-        homes = intents.homes(spec, resolution, intents.unprotected(spec))
-        troubles: dict[str, AgentError] = {}
-        readings = pods.read(homes, troubles=troubles)
-        self.troubles = troubles
-        before, self._brake = self._brake, brake.look(self._brake, readings, now_us, limits)
+        before, self._brake = self._brake, brake.look(self._brake, look.readings, now_us, limits)
         self.spared = told(before, self._brake, self.spared, self._clock, now_us)
         running = {
             pod.uid
             for pod in spec.pods
             if any(container.id in resolution.processes for container in pod.containers)
         }
-        self.unseen = sum(uid in running and seen is None for uid, seen in readings.items())
+        self.unseen = sum(uid in running and seen is None for uid, seen in look.readings.items())
 
 
 def told(

@@ -1,11 +1,21 @@
 """What a driver is asked to make true: a plan with processes instead of containers. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from damon_agent.facts import MemoryReading, Process
+from damon_contract.quantities import shown_duration
 
-__all__ = ["Intent", "Member", "MemoryReading", "Process", "effective_priorities"]
+__all__ = [
+    "Intent",
+    "Member",
+    "MemoryReading",
+    "Process",
+    "effective_priorities",
+    "longest_min_age_us",
+    "shown_min_age",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ class Intent:
     update_us: int
     action: Literal["pageout", "cold"]
     min_age_us: int
+    """Of every priority that `min_ages_us` does not name. What cold memory means in figures, and
+    how slowly lanes look that take nothing, goes by this one alone."""
     quota_bytes: int | None
     """Bytes per window and lane; None: no quota."""
     quota_window_us: int | None
@@ -56,6 +68,13 @@ class Intent:
     halted: bool = False
     """Whether every lane is only to watch, because the agent is about to end or swap is used up.
     Ages are kept."""
+    min_ages_us: Mapping[int, int] = field(default_factory=dict)
+    """By priority, where the agent has chosen it (`tuning: Auto`)."""
+
+
+def longest_min_age_us(intent: Intent, priorities: Iterable[int]) -> int:
+    """Return how long memory must be idle before a lane of these priorities takes it."""
+    return max(intent.min_ages_us.get(each, intent.min_age_us) for each in priorities)
 
 
 def effective_priorities(intent: Intent) -> dict[Process, int]:
@@ -69,3 +88,11 @@ def effective_priorities(intent: Intent) -> dict[Process, int]:
         member.process: max(member.priority, refuge) if member.spared else member.priority
         for member in intent.members
     }
+
+
+def shown_min_age(intent: Intent, priorities: Iterable[int]) -> str | None:
+    """Return that age for a status, where the agent has chosen it for any of these priorities."""
+    told = tuple(priorities)
+    if intent.min_ages_us.keys().isdisjoint(told):
+        return None
+    return shown_duration(longest_min_age_us(intent, told))

@@ -24,9 +24,14 @@ NEVER: Final = 0
 
 
 def schemes(
-    intent: Intent, role: Role, mark_permille: int | None, memory: Availability
+    intent: Intent,
+    role: Role,
+    mark_permille: int | None,
+    memory: Availability,
+    *,
+    min_age_us: int,
 ) -> tuple[Scheme, ...]:
-    """Return the schemes of a lane.
+    """Return the schemes of a lane; `min_age_us`: how long what it takes must have been idle.
 
     A protected lane has only the one that counts. A lane that sleeps, and every lane while the
     agent is about to end, has the action `stat`: nothing that happens in the kernel can reclaim
@@ -45,7 +50,7 @@ def schemes(
         monitor,
         Scheme(
             action=intent.action if acts else "stat",
-            pattern=cold(intent.min_age_us, aggregation_us(intent, role), intent.memory.page_bytes),
+            pattern=cold(min_age_us, aggregation_us(intent, role), intent.memory.page_bytes),
             watermarks=watermarks,
             quota_bytes=intent.quota_bytes or 0,
             quota_window_ms=quota_window_ms(intent),

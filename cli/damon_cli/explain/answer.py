@@ -75,7 +75,14 @@ def _placement(facts: Facts, memory: Memory | None) -> Placement:
         available_permille=seen.available_permille if seen is not None else None,
         lane=None
         if lane is None
-        else LaneView(lane.kdamond, lane.priorities, lane.role, lane.active, lane.mark_permille),
+        else LaneView(
+            lane.kdamond,
+            lane.priorities,
+            lane.role,
+            lane.active,
+            lane.mark_permille,
+            lane.min_age or None,
+        ),
         reclaimed_after=after,
         reclaimed_before=before,
     )

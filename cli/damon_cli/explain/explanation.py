@@ -80,6 +80,8 @@ class LaneView:
     """Whether it reclaims now."""
     mark_permille: int | None = None
     """It reclaims while less memory than that is available, in per mille of the capacity."""
+    min_age: str | None = None
+    """How long memory must be idle before it goes, where `tuning: Auto` has chosen that."""
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ def _node(placement: Placement | None) -> list[str]:
             else f"mark {percent(lane.mark_permille)}"
         )
         priorities = ", ".join(map(str, lane.priorities))
-        lines.append(f"lane {lane.kdamond} (priority {priorities}): {mark}; {works}")
+        age = f"; idle for at least {lane.min_age} (Auto)" if lane.min_age else ""
+        lines.append(f"lane {lane.kdamond} (priority {priorities}): {mark}; {works}{age}")
     if placement.available_permille is not None:
         lines.append(f"memory available now: {percent(placement.available_permille)}")
     return lines

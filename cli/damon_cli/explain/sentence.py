@@ -8,6 +8,7 @@ from damon_cli.explain.facts import Facts, rolled_out
 from damon_cli.explain.standing import in_force
 from damon_cli.remedies import remedy
 from damon_cli.sizes import percent
+from damon_contract.v1alpha1.tuning import MIN_AGE
 from damon_operator.planner.rollout import RolloutReason
 
 
@@ -214,7 +215,8 @@ def _by_lane(
     facts: Facts, stands: Standing, placement: Placement | None, memory: Memory | None
 ) -> str:
     seen, lane = facts.damon_node, placement.lane if placement is not None else None
-    age = seen.min_age if seen is not None else ""
+    chosen = lane.min_age if lane is not None else None
+    age = f"{chosen} (Auto)" if chosen else seen.min_age if seen is not None else ""
     takes = "paged out" if seen is None or seen.action == "pageout" else "put first in line"
     mark = lane.mark_permille if lane is not None else None
     here = placement.available_permille if placement is not None else None
@@ -236,6 +238,8 @@ def _by_lane(
         case _:
             asleep = by_reclaim.asleep(placement)
             said = f"{cold} is {takes} once {limit}{now}, so {asleep}" + _order(placement)
+    if chosen and chosen != MIN_AGE:
+        said += "; Auto waits for so long because memory of its lane was needed again"
     if memory is not None and not memory.swappable:
         said += f"; only clean file pages can go, because {memory.why_not_swappable}"
     return said

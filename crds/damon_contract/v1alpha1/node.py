@@ -215,6 +215,9 @@ class Lane(Model):
     """Protected is only watched, Ladder works below its mark, Eager always works."""
     mark_permille: Permille | None = None
     """Available memory, in per mille of capacity, below which it works; Ladder only."""
+    min_age: Annotated[str, Field(max_length=32)] | None = None
+    """How long memory must go without access before this lane takes it, where `tuning: Auto` has
+    chosen that: the longest of its priorities. Absent where `reclaim.minAge` holds."""
     pods: int
     """Pods in it, spared ones included: they are in a Protected lane."""
     targets: int
@@ -300,8 +303,9 @@ class PodStatus(Model):
     """False: memory.swap.max is 0 or the node has no swap, so anonymous memory cannot go. Left out
     where it can."""
     cold_bytes: Annotated[int, Field(ge=0)] | None = None
-    """Its resident memory that nothing has touched for `reclaim.minAge`, in whole MiB; measured
-    every few minutes. While its lane reclaims it is a lower bound. Absent where it is unknown."""
+    """Its resident memory that nothing has touched for `reclaim.minAge` (24s where that is not
+    stated, whatever `tuning: Auto` has chosen), in whole MiB; measured every few minutes. While its
+    lane reclaims it is a lower bound. Absent where it is unknown."""
     given_up_bytes: Annotated[int, Field(ge=0)] | None = None
     """Its anonymous memory that is out in swap now (memory.swap.current of its cgroup, less what is
     in memory as well), in whole MiB, rounded up; read every minute. It counts what DAMON took and

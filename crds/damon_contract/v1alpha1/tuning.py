@@ -184,21 +184,22 @@ class Quota(Model):
     limit the first."""
 
 
+MIN_AGE: Final = "24s"
+"""`reclaim.minAge` where the tuning states none."""
+
+_AGELESS: Final = (
+    "without any age all memory is cold, and the kernel counts aggregations in 32 bits"
+)
+
+
 class Reclaim(Model):
     """What happens to cold memory of pods that are not protected."""
 
     action: Literal["pageout", "cold"] = "pageout"
     """DAMOS action: pageout reclaims at once, cold only moves pages to the inactive list."""
-    min_age: Annotated[
-        Duration,
-        within(
-            "1s",
-            "720h",
-            "without any age all memory is cold, and the kernel counts aggregations in 32 bits",
-        ),
-    ] = "24s"
+    min_age: Annotated[Duration, within("1s", "720h", _AGELESS)] | None = None
     """How long a region must go without access before it counts as cold; whole aggregations,
-    rounded up."""
+    rounded up. 24s when absent, and with `tuning: Auto` 24s to 1h, chosen on each node."""
     quota: Quota | None = None
     """Upper bound per lane; none by default. Time quotas are not offered: DAMON measures them
     by a guess that starves small lanes."""
@@ -326,6 +327,10 @@ class Settings(Model):
     """Pods of this priority and above are watched, never reclaimed."""
     eager_up_to: Annotated[int, Field(ge=0, le=99)] = 20
     """Pods of this priority and below are reclaimed whenever their memory is cold; 0: none."""
+    tuning: Literal["Fixed", "Auto"] = "Fixed"
+    """Auto: in mode Enforce agents choose what this tuning does not state. That is
+    `reclaim.minAge`, by priority: longer while more of what was swapped out comes back than the
+    priority should bear, and shorter again later. Fixed: what is not stated has its default."""
     monitoring: Annotated[Monitoring, Field(default_factory=Monitoring)]
     """How closely DAMON looks."""
     reclaim: Annotated[Reclaim, Field(default_factory=Reclaim)]

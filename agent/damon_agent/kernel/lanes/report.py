@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from damon_agent.kernel.availability import Availability, works
-from damon_agent.kernel.intent import Intent, Member
+from damon_agent.kernel.intent import Intent, Member, shown_min_age
 from damon_agent.kernel.lanes.assignment import Assignment
 from damon_agent.kernel.lanes.bands import Band
 from damon_agent.kernel.lanes.lane import Lane
@@ -47,6 +47,7 @@ def _lane(
         priorities=band.priorities,
         role=band.role,
         mark_permille=band.mark_permille,
+        min_age=None if band.role == "Protected" else shown_min_age(intent, band.priorities),
         pods=len({member.pod_uid for member in members}),
         targets=len(lane.contents.slots.occupants),
         state="on" if lane.is_on else "off",

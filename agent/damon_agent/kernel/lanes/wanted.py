@@ -6,7 +6,7 @@ from typing import Final
 from damon_agent.facts import Process
 from damon_agent.kernel import schemes
 from damon_agent.kernel.availability import Availability
-from damon_agent.kernel.intent import Intent
+from damon_agent.kernel.intent import Intent, longest_min_age_us
 from damon_agent.kernel.lanes.bands import Band
 from damon_agent.kernel.schemes import RECLAIM
 from damon_agent.kernel.slots import Slots
@@ -81,7 +81,13 @@ def wanted(
         plan=intent.plan,
         processes=processes,
         is_whole=is_whole,
-        schemes=schemes.schemes(intent, band.role, band.mark_permille, memory),
+        schemes=schemes.schemes(
+            intent,
+            band.role,
+            band.mark_permille,
+            memory,
+            min_age_us=longest_min_age_us(intent, band.priorities),
+        ),
         sample_us=intent.sample_us * slowness,
         aggregation_us=aggregation_us,
         update_us=intent.update_us * slowness,

@@ -13,7 +13,7 @@ from typing import Final
 from damon_agent.facts import Process
 from damon_agent.kernel import ladder, schemes
 from damon_agent.kernel.availability import Availability
-from damon_agent.kernel.intent import Intent, effective_priorities
+from damon_agent.kernel.intent import Intent, effective_priorities, longest_min_age_us
 from damon_agent.kernel.ladder import Ladder
 from damon_agent.kernel.native.classes import SENTINELS, Layout
 from damon_agent.kernel.slots import Slots
@@ -118,7 +118,13 @@ def _schemes(
             yield _vacant(index)
             continue
         role = rungs.ladder.role(priority)
-        scheme = schemes.schemes(intent, role, rungs.mark(priority), rungs.memory)[-1]
+        scheme = schemes.schemes(
+            intent,
+            role,
+            rungs.mark(priority),
+            rungs.memory,
+            min_age_us=longest_min_age_us(intent, [priority]),
+        )[-1]
         scheme = replace(scheme, only_target=index, signed=False)
         if role != "Protected":
             counted, limit = snapshots.get(index, (0, 0))

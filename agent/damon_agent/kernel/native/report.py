@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from damon_agent.kernel.availability import works
-from damon_agent.kernel.intent import Member
+from damon_agent.kernel.intent import Member, shown_min_age
 from damon_agent.kernel.native.context import Rungs
 from damon_agent.kernel.native.kdamond import KDAMOND
 from damon_agent.kernel.report import Fault
@@ -42,19 +42,21 @@ def lanes(
     for group in groups:
         indices = [index for priority in group for index in standing[priority]]
         processes = {slots.slots[index].process for index in indices}
+        role = rungs.ladder.role(group[-1])
         counted = [counted_bytes.get(index, (0, 0)) for index in indices]
         told.append(
             Lane(
                 kdamond=KDAMOND,
                 priorities=tuple(group),
-                role=rungs.ladder.role(group[-1]),
+                role=role,
                 mark_permille=rungs.mark(group[-1]),
+                min_age=None if role == "Protected" else shown_min_age(rungs.intent, group),
                 pods=len({m.pod_uid for m in rungs.intent.members if m.process in processes}),
                 targets=len(indices),
                 state="on",
                 active=works(
                     rungs.intent,
-                    rungs.ladder.role(group[-1]),
+                    role,
                     rungs.mark(group[-1]),
                     rungs.memory,
                 ),
