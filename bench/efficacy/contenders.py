@@ -88,6 +88,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "enforce": Product(),
     "enforce_equal": Product(is_equal=True),
     "enforce_reclaim": Product(),
+    "enforce_auto": Product(settings=Settings(tuning="Auto")),
     "enforce_no_brake": Product(settings=Settings(brake=Brake(enabled=False))),
     "enforce_no_eager": Product(settings=Settings(eager_up_to=0)),
     # All that may be reclaimed have the same mark, that of the least important pod.

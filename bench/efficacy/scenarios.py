@@ -15,6 +15,7 @@ SPIKE: Final = PodPlan("spike", 60, spike(250))
 MAIN: Final = (CRITICAL, IDLE, BATCH, STREAM, SPIKE)
 BUSY: Final = PodPlan("busy", 10, keys(200, hot_permille=1000))
 SHARED: Final = file("/shm/shared", "map", 150, hot_mib=0)
+AGES: Final = ("none", "loop", "enforce", "enforce_auto")
 RECLAIMS: Final = ("none", "loop", "enforce", "enforce_reclaim")
 CROWD: Final = tuple(
     PodPlan(f"p{priority}-{number}", priority, heap(10, hot_mib=2, period_ms=1000), is_bare=True)
@@ -70,6 +71,21 @@ _ALL: Final = (
         ),
     ),
     Scenario(
+        "days",
+        "A low-priority pod sleeps for a minute and works for half of one, five times; no spike",
+        (CRITICAL, PodPlan("office", 10, keys(200, awake=False)), BATCH, STREAM),
+        (
+            COLD,
+            Step("day_1", 30, ("office",)),
+            *(
+                Step(f"{part}_{day}", lasts_s, ("office",))
+                for day in range(2, 6)
+                for part, lasts_s in (("night", 60), ("day", 30))
+            ),
+        ),
+        contenders=AGES,
+    ),
+    Scenario(
         "no_swap",
         "There is no swap: nothing cold can be given up, is anything made worse?",
         (*MAIN[:-1], replace(SPIKE, workload=spike(100))),
@@ -112,6 +128,7 @@ _ALL: Final = (
         "A low-priority pod uses all its memory every 45 s and nothing in between; no spike",
         (CRITICAL, PodPlan("cron", 10, cron(200, period_ms=45_000)), BATCH, STREAM),
         (COLD, Step("later", 140)),
+        contenders=AGES,
     ),
     Scenario(
         "forks",

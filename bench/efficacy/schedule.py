@@ -11,7 +11,7 @@ THEIRS: Final = (
     *("loop", "senpai", "damon_reclaim", "rfc_policy"),
 )
 OURS: Final = (
-    *("observe", "enforce", "enforce_equal", "enforce_reclaim"),
+    *("observe", "enforce", "enforce_equal", "enforce_reclaim", "enforce_auto"),
     *("enforce_no_brake", "enforce_no_eager", "enforce_no_ladder"),
 )
 CONTENDERS: Final = (*THEIRS, *OURS)
