@@ -9,6 +9,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kopf._cogs.clients.errors import APIError
 
 from damon_contract.logs import Formatter
 from damon_operator.logs import Formatter as OperatorFormatter
@@ -115,6 +116,14 @@ def test_records_of_kopf_name_their_object():
     about = {"kind": "DamonTuning", "namespace": None, "name": "all", "apiVersion": "v", "uid": "u"}
     line = OperatorFormatter("logfmt").format(record("Handler failed.", k8s_ref=about))
     assert logfmt(line)["object"] == "DamonTuning/all"
+
+
+def test_an_answer_of_the_api_server_that_ends_a_watch_of_kopf_has_no_trace():
+    answer = APIError({"code": 410, "message": "too old"}, status=410, headers={})
+    made = record("Watcher has failed: too old", exc_info=(type(answer), answer, None))
+    said = logfmt(OperatorFormatter("logfmt").format(made))
+    assert said["msg"] == "Watcher has failed: too old"
+    assert "trace" not in said
 
 
 UNCAUGHT = """
