@@ -140,14 +140,9 @@ class Stage:
 
     def _start_bare(self, plan: PodPlan, pod: Pod, directory: str) -> Container:
         identity = secrets.token_hex(32)
-        of_pod = f"{_BURSTABLE}/pod{pod.uid}"
-        cgroup = f"{of_pod}/{identity}"
-        words = " ".join(plan.workload.words)
-        script = (
-            f"mkdir {of_pod}; echo +memory >{of_pod}/cgroup.subtree_control; mkdir {cgroup}; "
-            f"echo $$ >{cgroup}/cgroup.procs; echo 1000 >/proc/self/oom_score_adj; "
-            f"exec {PROGRAMS}/workload {directory} {words}"
-        )
+        cgroup = f"{_BURSTABLE}/pod{pod.uid}/{identity}"
+        command = [f"{PROGRAMS}/{plan.workload.program}", directory, *plan.workload.words]
+        script = bare_script(cgroup, command)
         pid = self.guest.spawn("sh", "-ec", script, output=f"/run/log/{plan.name}")
         container = Container(identity, pid, cgroup)
         pod.containers.append(container)
@@ -186,6 +181,19 @@ class Stage:
         pods = {name: running.container.cgroup for name, running in self.pods.items()}
         (agent,) = self.guest.shell(f"sed 's/^0:://' /proc/{self.agent.pid}/cgroup").splitlines()
         return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}".rpartition("/")[0]}
+
+
+def bare_script(cgroup: str, command: Sequence[str]) -> str:
+    """Return what makes a pod's cgroup with a container's in it, and becomes a process there.
+
+    It is the first to be killed where memory is short, as the kubelet has it for BestEffort pods.
+    """
+    of_pod = cgroup.rpartition("/")[0]
+    return (
+        f"mkdir {of_pod}; echo +memory >{of_pod}/cgroup.subtree_control; mkdir {cgroup}; "
+        f"echo $$ >{cgroup}/cgroup.procs; echo 1000 >/proc/self/oom_score_adj; "
+        f"exec {' '.join(command)}"
+    )
 
 
 @contextmanager
