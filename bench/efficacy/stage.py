@@ -13,7 +13,7 @@ from typing import Final
 
 from tests_kernel.agent import Agent
 from tests_kernel.containers import Container, Containers, Pod
-from tests_kernel.node import DAMON, Node
+from tests_kernel.node import DAMON, ROOTFS, Node
 from tests_kernel.node import PROGRAMS as TESTS
 from tests_kernel.plans import Plans
 from tests_kernel.waiting import until
@@ -223,6 +223,9 @@ def booted(setup: Setup) -> Iterator[Stage]:
                 f"f=/sys/module/damon_stat/parameters/enabled; [ ! -e $f ] || echo N >$f; "
                 f"mkdir -p /run/log {STATE}"
             )
+            # Pods start side by side, and their runtimes fail where two make the same directory.
+            points = " ".join(f"{ROOTFS}{point}" for point in ("/pod", "/data", "/shm", PROGRAMS))
+            guest.shell(f"mkdir -p {points}")
             agent = Agent(node, Containers(node), plans, image.configuration)
             agent.start()
             guest.shell(f"sleep {_AGENT_STARTS_S}; echo 3 >/proc/sys/vm/drop_caches")
