@@ -13,7 +13,7 @@ from typing import Final
 
 from tests_kernel.agent import Agent
 from tests_kernel.containers import Container, Containers, Pod
-from tests_kernel.node import DAMON, Node
+from tests_kernel.node import DAMON, ROOTFS, Node
 from tests_kernel.node import PROGRAMS as TESTS
 from tests_kernel.plans import Plans
 from tests_kernel.waiting import until
@@ -140,14 +140,9 @@ class Stage:
 
     def _start_bare(self, plan: PodPlan, pod: Pod, directory: str) -> Container:
         identity = secrets.token_hex(32)
-        of_pod = f"{_BURSTABLE}/pod{pod.uid}"
-        cgroup = f"{of_pod}/{identity}"
-        words = " ".join(plan.workload.words)
-        script = (
-            f"mkdir {of_pod}; echo +memory >{of_pod}/cgroup.subtree_control; mkdir {cgroup}; "
-            f"echo $$ >{cgroup}/cgroup.procs; echo 1000 >/proc/self/oom_score_adj; "
-            f"exec {PROGRAMS}/workload {directory} {words}"
-        )
+        cgroup = f"{_BURSTABLE}/pod{pod.uid}/{identity}"
+        command = [f"{PROGRAMS}/{plan.workload.program}", directory, *plan.workload.words]
+        script = bare_script(cgroup, command)
         pid = self.guest.spawn("sh", "-ec", script, output=f"/run/log/{plan.name}")
         container = Container(identity, pid, cgroup)
         pod.containers.append(container)
@@ -188,6 +183,19 @@ class Stage:
         return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}".rpartition("/")[0]}
 
 
+def bare_script(cgroup: str, command: Sequence[str]) -> str:
+    """Return what makes a pod's cgroup with a container's in it, and becomes a process there.
+
+    It is the first to be killed where memory is short, as the kubelet has it for BestEffort pods.
+    """
+    of_pod = cgroup.rpartition("/")[0]
+    return (
+        f"mkdir {of_pod}; echo +memory >{of_pod}/cgroup.subtree_control; mkdir {cgroup}; "
+        f"echo $$ >{cgroup}/cgroup.procs; echo 1000 >/proc/self/oom_score_adj; "
+        f"exec {' '.join(command)}"
+    )
+
+
 @contextmanager
 def booted(setup: Setup) -> Iterator[Stage]:
     """Boot a machine with the agent of this checkout, without a plan."""
@@ -215,6 +223,9 @@ def booted(setup: Setup) -> Iterator[Stage]:
                 f"f=/sys/module/damon_stat/parameters/enabled; [ ! -e $f ] || echo N >$f; "
                 f"mkdir -p /run/log {STATE}"
             )
+            # Pods start side by side, and their runtimes fail where two make the same directory.
+            points = " ".join(f"{ROOTFS}{point}" for point in ("/pod", "/data", "/shm", PROGRAMS))
+            guest.shell(f"mkdir -p {points}")
             agent = Agent(node, Containers(node), plans, image.configuration)
             agent.start()
             guest.shell(f"sleep {_AGENT_STARTS_S}; echo 3 >/proc/sys/vm/drop_caches")
