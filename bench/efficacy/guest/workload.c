@@ -80,10 +80,13 @@ static void heap(size_t mib, size_t hot_mib, uint64_t period_ms, size_t stride) 
 }
 
 static pid_t child(void) {
-  pid_t pid = fork();
+  pid_t parent = getpid(), pid = fork();
   if (pid < 0) fail("fork");
-  if (!pid) prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return pid;
+  if (pid) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  /* It may have ended before that. */
+  if (getppid() != parent) _exit(1);
+  return 0;
 }
 
 static void forks(size_t mib, size_t hot_mib, uint64_t period_ms, size_t workers) {
