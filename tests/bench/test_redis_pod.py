@@ -45,8 +45,10 @@ def test_all_keys_are_stored_and_asked_for(tmp_path):
     )
     try:
         latency = pod / "latency"
+        deadline_s = time.monotonic() + 60
         while not (latency.exists() and latency.read_text().count("\n") > 1):
             assert client.poll() is None, client.stderr.read()
+            assert time.monotonic() < deadline_s, "nothing is told of any operation"
             time.sleep(0.01)
     finally:
         client.kill()

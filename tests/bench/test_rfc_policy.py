@@ -1,5 +1,8 @@
 """The RFC's policy from user space: its formula, and what is written in which order."""
 
+import subprocess
+import sys
+
 import pytest
 from efficacy.guest import rfc_policy
 from hypothesis import given
@@ -62,3 +65,12 @@ def test_each_scheme_is_of_its_own_target_and_all_is_there_before_it_is_on():
 def test_only_a_kernel_that_was_made_for_it_is_written():
     assert rfc_policy.may_be_written(f"console=ttyS0 {TOKEN} panic=1")
     assert not rfc_policy.may_be_written("console=ttyS0 panic=1")
+
+
+def test_on_any_other_machine_it_ends_before_it_writes(tmp_path):
+    words = [tmp_path / "told", tmp_path, "10:1", "90:2"]
+    ran = subprocess.run(
+        [sys.executable, rfc_policy.__file__, *words], check=False, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (1, "this kernel is not made to be written\n")
+    assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ LOOK_US: Final = 10_000_000
 """How often pods are looked at: memory.pressure speaks of the last ten seconds."""
 
 _MINUTE_US: Final = 60_000_000
-_FEWEST_PAGES: Final = 16
+FEWEST_PAGES: Final = 16
 """So many pages a minute never count, however small the pod: they hurt nobody."""
 _MOST_REPEATS: Final = 32
 _ALWAYS: Final = 1000
@@ -153,7 +153,7 @@ def _forgetting(held: History, now_us: int, limits: Limits) -> History:
 def tolerated_pages(reading: PodMemory, limits: Limits) -> int:
     """Return how many pages may come back within a minute."""
     pages = reading.anonymous_bytes // limits.page_bytes
-    return max(_FEWEST_PAGES, pages * limits.refaults_permille // 1000)
+    return max(FEWEST_PAGES, pages * limits.refaults_permille // 1000)
 
 
 def _cause(held: History, reading: PodMemory | None, limits: Limits) -> Cause | None:

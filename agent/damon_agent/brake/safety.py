@@ -1,4 +1,4 @@
-"""SafetyLimits of the whole node: over one of them every lane only watches. Pure.
+"""Limits of the whole node: over one of them every lane only watches. Pure.
 
 The brake keeps single pods from being reclaimed; this is for what no single pod shows. A node that
 is held comes back when it is well below each limit, so that it does not go on and off at one line.

@@ -42,10 +42,9 @@ class Availability:
             shift = self.shift_permille
         return Availability(found, found if first else self.permille, shift, now_us)
 
-    def due_us(self, intent: Intent, now_us: int) -> int:
+    def due_us(self, intent: Intent) -> int:
         """Return when the next look is due."""
-        looked_us = now_us if self.looked_us is None else self.looked_us
-        return looked_us + intent.interval_us
+        return 0 if self.looked_us is None else self.looked_us + intent.interval_us
 
     def wakes(self, mark_permille: int) -> bool:
         """Say whether a lane with this mark is to reclaim; a higher mark wakes no later."""

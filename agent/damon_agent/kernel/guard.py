@@ -34,23 +34,23 @@ class SysfsLock:
     """Remembers how long DAMON's sysfs has been locked; says so once it lasts."""
 
     def __init__(self) -> None:
-        self._backoff = RetryDelay(5_000, 50_000)
+        self._delay = RetryDelay(5_000, 50_000)
 
     @property
     def until_us(self) -> int:
         """Nothing at all before this."""
-        return self._backoff.until_us
+        return self._delay.until_us
 
     def message(self, error: Busy, now_us: int) -> str | None:
         """Note an EBUSY; return what to tell of it, None while it is too early for that."""
-        self._backoff.lengthen(now_us)
-        if now_us - self._backoff.since_us <= LOCKED_US:
+        self._delay.lengthen(now_us)
+        if now_us - self._delay.since_us <= LOCKED_US:
             return None
         return f"{error}; something else keeps DAMON's sysfs locked, or uses DAMON exclusively"
 
     def clear(self) -> None:
         """Note that nothing was locked."""
-        self._backoff.clear()
+        self._delay.clear()
 
 
 class Guard:

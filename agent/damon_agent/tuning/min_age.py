@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from damon_agent.brake.brake import FEWEST_PAGES
 from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.tuning import MIN_AGE
 
@@ -24,12 +25,12 @@ LONGEST_DEBT_US: Final = 12 * 3_600_000_000
 
 _MINUTE_US: Final = 60_000_000
 _ALL_PPM: Final = 1_000_000
-_FEWEST_PAGES: Final = 16
-"""So many pages in a look never count, however small the pods: as for the brake."""
 
 _DEFAULT_PRIORITY: Final = 50
 _DEFAULT_PPM: Final = 2_000
+"""Of the pages, per minute, at the default priority: what Google tolerates (docs/adr/0025)."""
 _DOUBLES_EACH: Final = 20
+"""Priorities."""
 _LEAST_PPM: Final = 500
 _MOST_PPM: Final = 8_000
 """Below the brake's limit for a single pod (`brake.refaultsPermille`), 1 % by default."""
@@ -89,7 +90,7 @@ def look(
 
 
 def _judged(age: Age, back: Returned, tolerated: int, *, now_us: int, elapsed_us: int) -> Age:
-    counts = back.pages > _FEWEST_PAGES
+    counts = back.pages > FEWEST_PAGES
     share_ppm = back.pages * _ALL_PPM // max(1, back.of_pages) if counts else 0
     allowed_ppm = tolerated * elapsed_us // _MINUTE_US
     debt_ppm = age.debt_ppm + share_ppm - allowed_ppm

@@ -108,3 +108,14 @@ static inline uint64_t report_if_due(FILE *latency, uint64_t begin_ns) {
   report(latency, begin_ns, now);
   return now;
 }
+
+/* Fork; whoever is forked ends with its parent. */
+static inline pid_t child(void) {
+  pid_t parent = getpid(), pid = fork();
+  if (pid < 0) fail("fork");
+  if (pid) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  /* It may have ended before that. */
+  if (getppid() != parent) _exit(1);
+  return 0;
+}

@@ -34,12 +34,7 @@ static void connect_to(const char *path) {
 }
 
 static void start(const char *program, const char *path) {
-  pid_t parent = getpid();
-  pid_t child = fork();
-  if (child < 0) fail("fork");
-  if (child) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);
+  if (child()) return;
   execl(program, program, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", "/tmp",
         (char *)NULL);
   fail(program);

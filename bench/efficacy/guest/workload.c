@@ -79,16 +79,6 @@ static void heap(size_t mib, size_t hot_mib, uint64_t period_ms, size_t stride) 
   }
 }
 
-static pid_t child(void) {
-  pid_t parent = getpid(), pid = fork();
-  if (pid < 0) fail("fork");
-  if (pid) return pid;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  /* It may have ended before that. */
-  if (getppid() != parent) _exit(1);
-  return 0;
-}
-
 static void forks(size_t mib, size_t hot_mib, uint64_t period_ms, size_t workers) {
   const uint64_t step_ms = period_ms < 20 ? period_ms : 20;
   size_t hot = hot_mib * MIB / PAGE, share = hot * step_ms / period_ms + 1;

@@ -26,7 +26,7 @@ def report(
         _lane(lanes[kdamond], band, assignment.members[kdamond], intent, memory)
         for kdamond, band in assignment.bands.items()
     ]
-    latest_us = min(now_us + IDLE_US, memory.due_us(intent, now_us))
+    latest_us = min(now_us + IDLE_US, memory.due_us(intent))
     return Report(
         driver_name="lanes",
         features=tuple(sorted(features.names)),

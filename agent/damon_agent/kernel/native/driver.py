@@ -270,7 +270,7 @@ class NativeDriver:
         self._at_rest = running.at_rest and not running.homeless and running.fault is None
         self._next_us = min(now_us + IDLE_US, max(now_us, running.next_us))
         if plan is not None:
-            self._next_us = min(self._next_us, running.memory.due_us(plan, now_us))
+            self._next_us = min(self._next_us, running.memory.due_us(plan))
 
     def _leave(self, plan: Intent | None, now_us: int) -> None:
         """Switch off if that has not been done, then take the numbers away. Never `on` again."""
