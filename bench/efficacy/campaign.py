@@ -78,7 +78,7 @@ class Campaign:
                 repetition=name.repetition,
                 boot=boot,
                 release=stage.guest.release,
-                accelerator=stage.guest.accelerator,
+                accelerator=stage.setup.accelerator,
                 total_bytes=stage.node.meminfo()["MemTotal"],
                 host_load=os.getloadavg()[0],
                 seconds={step.name: step.lasts_s for step in scenario.steps},

@@ -2,8 +2,7 @@
 
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -25,13 +24,10 @@ _LOOK_S: Final = 0.5
 class Play:
     """Plays a scenario with one contender on a machine."""
 
-    def __init__(
-        self, stage: Stage, scenario: Scenario, *, pause: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, stage: Stage, scenario: Scenario) -> None:
         self._stage = stage
         self._guest = stage.guest
         self._scenario = scenario
-        self._pause = pause
         self._satisfied: Satisfied | None = None
 
     def run(self, contender: Contender, facts: Facts) -> Raw:
@@ -39,7 +35,7 @@ class Play:
         stage, scenario = self._stage, self._scenario
         try:
             stage.start(scenario.pods)
-            self._pause(SETTLE_S)
+            self._guest.sleep(SETTLE_S)
             with self._recorded() as recorder:
                 undo = contender.begin(stage)
                 try:
@@ -81,7 +77,7 @@ class Play:
     def _wake(self, step: Step) -> None:
         for index, name in enumerate(step.wakes):
             if index and step.stagger_s:
-                self._pause(step.stagger_s)
+                self._guest.sleep(step.stagger_s)
             running = self._stage.pods[name]
             if self._stage.node.is_alive(running.container.pid):
                 self._guest.kill(running.container.pid, signal.SIGUSR1)
@@ -102,7 +98,7 @@ class Play:
         spike = self._stage.pods.get(step.satisfies)
         now_s = self._stage.node.uptime_s()
         while (left_s := begin_s + step.lasts_s - now_s) > 0:
-            self._pause(min(_LOOK_S, left_s) if spike else left_s)
+            self._guest.sleep(min(_LOOK_S, left_s) if spike else left_s)
             if spike and (ended_s := self._spike_ended(spike)):
                 return ended_s
             now_s = self._stage.node.uptime_s()

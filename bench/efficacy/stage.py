@@ -1,5 +1,6 @@
 """The machine, the agent in it, and the pods of one run, by the harness of e2e/tests_kernel."""
 
+import os
 import secrets
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,9 @@ class Setup:
     kernel: str = "6.12"
     memory_mib: int = 1280
     zram_mib: int = 768
-    cpus: int = 2
+    cpus: int = 1
+    """One is all that instructions of a nanosecond add up to, however many there were."""
+    accelerator: str = field(default_factory=lambda: os.environ.get("VM_ACCELERATOR", "icount"))
     available_mib: int = 840
     """What is available before there is any pod: the rest is taken and locked at boot."""
     reserved_mib: int = 100
@@ -92,7 +95,7 @@ class Stage:
         self._agents = AgentAs(memory_reclaim, has_damon)
         self.agent.stop()
         self.start_agent()
-        self.guest.shell(f"sleep {_AGENT_STARTS_S}")
+        self.guest.sleep(_AGENT_STARTS_S)
 
     def start_agent(self) -> None:
         """Start the agent as it was started for this run."""
@@ -208,6 +211,7 @@ def booted(setup: Setup) -> Iterator[Stage]:
             memory_mib=setup.memory_mib,
             zram_mib=setup.zram_mib,
             cpus=setup.cpus,
+            accelerator=setup.accelerator,
             disks=[Disk("agent", image.disk)],
             overlay=Overlay(
                 directories={

@@ -24,6 +24,25 @@ TOKEN: Final = "damon_mock.guest"  # noqa: S105 - it says what it is, it opens n
 BOOT_S: Final = 300.0
 _ATTEMPTS: Final = 3
 _TAIL: Final = 60
+_SLOWEST: Final = 20
+"""A second of a machine may take so many of ours."""
+# With the default of 1 GiB of translated code QEMU takes twice the memory and no less time.
+_TCG: Final = "tcg,tb-size=128,thread"
+_ICOUNT: Final = ("-icount", "shift=0,sleep=off")
+_ACCELERATION: Final[Mapping[str, Sequence[str]]] = {
+    "tcg": ("-accel", f"{_TCG}=multi", "-cpu", "max"),
+    # Where a string instruction is fast, the kernel clears and copies with it byte by byte, and
+    # each byte would count as an instruction.
+    "icount": ("-accel", f"{_TCG}=single", *_ICOUNT, "-cpu", "max,-erms,-fsrm"),
+}
+"""By name; any other is QEMU's own. `icount` is tcg whose clock does not follow that of this
+machine: an instruction takes a nanosecond, and when the processor waits, it is at once as late as
+the next timer."""
+
+
+def accelerator() -> str:
+    """Return what executes machines for which nothing else is said."""
+    return os.environ.get("VM_ACCELERATOR", "tcg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +74,12 @@ class Machine:
     gateway: str = HOST_ADDRESS
     arguments: Sequence[str] = ()
     """More for QEMU."""
+    accelerator: str = field(default_factory=accelerator)
 
     def boot(self, *, attempts: int = _ATTEMPTS) -> "Running":
         """Start it and wait for its server; one that does not come up is tried again."""
-        accelerator = os.environ.get("VM_ACCELERATOR", "tcg")
         for attempt in range(1, attempts + 1):
-            running = Running(self, accelerator)
+            running = Running(self)
             try:
                 running.wait_for_server()
             except GuestError as error:
@@ -74,13 +93,11 @@ class Machine:
                 return running
         raise failure
 
-    def command(self, directory: Path, accelerator: str) -> list[str]:
+    def command(self, directory: Path) -> list[str]:
         """Return QEMU's command line; its files are in `directory`."""
-        # With the default of 1 GiB of translated code QEMU takes twice the memory and no less time.
-        accel = {"tcg": "tcg,thread=multi,tb-size=128"}.get(accelerator, accelerator)
         command = [
             *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"),
-            *("-accel", accel, "-cpu", "max"),
+            *_ACCELERATION.get(self.accelerator, ("-accel", self.accelerator, "-cpu", "max")),
             *("-smp", str(self.cpus), "-m", str(self.memory_mib)),
             *("-display", "none", "-monitor", "none"),
             *("-serial", f"file:{directory / 'console'}"),
@@ -123,9 +140,8 @@ class Completed:
 class Running:
     """A machine that is on; `with machine.boot() as running:` switches it off at the end."""
 
-    def __init__(self, machine: Machine, accelerator: str) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.accelerator = accelerator
         self.release = machine.kernel.release
         # Short: the path of a unix socket ends at 107 characters.
         self.directory = Path(tempfile.mkdtemp(prefix="vm-"))
@@ -133,7 +149,7 @@ class Running:
         (self.directory / "initrd").write_bytes(machine.overlay.behind(initrd))
         self._log = (self.directory / "qemu.log").open("wb")
         self._process = subprocess.Popen(
-            machine.command(self.directory, accelerator),
+            machine.command(self.directory),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -223,6 +239,10 @@ class Running:
     def kill(self, pid: int, number: int) -> None:
         """Send a signal to a process of the machine."""
         self.channel.ask("kill", pid=pid, signal=int(number))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until so much of the machine's own time is over."""
+        self.run("sleep", f"{seconds:.3f}", timeout_s=_SLOWEST * seconds + BOOT_S)
 
     def put(self, path: str, data: bytes | str, *, mode: int = 0o644) -> None:
         """Write a file."""

@@ -22,7 +22,7 @@ COLD = Step("cold", 5)
 
 
 class Machine:
-    """Its clock goes on by what is paused; what happens to it is written down."""
+    """Its clock goes on by what it is asked to sleep; what happens to it is written down."""
 
     def __init__(self):
         self.now_s = 100.0
@@ -30,7 +30,7 @@ class Machine:
         self.files = {SAMPLES: b"not yet"}
         self.dead = set()
 
-    def pause(self, seconds):
+    def sleep(self, seconds):
         self.now_s += seconds
 
     def told(self, what):
@@ -116,7 +116,7 @@ def play_fixture(stage):
             seconds={},
         )
         scenario = Scenario("s", "?", PODS, (COLD, *steps))
-        return Play(stage, scenario, pause=stage.guest.pause).run(contender, facts)
+        return Play(stage, scenario).run(contender, facts)
 
     return play
 
