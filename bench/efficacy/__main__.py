@@ -5,12 +5,15 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from efficacy.plots import plot
 from efficacy.results import Results, ResultsError
 from efficacy.scenarios import SCENARIOS
 from efficacy.schedule import CONTENDERS, missing, schedule
-from efficacy.tables import tables
+from efficacy.tables import grouped, tables
+
+if TYPE_CHECKING:
+    from efficacy.plots import Drawn
 
 
 def main() -> int:
@@ -43,6 +46,12 @@ def main() -> int:
         other = verbs.add_parser(name, help=said)
         other.add_argument("out", type=Path)
         other.set_defaults(verb=verb)
+    picture = verbs.add_parser("picture", help="draw what matters most of a scenario")
+    picture.add_argument("out", type=Path)
+    picture.add_argument("scenario", choices=SCENARIOS)
+    picture.add_argument("file", type=Path, help="written as .svg and as .png")
+    picture.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="instead of all")
+    picture.set_defaults(verb=_picture)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
@@ -75,9 +84,29 @@ def _run(given: argparse.Namespace) -> None:
 def _tables(given: argparse.Namespace) -> None:
     runs = list(Results(given.out).finished().values())
     (given.out / "tables.md").write_text(tables(runs))
+    # Runs are played and kept without what draws them.
+    from efficacy.plots import plot  # noqa: PLC0415
+
     for scenario in sorted({run.facts.scenario for run in runs}):
-        (given.out / f"{scenario}.svg").write_text(plot(scenario, runs))
+        _write(given.out / scenario, plot(scenario, runs))
     print(f"{len(runs)} runs: {given.out / 'tables.md'}")
+
+
+def _picture(given: argparse.Namespace) -> None:
+    from efficacy.plots import summary  # noqa: PLC0415
+
+    runs = list(Results(given.out).finished().values())
+    there = grouped(runs).get(given.scenario, {})
+    wanted = given.contenders or list(there)
+    if not there or set(wanted) - set(there):
+        names = ", ".join(there) or "no contender"
+        raise ResultsError(f"{given.out}: there are runs of {given.scenario} of: {names}")
+    _write(given.file, summary(given.scenario, runs, wanted))
+
+
+def _write(file: Path, drawn: "Drawn") -> None:
+    for suffix, content in drawn.items():
+        file.with_suffix(suffix).write_bytes(content)
 
 
 def _measure(given: argparse.Namespace) -> None:

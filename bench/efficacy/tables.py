@@ -75,13 +75,14 @@ def _about(contenders: dict[str, list[Run]]) -> str:
     available = spread(run.measures.available_bytes / MIB for run in runs)
     load = spread(run.facts.host_load for run in runs)
     return (
-        f"{_counted(len(runs), 'run')} in {_counted(boots, 'boot')} of {facts.release} "
+        f"{counted(len(runs), 'run')} in {counted(boots, 'boot')} of {facts.release} "
         f"({facts.accelerator}), {facts.total_bytes // MIB} MiB, available of it at the beginning "
         f"{available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
     )
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, as in `1 run` and `2 runs`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -119,7 +120,12 @@ def _kubelet_least(run: Run) -> float | None:
 
 def _unsatisfied(run: Run) -> str:
     """Return what stands for a spike that did not get its memory; some scenarios have none."""
-    return "never" if any(step.satisfies for step in SCENARIOS[run.facts.scenario].steps) else "-"
+    return "never" if has_spike(run) else "-"
+
+
+def has_spike(run: Run) -> bool:
+    """Tell whether a step of the run's scenario waits for a spike to get its memory."""
+    return any(step.satisfies for step in SCENARIOS[run.facts.scenario].steps)
 
 
 def _killed(runs: Runs) -> str:

@@ -1,7 +1,8 @@
 """A recorded run, as small as it may be."""
 
 import pytest
-from efficacy.record import Raw
+from efficacy.measures import run
+from efficacy.record import Raw, Satisfied
 
 MIB = 1 << 20
 
@@ -145,3 +146,45 @@ def raw_fixture():
 @pytest.fixture(name="raws")
 def raws_fixture():
     return raw_of
+
+
+@pytest.fixture(name="runs")
+def runs_fixture(raws):
+    seconds = {"none": (30.0, 10.0, None), "enforce": (4.0, 6.0, 5.0)}
+    return [
+        run(raws(contender, repetition, satisfied_s=satisfied_s))
+        for contender, every in seconds.items()
+        for repetition, satisfied_s in enumerate(every, 1)
+    ]
+
+
+def crowd(raw, times_s, oom_kills=0):
+    """Return the run as if there were so many sandboxes instead of idle."""
+    names = [f"sandbox-{number}" for number in range(len(times_s))]
+    idle = raw.pods["idle"].model_copy(update={"asks": True})
+    samples = [
+        sample.model_copy(
+            update={"pods": dict(sample.pods) | dict.fromkeys(names, sample.pods["idle"])}
+        )
+        for sample in raw.samples[:2]
+    ]
+    killed = samples[1].pods["sandbox-0"].model_copy(update={"oom_kills": oom_kills})
+    samples[1] = samples[1].model_copy(
+        update={"pods": dict(samples[1].pods) | {"sandbox-0": killed}}
+    )
+    served = {
+        name: {"begin_s": 160, "end_s": 160 + seconds}
+        for name, seconds in zip(names, times_s, strict=True)
+        if seconds is not None
+    }
+    changed = {
+        "pods": {"critical": raw.pods["critical"]} | dict.fromkeys(names, idle),
+        "samples": (*samples, raw.samples[2]),
+        "served": {name: Satisfied.model_validate(told) for name, told in served.items()},
+    }
+    return run(raw.model_copy(update=changed))
+
+
+@pytest.fixture(name="crowd")
+def crowd_fixture():
+    return crowd

@@ -29,4 +29,8 @@ def test_the_page_has_the_rows_of_the_main_scenario(runs):
 
 
 def test_the_picture_is_theirs(runs):
-    assert (ROOT / "docs/images/benchmark-main.svg").read_text() == plot("main", runs)
+    drawn = plot("main", runs)
+    picture = ROOT / "docs/images/benchmark-main.svg"
+    assert picture.read_bytes() == drawn[".svg"]
+    # What compresses the other one may differ from machine to machine: only its size is compared.
+    assert picture.with_suffix(".png").read_bytes()[:24] == drawn[".png"][:24]

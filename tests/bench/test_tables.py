@@ -1,25 +1,12 @@
-"""Tables and plots of finished runs."""
+"""Tables of finished runs."""
 
 from types import SimpleNamespace
-from xml.etree import ElementTree as ET
 
 import pytest
 from efficacy.measures import run
-from efficacy.plots import plot
-from efficacy.record import Satisfied
 from efficacy.tables import ready_s, shown, spread, table, tables
 from hypothesis import given
 from hypothesis import strategies as st
-
-
-@pytest.fixture(name="runs")
-def runs_fixture(raws):
-    seconds = {"none": (30.0, 10.0, None), "enforce": (4.0, 6.0, 5.0)}
-    return [
-        run(raws(contender, repetition, satisfied_s=satisfied_s))
-        for contender, every in seconds.items()
-        for repetition, satisfied_s in enumerate(every, 1)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -78,47 +65,11 @@ def test_page_cache_has_a_table_where_a_part_of_it_is_known_as_cold(runs, raw_wi
     assert "page cache" not in tables(runs)
 
 
-def test_a_plot_shows_page_cache_where_a_part_of_it_is_known_as_cold(raw_with_files):
-    raw = raw_with_files
-    idle = raw.pods["idle"].model_copy(update={"cold_bytes": 0})
-    raw = raw.model_copy(update={"pods": dict(raw.pods) | {"idle": idle}})
-    drawn = plot("main", [run(raw)])
-    assert "Page cache given up by idle (priority 10) before the pressure, of 130 MiB" in drawn
-    assert "File refaults of idle (priority 10), pages" in drawn
-
-
-def crowd(raw, times_s, oom_kills=0):
-    """Return the run as if there were so many sandboxes instead of idle."""
-    names = [f"sandbox-{number}" for number in range(len(times_s))]
-    idle = raw.pods["idle"].model_copy(update={"asks": True})
-    samples = [
-        sample.model_copy(
-            update={"pods": dict(sample.pods) | dict.fromkeys(names, sample.pods["idle"])}
-        )
-        for sample in raw.samples[:2]
-    ]
-    killed = samples[1].pods["sandbox-0"].model_copy(update={"oom_kills": oom_kills})
-    samples[1] = samples[1].model_copy(
-        update={"pods": dict(samples[1].pods) | {"sandbox-0": killed}}
-    )
-    served = {
-        name: {"begin_s": 160, "end_s": 160 + seconds}
-        for name, seconds in zip(names, times_s, strict=True)
-        if seconds is not None
-    }
-    changed = {
-        "pods": {"critical": raw.pods["critical"]} | dict.fromkeys(names, idle),
-        "samples": (*samples, raw.samples[2]),
-        "served": {name: Satisfied.model_validate(told) for name, told in served.items()},
-    }
-    return run(raw.model_copy(update=changed))
-
-
 @pytest.mark.parametrize(
     ("oom_kills", "row"),
     [(0, "| none | 3 | 2 | 9 | 400 |"), (1, "| none | 2 | 2 | 9 | 400 |")],
 )
-def test_of_many_that_ask_it_is_told_how_many_are_healthy_and_when(raw, oom_kills, row):
+def test_of_many_that_ask_it_is_told_how_many_are_healthy_and_when(raw, crowd, oom_kills, row):
     text = tables([crowd(raw, [9.0, 1.0, 2.0, None], oom_kills)])
     assert "| contender | healthy of 4 | P50 to ready, s | P99 to ready, s |" in text
     assert row in text
@@ -133,16 +84,10 @@ def test_so_large_a_share_was_ready_by_then_and_no_time_before_would_do(times_s,
     assert sum(seconds < told_s for seconds in times_s) < share * len(times_s)
 
 
-def test_many_pods_of_a_kind_are_one_row_with_their_sums(raw):
+def test_many_pods_of_a_kind_are_one_row_with_their_sums(raw, crowd):
     text = tables([crowd(raw, [1.0, 2.0, 3.0])])
     assert "| none | 3 sandbox | 750, 735 | 300 | 1 | 300 |" in text
     assert "sandbox-1" not in text
-
-
-def test_a_plot_says_how_many_are_healthy_and_shows_no_single_one(raw):
-    drawn = plot("main", [crowd(raw, [1.0, None, 3.0])])
-    assert "Healthy at the end, of 3 that asked" in drawn
-    assert "sandbox-1" not in drawn
 
 
 def test_a_single_one_that_asks_is_told_of_in_the_table_of_the_node(runs):
@@ -155,13 +100,3 @@ def test_who_was_killed_is_named(raws):
     pods = dict(raw.samples[-1].pods) | {"critical": last}
     samples = (*raw.samples[:-1], raw.samples[-1].model_copy(update={"pods": pods}))
     assert "| critical 1 |" in tables([run(raw.model_copy(update={"samples": samples}))])
-
-
-def test_a_plot_has_a_dot_for_each_run_of_each_figure(runs):
-    root = ET.fromstring(plot("main", runs))
-    name = "{http://www.w3.org/2000/svg}"
-    dots = list(root.iter(f"{name}circle"))
-    # Satisfied in five of six; swapped and p99.9 of critical, given up by idle in all.
-    assert len(dots) == 5 + 3 * 6
-    titles = [each.text for each in root.iter(f"{name}text") if each.get("class") == "title"]
-    assert "Given up by idle (priority 10) before the pressure, of 245 MiB cold" in titles
