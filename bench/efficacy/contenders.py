@@ -7,7 +7,15 @@ from typing import Any, Final, Protocol
 from tests_kernel.containers import Pod
 from tests_kernel.waiting import until_equal
 
-from damon_contract.v1alpha1.tuning import Brake, Mode, Settings, Watermarks
+from damon_contract.v1alpha1.tuning import (
+    Brake,
+    Mode,
+    Monitoring,
+    Quota,
+    Reclaim,
+    Settings,
+    Watermarks,
+)
 from efficacy.rivals import (
     DamonReclaim,
     Nothing,
@@ -23,6 +31,12 @@ from efficacy.stage import Stage
 EQUAL_PRIORITY: Final = 50
 _FLAT: Final = Watermarks(floor_permille=Watermarks().ceiling_permille)
 _TOLD: Final = ("conditions", "lanes", "pods", "memoryReclaim")
+
+
+def _intervals(sample: str, aggregation: str, update: str) -> Monitoring:
+    return Monitoring(
+        sample_interval=sample, aggregation_interval=aggregation, update_interval=update
+    )
 
 
 class Contender(Protocol):
@@ -68,6 +82,23 @@ class Product:
         return Pod(pod.name, priority, pod.uid, pod.containers)
 
 
+DIALS: Final[Mapping[str, Settings]] = {
+    "min_age_12s": Settings(reclaim=Reclaim(min_age="12s")),
+    "min_age_60s": Settings(reclaim=Reclaim(min_age="60s")),
+    "min_age_120s": Settings(reclaim=Reclaim(min_age="120s")),
+    "sampling_fast": Settings(monitoring=_intervals("55ms", "490ms", "1s")),
+    "sampling_slow": Settings(monitoring=_intervals("500ms", "4500ms", "5s")),
+    "ceiling_400": Settings(watermarks=Watermarks(ceiling_permille=400)),
+    "ceiling_800": Settings(watermarks=Watermarks(ceiling_permille=800)),
+    "floor_300": Settings(watermarks=Watermarks(floor_permille=300)),
+    "eager_50": Settings(eager_up_to=50),
+    "interval_1s": Settings(watermarks=Watermarks(interval="1s")),
+    "brake_3": Settings(brake=Brake(pressure_permille=3, refaults_permille=3)),
+    "brake_30": Settings(brake=Brake(pressure_permille=30, refaults_permille=30)),
+    # A twentieth of this machine in each aggregation.
+    "quota": Settings(reclaim=Reclaim(quota=Quota(bytes="64Mi"))),
+}
+"""One setting each that differs from its default."""
 CONTENDERS: Final[Mapping[str, Contender]] = {
     "none": Nothing(),
     "memory_min": Protection(),
@@ -93,6 +124,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "enforce_no_eager": Product(settings=Settings(eager_up_to=0)),
     # All that may be reclaimed have the same mark, that of the least important pod.
     "enforce_no_ladder": Product(settings=Settings(watermarks=_FLAT)),
+    **{name: Product(settings=settings) for name, settings in DIALS.items()},
 }
 WITH_MEMORY_RECLAIM: Final = frozenset({"enforce_reclaim"})
 """Those for which the agent is started as the chart's agent.memoryReclaim has it."""

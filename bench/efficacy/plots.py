@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from efficacy.measures import COLD
 from efficacy.record import PodMeasures, Run
-from efficacy.schedule import OURS
+from efficacy.schedule import DIALS, OURS
 from efficacy.tables import (
     MANY,
     MIB,
@@ -245,7 +245,7 @@ def _draw(axes: Axes, panel: Panel, contenders: Contenders, title_characters: in
     axes.set_yticks(range(len(every)), list(every))
     _scale(axes, panel, [value for values in every.values() for value in values])
     for row, (name, values) in enumerate(every.items()):
-        colour = _OUR_COLOUR if name in OURS else _OTHER_COLOUR
+        colour = _OUR_COLOUR if name in (*OURS, *DIALS) else _OTHER_COLOUR
         axes.axhline(row, color=_LINE, linewidth=1, zorder=0, clip_on=False)
         axes.plot(
             values,
@@ -271,7 +271,7 @@ def _draw(axes: Axes, panel: Panel, contenders: Contenders, title_characters: in
             color=colour,
         )
     for label in axes.get_yticklabels():
-        label.set_color(_OUR_COLOUR if label.get_text() in OURS else _INK)
+        label.set_color(_OUR_COLOUR if label.get_text() in (*OURS, *DIALS) else _INK)
 
 
 def _scale(axes: Axes, panel: Panel, values: Sequence[float]) -> None:

@@ -20,9 +20,6 @@ class PodPlan:
     workload: Workload
     is_last: bool = False
     """It starts when all others have their memory, and so what it shares is theirs."""
-    is_bare: bool = False
-    """Its process is in a cgroup as a container's is, and there is no runtime, which would need
-    more memory than a small pod has."""
 
     @property
     def is_protected(self) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from efficacy.scenario import PodPlan, Scenario, Step
-from efficacy.schedule import CONTENDERS
+from efficacy.schedule import OURS, THEIRS
 from efficacy.workloads import cron, file, forks, heap, keys, redis, sandbox, spike, stream
 
 CRITICAL: Final = PodPlan("critical", 90, keys(200))
@@ -18,13 +18,12 @@ SHARED: Final = file("/shm/shared", "map", 150, hot_mib=0)
 AGES: Final = ("none", "loop", "enforce", "enforce_auto")
 RECLAIMS: Final = ("none", "loop", "enforce", "enforce_reclaim")
 CROWD: Final = tuple(
-    PodPlan(f"p{priority}-{number}", priority, heap(10, hot_mib=2, period_ms=1000), is_bare=True)
+    PodPlan(f"p{priority}-{number}", priority, heap(10, hot_mib=2, period_ms=1000))
     for priority, pods in {10: 8, 20: 8, 30: 8, 40: 8, 50: 7, 60: 7, 70: 7, 90: 6}.items()
     for number in range(pods)
 )
 SANDBOXES: Final = tuple(
-    PodPlan(f"sandbox-{number}", 10, sandbox(80, compute_ms=2000), is_bare=True)
-    for number in range(14)
+    PodPlan(f"sandbox-{number}", 10, sandbox(80, compute_ms=2000)) for number in range(14)
 )
 COLD: Final = Step("cold", 60)
 """The step whose end is `before the spike`."""
@@ -41,7 +40,7 @@ _ALL: Final = (
         "A low-priority pod is cold, a middle one has a hot part, memory is asked for at once",
         MAIN,
         STEPS,
-        contenders=CONTENDERS,
+        contenders=(*THEIRS, *OURS),
     ),
     Scenario(
         "redis",

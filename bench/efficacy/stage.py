@@ -14,7 +14,7 @@ from typing import Final
 
 from tests_kernel.agent import Agent
 from tests_kernel.containers import Container, Containers, Pod
-from tests_kernel.node import DAMON, ROOTFS, Node
+from tests_kernel.node import DAMON, Node
 from tests_kernel.node import PROGRAMS as TESTS
 from tests_kernel.plans import Plans
 from tests_kernel.waiting import until
@@ -28,8 +28,8 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 PROGRAMS: Final = "/opt/efficacy"
 STATE: Final = "/run/efficacy"
-DATA: Final = "/var/tmp/efficacy"
-SHARED: Final = f"{STATE}/shm"
+DATA: Final = "/data"
+SHARED: Final = "/shm"
 _BURSTABLE: Final = "/sys/fs/cgroup/kubepods/burstable"
 _HARNESS: Final = "/sys/fs/cgroup/init"
 _NO_DAMON: Final = "/run/no-damon"
@@ -61,7 +61,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class RunningPod:
-    """A pod of a scenario, in its container."""
+    """A pod of a scenario: a process in the cgroup of a container, as a kubelet's."""
 
     plan: PodPlan
     pod: Pod
@@ -87,7 +87,6 @@ class Stage:
         self.plans = plans
         self.agent = agent
         self.pods: dict[str, RunningPod] = {}
-        self._containers = Containers(node)
         self._agents = AgentAs()
 
     def restart_agent(self, *, memory_reclaim: bool, has_damon: bool) -> None:
@@ -127,29 +126,14 @@ class Stage:
         directory = f"{STATE}/pods/{plan.name}"
         self.guest.shell(f"rm -rf {directory}; mkdir -p {directory}")
         pod = Pod(plan.name, plan.priority)
-        if plan.is_bare:
-            return RunningPod(plan, pod, self._start_bare(plan, pod, directory), directory)
-        container = self._containers.run(
-            [f"{PROGRAMS}/{plan.workload.program}", "/pod", *plan.workload.words],
-            pod=pod,
-            mounts=[
-                (directory, "/pod", "rw"),
-                (DATA, "/data", "rw"),
-                (SHARED, "/shm", "rw"),
-                (PROGRAMS, PROGRAMS, "ro"),
-            ],
-        )
-        return RunningPod(plan, pod, container, directory)
-
-    def _start_bare(self, plan: PodPlan, pod: Pod, directory: str) -> Container:
         identity = secrets.token_hex(32)
         cgroup = f"{_BURSTABLE}/pod{pod.uid}/{identity}"
         command = [f"{PROGRAMS}/{plan.workload.program}", directory, *plan.workload.words]
-        script = bare_script(cgroup, command)
+        script = pod_script(cgroup, command, oom_score_adj=-997 if plan.is_protected else 1000)
         pid = self.guest.spawn("sh", "-ec", script, output=f"/run/log/{plan.name}")
         container = Container(identity, pid, cgroup)
         pod.containers.append(container)
-        return container
+        return RunningPod(plan, pod, container, directory)
 
     def _until_ready(self, running: RunningPod) -> None:
         path = f"{running.directory}/ready"
@@ -160,21 +144,14 @@ class Stage:
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._end, self.pods.values()))
         self.pods.clear()
-        # Those whose start has failed half way.
-        self._containers.clear()
         self.guest.shell(f"rm -rf {STATE}/pods {DATA} {SHARED}/*")
 
     def _end(self, running: RunningPod) -> None:
         cgroup = running.container.cgroup
-        of_pod = cgroup.rpartition("/")[0]
-        if running.plan.is_bare:
-            self.guest.shell(f"echo 1 >{cgroup}/cgroup.kill")
-            self.guest.wait(running.container.pid)
-            until(f"{cgroup} is empty", lambda: not self.guest.read(f"{cgroup}/cgroup.procs"))
-            self.guest.run("rmdir", cgroup)
-        else:
-            self._containers.end(running.container)
-        self.guest.run("rmdir", of_pod)
+        self.guest.shell(f"echo 1 >{cgroup}/cgroup.kill")
+        self.guest.wait(running.container.pid)
+        until(f"{cgroup} is empty", lambda: not self.guest.read(f"{cgroup}/cgroup.procs"))
+        self.guest.run("rmdir", cgroup, cgroup.rpartition("/")[0])
 
     def cgroups(self) -> Mapping[str, str]:
         """Return the cgroups of the pods' containers, and of the agent's pod.
@@ -186,15 +163,12 @@ class Stage:
         return {**pods, "damon-agent": f"/sys/fs/cgroup{agent}".rpartition("/")[0]}
 
 
-def bare_script(cgroup: str, command: Sequence[str]) -> str:
-    """Return what makes a pod's cgroup with a container's in it, and becomes a process there.
-
-    It is the first to be killed where memory is short, as the kubelet has it for BestEffort pods.
-    """
+def pod_script(cgroup: str, command: Sequence[str], *, oom_score_adj: int) -> str:
+    """Return what makes a pod's cgroup with a container's in it, and becomes a process there."""
     of_pod = cgroup.rpartition("/")[0]
     return (
         f"mkdir {of_pod}; echo +memory >{of_pod}/cgroup.subtree_control; mkdir {cgroup}; "
-        f"echo $$ >{cgroup}/cgroup.procs; echo 1000 >/proc/self/oom_score_adj; "
+        f"echo $$ >{cgroup}/cgroup.procs; echo {oom_score_adj} >/proc/self/oom_score_adj; "
         f"exec {' '.join(command)}"
     )
 
@@ -227,9 +201,6 @@ def booted(setup: Setup) -> Iterator[Stage]:
                 f"f=/sys/module/damon_stat/parameters/enabled; [ ! -e $f ] || echo N >$f; "
                 f"mkdir -p /run/log {STATE}"
             )
-            # Pods start side by side, and their runtimes fail where two make the same directory.
-            points = " ".join(f"{ROOTFS}{point}" for point in ("/pod", "/data", "/shm", PROGRAMS))
-            guest.shell(f"mkdir -p {points}")
             agent = Agent(node, Containers(node), plans, image.configuration)
             agent.start()
             guest.shell(f"sleep {_AGENT_STARTS_S}; echo 3 >/proc/sys/vm/drop_caches")

@@ -6,7 +6,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
-from efficacy.contenders import CONTENDERS
+from efficacy.contenders import CONTENDERS, DIALS
 from efficacy.rivals import AbsentError
 from efficacy.scenarios import SCENARIOS
 from tests_kernel.containers import Container, Pod
@@ -181,6 +181,15 @@ def test_each_mechanism_of_ours_can_be_off():
     assert off["brake"].model_copy(update={"brake": usual.brake}) == usual
     assert off["eager"].model_copy(update={"eager_up_to": usual.eager_up_to}) == usual
     assert off["ladder"].model_copy(update={"watermarks": usual.watermarks}) == usual
+
+
+def test_a_dial_is_one_setting_that_is_not_its_default():
+    usual = CONTENDERS["enforce"].settings
+    for name in DIALS:
+        changed = CONTENDERS[name].settings.model_dump(exclude_defaults=True)
+        assert len(changed) == 1, name
+    assert len({CONTENDERS[name].settings.model_dump_json() for name in DIALS}) == len(DIALS)
+    assert usual not in [CONTENDERS[name].settings for name in DIALS]
 
 
 @pytest.mark.parametrize(

@@ -37,16 +37,10 @@ def test_a_step_lasts_longer_than_it_takes_to_wake_its_pods(scenario):
         assert step.lasts_s > step.stagger_s * len(step.wakes)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
-def test_a_pod_without_a_runtime_needs_nothing_but_its_own_directory(scenario):
-    for pod in scenario.pods:
-        assert not (pod.is_bare and any("/" in word for word in pod.workload.words))
-
-
 def test_sixty_pods_are_sixty_of_eight_priorities():
     pods = SCENARIOS["sixty_pods"].pods
     assert len(pods) == 60
-    assert len({pod.priority for pod in pods if pod.is_bare}) == 8
+    assert len({pod.priority for pod in pods if not pod.workload.waits}) == 8
 
 
 def test_who_kills_the_agent_starts_it_again():
