@@ -1,12 +1,14 @@
 """What is kept of a run: what the kernel and the pods said, unchanged, and what follows from it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
 from efficacy.latency import Latency, Window
 from efficacy.schedule import RunName
+
+Swap = Literal["zram", "disk"]
 
 
 class Model(BaseModel):
@@ -83,6 +85,8 @@ class Facts(Model):
     """Runs are compared within one boot."""
     release: str
     accelerator: str
+    swap: Swap = "zram"
+    """What the machine swaps to, in scenarios with swap; older runs do not say it."""
     total_bytes: int
     host_load: float
     """Load average of a minute of the machine below, before the run: the virtual one was part."""

@@ -74,10 +74,11 @@ def _about(contenders: dict[str, list[Run]]) -> str:
     steps = ", ".join(f"{name} {seconds:g} s" for name, seconds in facts.seconds.items())
     available = spread(run.measures.available_bytes / MIB for run in runs)
     load = spread(run.facts.host_load for run in runs)
+    swap = f"swap on {facts.swap}" if SCENARIOS[facts.scenario].has_swap else "no swap"
     return (
         f"{_counted(len(runs), 'run')} in {_counted(boots, 'boot')} of {facts.release} "
-        f"({facts.accelerator}), {facts.total_bytes // MIB} MiB, available of it at the beginning "
-        f"{available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
+        f"({facts.accelerator}, {swap}), {facts.total_bytes // MIB} MiB, available of it at the "
+        f"beginning {available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
     )
 
 

@@ -1,9 +1,10 @@
 """Scenarios and contenders as data, and when a machine is as it was."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
-from efficacy.beginning import Beginning
+from efficacy.beginning import Beginning, clean
 from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM
 from efficacy.scenarios import SCENARIOS
 from efficacy.schedule import CONTENDERS as NAMES
@@ -90,3 +91,21 @@ def test_what_a_contender_left_behind_is_found(change, said):
 
 def test_a_little_more_or_less_memory_is_the_same_beginning():
     assert not BEGIN.differences(replace(BEGIN, available_bytes=820 << 20))
+
+
+@pytest.mark.parametrize(
+    ("has_swap", "told"),
+    [(True, ["swapoff", "swapon"]), (False, ["swapoff", "swapon", "swapoff"])],
+)
+def test_the_swap_of_the_machine_is_what_is_emptied(has_swap, told):
+    asked = []
+    guest = SimpleNamespace(
+        shell=lambda script, **_: asked.append(script) or "1",
+        run=lambda *argv, **_: asked.append(" ".join(argv)),
+        read=lambda _path: "0",
+    )
+    facts = dict.fromkeys(("SwapTotal", "SwapFree", "MemAvailable"), 0)
+    node = SimpleNamespace(guest=guest, nr_kdamonds=lambda: 0, meminfo=lambda: facts)
+    clean(node, "/dev/vde", has_swap=has_swap)
+    swaps = [line for line in asked if "/dev/vde" in line]
+    assert [next(word for word in told if f"{word} /dev/vde" in line) for line in swaps] == told

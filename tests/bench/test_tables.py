@@ -49,7 +49,7 @@ def test_a_table_is_one():
 
 def test_each_contender_has_its_runs_in_every_table(runs):
     text = tables(runs)
-    assert "6 runs in 1 boot of 6.12.117 (tcg), 1089 MiB" in text
+    assert "6 runs in 1 boot of 6.12.117 (tcg, swap on zram), 1089 MiB" in text
     assert "| none (3) | 20 (10-30), in 2 of 3 | 170 |" in text
     assert "| enforce (3) | 5 (4-6) | 170 |" in text
     assert "| enforce | idle (p10) | 250, 245 | 100 |" in text
