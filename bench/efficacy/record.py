@@ -23,6 +23,8 @@ class PodSample(Model):
     memory_bytes: NonNegativeInt
     swap_bytes: NonNegativeInt
     anon_bytes: NonNegativeInt
+    huge_bytes: NonNegativeInt = 0
+    """Of the anonymous memory, what is in huge pages; older runs lack it."""
     file_bytes: NonNegativeInt
     inactive_file_bytes: NonNegativeInt = 0
     """What the kubelet does not count as in use; runs before November 30 lack it."""
@@ -123,6 +125,10 @@ class PodMeasures(Model):
     """Its own memory (anonymous, swap included) at the beginning."""
     most_memory_bytes: NonNegativeInt
     cold_bytes: NonNegativeInt
+    huge_bytes: NonNegativeInt = 0
+    """Of its own memory, what is in huge pages at the beginning."""
+    huge_before_bytes: NonNegativeInt = 0
+    """The same at the end of the step `cold`."""
     given_up_bytes: NonNegativeInt
     """In swap at the end of the step `cold`."""
     promoted_percent_per_minute: NonNegativeFloat

@@ -144,6 +144,12 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
         "refaults": lambda pod: pod.refaults_anon,
         "pressure, s": lambda pod: pod.pressure_some_s,
     }
+    every = [
+        pod for runs in contenders.values() for run in runs for pod in run.measures.pods.values()
+    ]
+    if any(pod.huge_bytes or pod.huge_before_bytes for pod in every):
+        columns["in huge pages at first, MiB"] = lambda pod: pod.huge_bytes / MIB
+        columns["in huge pages before, MiB"] = lambda pod: pod.huge_before_bytes / MIB
     return _of_pods(
         contenders,
         "memory",

@@ -50,6 +50,25 @@ def test_sixty_pods_are_sixty_of_eight_priorities():
     assert len({pod.priority for pod in pods if pod.is_bare}) == 8
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_one_of_many_pods_tells_no_latency(scenario):
+    assert not any(pod.is_bare and pod.workload.tells_latency for pod in scenario.pods)
+
+
+def test_huge_pages_are_the_main_scenario_but_for_the_pages():
+    def changed(pods):
+        return {pod.name for pod in pods if "huge" in pod.workload.words}
+
+    def small(pod):
+        words = ("small" if word == "huge" else word for word in pod.workload.words)
+        return replace(pod, workload=replace(pod.workload, words=tuple(words)))
+
+    pods = SCENARIOS["huge_pages"].pods
+    assert changed(pods) == {"idle", "batch"}
+    assert not changed(SCENARIOS["main"].pods)
+    assert set(map(small, pods)) == set(SCENARIOS["main"].pods)
+
+
 def test_who_kills_the_agent_starts_it_again():
     for scenario in SCENARIOS.values():
         actions = [step.action for step in scenario.steps]

@@ -71,6 +71,28 @@ def test_what_was_left_for_the_kubelet_is_told_where_all_runs_know_it(runs):
     assert "| 3.5 | 12 | 0 |" in text
 
 
+@pytest.mark.parametrize(
+    ("scenario", "swap", "said"),
+    [
+        ("main", "disk", "(tcg, swap on disk)"),
+        ("no_swap", "disk", "(tcg, no swap)"),
+        ("no_swap", "zram", "(tcg, no swap)"),
+    ],
+)
+def test_it_is_told_what_the_machine_swapped_to(raws, scenario, swap, said):
+    raw = raws(scenario=scenario)
+    facts = raw.facts.model_copy(update={"swap": swap})
+    assert said in tables([run(raw.model_copy(update={"facts": facts}))])
+
+
+def test_huge_pages_are_told_of_where_there_are_some(runs, raw_with_huge_pages):
+    assert "huge pages" not in tables(runs)
+    text = tables([run(raw_with_huge_pages)])
+    assert "| in huge pages at first, MiB | in huge pages before, MiB |" in text
+    (idle,) = [line for line in text.splitlines() if line.startswith("| none | idle (p10) |")]
+    assert idle.endswith("| 240 | 4 |")
+
+
 def test_page_cache_has_a_table_where_a_part_of_it_is_known_as_cold(runs, raw_with_files):
     text = tables([run(raw_with_files)])
     assert "| page cache, cold of it, MiB | file given up before, MiB |" in text
