@@ -5,8 +5,9 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from efficacy.record import Swap
 from efficacy.results import Results, ResultsError
 from efficacy.scenarios import SCENARIOS
 from efficacy.schedule import CONTENDERS, missing, schedule
@@ -23,6 +24,12 @@ def main() -> int:
     run = verbs.add_parser("run", help="play what is missing")
     run.add_argument("out", type=Path)
     run.add_argument("--kernel", default="6.12")
+    run.add_argument(
+        "--swap",
+        choices=get_args(Swap),
+        default="zram",
+        help="disk: as slow as a cheap one of a cloud (default: %(default)s)",
+    )
     run.add_argument("--repetitions", type=int, default=5)
     run.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     run.add_argument(
@@ -68,7 +75,7 @@ def _run(given: argparse.Namespace) -> None:
     from efficacy.stage import Setup  # noqa: PLC0415
 
     seconds = {name: float(value) for name, _, value in (s.partition("=") for s in given.seconds)}
-    setup = Setup(kernel=given.kernel)
+    setup = Setup.of(given.kernel, given.swap)
     results = Results(given.out)
     results.begin({"setup": asdict(setup), "seconds": seconds})
 

@@ -43,24 +43,19 @@ class Beginning:
         return found
 
 
-def clean(node: Node, *, has_swap: bool) -> Beginning:
-    """Empty swap and page cache, and return how the machine is then."""
+def clean(node: Node, swap: str, *, has_swap: bool) -> Beginning:
+    """Empty swap (a block device) and page cache, and return how the machine is then."""
     until_equal("no kdamond is left", node.nr_kdamonds, 0)
     node.guest.shell(
-        "[ $(tail -n +2 /proc/swaps | wc -l) = 0 ] || swapoff /dev/zram0; "
+        f"[ $(tail -n +2 /proc/swaps | wc -l) = 0 ] || swapoff {swap}; "
         "sync; echo 3 >/proc/sys/vm/drop_caches",
         timeout_s=300,
     )
-    swap_on(node)
+    node.guest.run("swapon", swap)
     begin = _look(node)
     if not has_swap:
-        node.guest.run("swapoff", "/dev/zram0", timeout_s=300)
+        node.guest.run("swapoff", swap, timeout_s=300)
     return begin
-
-
-def swap_on(node: Node) -> None:
-    """Have the machine's swap, empty."""
-    node.guest.run("swapon", "/dev/zram0")
 
 
 def _look(node: Node) -> Beginning:

@@ -68,7 +68,7 @@ class Campaign:
                 memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,
                 has_damon=scenario.has_damon and name.contender not in WITHOUT_DAMON,
             )
-            begin = clean(stage.node, has_swap=scenario.has_swap)
+            begin = clean(stage.node, stage.swap, has_swap=scenario.has_swap)
             first = first or begin
             if found := first.differences(begin):
                 raise NotAtBeginningError(f"before {name}: {'; '.join(found)}")
@@ -79,6 +79,7 @@ class Campaign:
                 boot=boot,
                 release=stage.guest.release,
                 accelerator=stage.setup.accelerator,
+                swap=stage.setup.swap,
                 total_bytes=stage.node.meminfo()["MemTotal"],
                 host_load=os.getloadavg()[0],
                 seconds={step.name: step.lasts_s for step in scenario.steps},

@@ -101,6 +101,8 @@ def _pod(raw: Raw, pod: str, moments: tuple[Sample, Sample, Sample]) -> PodMeasu
         memory_bytes=own_bytes,
         most_memory_bytes=max(each.anon_bytes + each.swap_bytes for each in history),
         cold_bytes=raw.pods[pod].cold_bytes,
+        huge_bytes=first.huge_bytes,
+        huge_before_bytes=before.huge_bytes,
         given_up_bytes=before.swap_bytes,
         promoted_percent_per_minute=100 * share / minutes if minutes > 0 else 0,
         swapped_bytes=last.swap_bytes,

@@ -1,12 +1,14 @@
 """What is kept of a run: what the kernel and the pods said, unchanged, and what follows from it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
 from efficacy.latency import Latency, Window
 from efficacy.schedule import RunName
+
+Swap = Literal["zram", "disk"]
 
 
 class Model(BaseModel):
@@ -21,6 +23,8 @@ class PodSample(Model):
     memory_bytes: NonNegativeInt
     swap_bytes: NonNegativeInt
     anon_bytes: NonNegativeInt
+    huge_bytes: NonNegativeInt = 0
+    """Of the anonymous memory, what is in huge pages; older runs lack it."""
     file_bytes: NonNegativeInt
     inactive_file_bytes: NonNegativeInt = 0
     """What the kubelet does not count as in use; runs before November 30 lack it."""
@@ -83,6 +87,8 @@ class Facts(Model):
     """Runs are compared within one boot."""
     release: str
     accelerator: str
+    swap: Swap = "zram"
+    """What the machine swaps to, in scenarios with swap; older runs do not say it."""
     total_bytes: int
     host_load: float
     """Load average of a minute of the machine below, before the run: the virtual one was part."""
@@ -119,6 +125,10 @@ class PodMeasures(Model):
     """Its own memory (anonymous, swap included) at the beginning."""
     most_memory_bytes: NonNegativeInt
     cold_bytes: NonNegativeInt
+    huge_bytes: NonNegativeInt = 0
+    """Of its own memory, what is in huge pages at the beginning."""
+    huge_before_bytes: NonNegativeInt = 0
+    """The same at the end of the step `cold`."""
     given_up_bytes: NonNegativeInt
     """In swap at the end of the step `cold`."""
     promoted_percent_per_minute: NonNegativeFloat

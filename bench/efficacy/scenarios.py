@@ -17,8 +17,10 @@ BUSY: Final = PodPlan("busy", 10, keys(200, hot_permille=1000))
 SHARED: Final = file("/shm/shared", "map", 150, hot_mib=0)
 AGES: Final = ("none", "loop", "enforce", "enforce_auto")
 RECLAIMS: Final = ("none", "loop", "enforce", "enforce_reclaim")
+SMALL: Final = heap(10, hot_mib=2, period_ms=1000, tells_latency=False)
+"""What sixty told would be megabytes, in the memory of the machine and in the record."""
 CROWD: Final = tuple(
-    PodPlan(f"p{priority}-{number}", priority, heap(10, hot_mib=2, period_ms=1000))
+    PodPlan(f"p{priority}-{number}", priority, SMALL)
     for priority, pods in {10: 8, 20: 8, 30: 8, 40: 8, 50: 7, 60: 7, 70: 7, 90: 6}.items()
     for number in range(pods)
 )
@@ -144,6 +146,16 @@ _ALL: Final = (
         (
             replace(IDLE, workload=heap(250, hot_mib=5, period_ms=20, stride=8)),
             *(CRITICAL, BATCH, STREAM, SPIKE),
+        ),
+        STEPS,
+    ),
+    Scenario(
+        "huge_pages",
+        "The low-priority and the middle pod have their memory in huge pages",
+        (
+            replace(IDLE, workload=heap(250, hot_mib=5, period_ms=20, is_huge=True)),
+            replace(BATCH, workload=heap(150, hot_mib=30, period_ms=3000, is_huge=True)),
+            *(CRITICAL, STREAM, SPIKE),
         ),
         STEPS,
     ),

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from tests_kernel.agent import Agent
 from tests_kernel.containers import Container, Containers, Pod
@@ -19,9 +19,10 @@ from tests_kernel.node import PROGRAMS as TESTS
 from tests_kernel.plans import Plans
 from tests_kernel.waiting import until
 from vm import archive
-from vm.machine import Disk, Machine
+from vm.machine import Disk, Machine, Running, Throttle
 from vm.overlay import Overlay
 
+from efficacy.record import Swap
 from efficacy.scenario import PodPlan
 
 HERE: Final = Path(__file__).parent
@@ -35,6 +36,12 @@ _HARNESS: Final = "/sys/fs/cgroup/init"
 _NO_DAMON: Final = "/run/no-damon"
 """An empty directory: what the agent sees instead of DAMON's files on a kernel without it."""
 _SPARE_BYTES: Final = 64 << 20
+_SWAP_DISK: Final = Throttle(requests_per_s=3000, bytes_per_s=125_000_000)
+"""What AWS's gp3, the usual disk of its nodes, has where nothing more is paid for.
+
+Only the rate is that of such a disk: a request that need not wait is answered at once, where the
+real one takes half a millisecond or more on its way.
+"""
 _AGENT_STARTS_S: Final = 5
 """Until it has read all that it needs, in the machine's time."""
 
@@ -47,16 +54,29 @@ class CompilerError(Exception):
 class Setup:
     """The machine: all runs that are compared have the same."""
 
-    kernel: str = "6.12"
+    kernel: str
+    swap: Swap
+    accelerator: str
+    cpus: int
     memory_mib: int = 1280
-    zram_mib: int = 768
-    cpus: int = 1
-    """One is all that instructions of a nanosecond add up to, however many there were."""
-    accelerator: str = field(default_factory=lambda: os.environ.get("VM_ACCELERATOR", "icount"))
-    available_mib: int = 840
+    swap_mib: int = 768
+    available_mib: int = 800
     """What is available before there is any pod: the rest is taken and locked at boot."""
     reserved_mib: int = 100
     """What the plan says that the kubelet keeps for the system."""
+
+    @classmethod
+    def of(cls, kernel: str, swap: Swap) -> Self:
+        """Return the machine for a kernel and a kind of swap.
+
+        QEMU throttles a disk by the clock of this machine, and so a machine with a clock of its
+        own would not be throttled. Under icount one processor is all that instructions of a
+        nanosecond add up to, however many there were.
+        """
+        default = "tcg" if swap == "disk" else "icount"
+        accelerator = os.environ.get("VM_ACCELERATOR", default)
+        cpus = 1 if accelerator == "icount" else 2
+        return cls(kernel=kernel, swap=swap, accelerator=accelerator, cpus=cpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +100,10 @@ class AgentAs:
 class Stage:
     """One machine that is on, for one run after the other."""
 
-    def __init__(self, setup: Setup, node: Node, plans: Plans, agent: Agent) -> None:
+    def __init__(self, setup: Setup, node: Node, plans: Plans, agent: Agent, swap: str) -> None:
         self.setup = setup
+        self.swap = swap
+        """The block device."""
         self.node = node
         self.guest = node.guest
         self.plans = plans
@@ -180,13 +202,17 @@ def booted(setup: Setup) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory() as made:
         directory = Path(made)
         make_programs(directory / "programs", redis=_redis())
+        has_disk = setup.swap == "disk"
         machine = Machine(
             kernel=archive.kernel(setup.kernel),
             memory_mib=setup.memory_mib,
-            zram_mib=setup.zram_mib,
+            zram_mib=0 if has_disk else setup.swap_mib,
             cpus=setup.cpus,
             accelerator=setup.accelerator,
-            disks=[Disk("agent", image.disk)],
+            disks=[
+                Disk("agent", image.disk),
+                *([_swap_disk(directory, setup.swap_mib)] if has_disk else []),
+            ],
             overlay=Overlay(
                 directories={
                     PROGRAMS: directory / "programs",
@@ -196,6 +222,7 @@ def booted(setup: Setup) -> Iterator[Stage]:
         )
         with machine.boot() as guest, Plans(directory) as plans:
             node = Node(guest)
+            swap = _swap_on(guest) if has_disk else "/dev/zram0"
             # DAMON is free for everybody, and no other disk than the swap is written meanwhile.
             guest.shell(
                 f"f=/sys/module/damon_stat/parameters/enabled; [ ! -e $f ] || echo N >$f; "
@@ -207,7 +234,26 @@ def booted(setup: Setup) -> Iterator[Stage]:
             surplus_mib = (node.meminfo()["MemAvailable"] >> 20) - setup.available_mib
             with node.squeeze(max(1, surplus_mib)):
                 _protect_harness(node)
-                yield Stage(setup, node, plans, agent)
+                yield Stage(setup, node, plans, agent, swap)
+
+
+def _swap_disk(directory: Path, mib: int) -> Disk:
+    image = directory / "swap.img"
+    with image.open("wb") as made:
+        made.truncate(mib << 20)
+    return Disk("swap", image, _SWAP_DISK)
+
+
+def _swap_on(guest: Running) -> str:
+    """Have the disk as swap; return its block device.
+
+    The kernel takes it for one that turns, which those of clouds do not say of themselves.
+    """
+    name = guest.block("swap")
+    guest.shell(
+        f"echo 0 >/sys/block/{name}/queue/rotational && mkswap /dev/{name} && swapon /dev/{name}"
+    )
+    return f"/dev/{name}"
 
 
 def _protect_harness(node: Node) -> None:

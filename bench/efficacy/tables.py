@@ -74,10 +74,11 @@ def _about(contenders: dict[str, list[Run]]) -> str:
     steps = ", ".join(f"{name} {seconds:g} s" for name, seconds in facts.seconds.items())
     available = spread(run.measures.available_bytes / MIB for run in runs)
     load = spread(run.facts.host_load for run in runs)
+    swap = f"swap on {facts.swap}" if SCENARIOS[facts.scenario].has_swap else "no swap"
     return (
         f"{counted(len(runs), 'run')} in {counted(boots, 'boot')} of {facts.release} "
-        f"({facts.accelerator}), {facts.total_bytes // MIB} MiB, available of it at the beginning "
-        f"{available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
+        f"({facts.accelerator}, {swap}), {facts.total_bytes // MIB} MiB, available of it at the "
+        f"beginning {available} MiB; steps: {steps}; load of the host {load}. Median (least-most)."
     )
 
 
@@ -149,6 +150,12 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
         "refaults": lambda pod: pod.refaults_anon,
         "pressure, s": lambda pod: pod.pressure_some_s,
     }
+    every = [
+        pod for runs in contenders.values() for run in runs for pod in run.measures.pods.values()
+    ]
+    if any(pod.huge_bytes or pod.huge_before_bytes for pod in every):
+        columns["in huge pages at first, MiB"] = lambda pod: pod.huge_bytes / MIB
+        columns["in huge pages before, MiB"] = lambda pod: pod.huge_before_bytes / MIB
     return _of_pods(
         contenders,
         "memory",

@@ -55,12 +55,27 @@ def redis(mib: int, *, hot_permille: int = 200, hot_access_percent: int = 90) ->
     return Workload(words, program="redis_pod", tells_latency=True)
 
 
-def heap(mib: int, *, hot_mib: int, period_ms: int, stride: int = 1) -> Workload:
+def heap(
+    mib: int,
+    *,
+    hot_mib: int,
+    period_ms: int,
+    stride: int = 1,
+    is_huge: bool = False,
+    tells_latency: bool = True,
+) -> Workload:
     """Return a heap of which a part is touched once in each period, and the rest never.
 
     It lies in pieces of a MiB, one in each `stride` MiB of addresses: sparse, as a JVM's may be.
+    One of which nothing is touched has no latency to tell.
     """
-    return Workload(_words("heap", mib, hot_mib, period_ms, stride), cold_mib=mib - hot_mib)
+    is_told = tells_latency and hot_mib > 0
+    size, said = "huge" if is_huge else "small", "told" if is_told else "untold"
+    return Workload(
+        _words("heap", mib, hot_mib, period_ms, stride, size, said),
+        cold_mib=mib - hot_mib,
+        tells_latency=is_told,
+    )
 
 
 def forks(mib: int, *, hot_mib: int, period_ms: int, workers: int) -> Workload:

@@ -46,11 +46,30 @@ def accelerator() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttle:
+    """The most that QEMU lets through to a disk, reads and writes together.
+
+    The seconds are those of this machine, whatever clock the virtual one has.
+    """
+
+    requests_per_s: int
+    bytes_per_s: int
+
+    @property
+    def options(self) -> str:
+        """Return what it adds to QEMU's -drive."""
+        return (
+            f",throttling.iops-total={self.requests_per_s},throttling.bps-total={self.bytes_per_s}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """A raw image; the machine finds it in /sys/block/*/serial by its name."""
 
     name: str
     image: Path
+    throttle: Throttle | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +131,8 @@ class Machine:
         for disk in (Disk("root", self.root), modules, *self.disks):
             # Never written: what the machine writes is forgotten with it.
             drive = f"file={disk.image},if=none,id={disk.name},format=raw,snapshot=on"
+            if disk.throttle is not None:
+                drive += disk.throttle.options
             device = f"virtio-blk-pci,drive={disk.name},serial={disk.name}"
             command += ["-drive", drive, "-device", device]
         return [*command, *self.arguments]
@@ -262,11 +283,15 @@ class Running:
 
     def mount(self, disk: str, path: str) -> None:
         """Mount a disk by its name; what is written there is forgotten too."""
-        self.shell(
-            f"mkdir -p {path} && for block in /sys/block/vd*; do "
+        self.shell(f"mkdir -p {path} && mount -t ext4 /dev/{self.block(disk)} {path}")
+
+    def block(self, disk: str) -> str:
+        """Return the kernel's name of a disk; GuestError if the machine has none of this name."""
+        return self.shell(
+            "for block in /sys/block/vd*; do "
             f'if [ "$(cat $block/serial)" = {disk} ]; then '
-            f"exec mount -t ext4 /dev/${{block##*/}} {path}; fi; done; exit 1"
-        )
+            f"exec echo ${{block##*/}}; fi; done; exit 1"
+        ).strip()
 
     def power_off(self) -> None:
         """Switch it off at once, as a power cut would, and forget what it wrote."""

@@ -133,6 +133,22 @@ def with_files(raw):
     return raw.model_copy(update={"samples": (*samples, raw.samples[2]), "pods": pods})
 
 
+@pytest.fixture(name="raw_with_huge_pages")
+def raw_with_huge_pages_fixture():
+    """Return the run as if idle had 240 MiB in huge pages at first, and 4 before the spike."""
+    raw = raw_of()
+    samples = [
+        sample.model_copy(
+            update={
+                "pods": dict(sample.pods)
+                | {"idle": sample.pods["idle"].model_copy(update={"huge_bytes": mib * MIB})}
+            }
+        )
+        for sample, mib in zip(raw.samples, (240, 4), strict=False)
+    ]
+    return raw.model_copy(update={"samples": (*samples, raw.samples[2])})
+
+
 @pytest.fixture(name="raw_with_files")
 def raw_with_files_fixture():
     return with_files(raw_of())

@@ -30,6 +30,14 @@ def test_what_a_pod_gave_up_and_what_came_back_is_of_the_time_before_the_spike(r
     assert (idle.major_faults_before, idle.memory_bytes) == (2, 250 * MIB)
 
 
+def test_what_is_in_huge_pages_is_told_of_the_beginning_and_before_the_spike(
+    raw, raw_with_huge_pages
+):
+    assert measures(raw).pods["idle"].huge_bytes == 0
+    idle = measures(raw_with_huge_pages).pods["idle"]
+    assert (idle.huge_bytes, idle.huge_before_bytes) == (240 * MIB, 4 * MIB)
+
+
 def test_what_the_kubelet_counts_as_available_is_free_or_not_used_page_cache(raw):
     assert measures(raw).kubelet_least_bytes is None
     sizes = [(40, 100), (20, 90), (60, 80)]

@@ -1,9 +1,10 @@
 """Scenarios and contenders as data, and when a machine is as it was."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
-from efficacy.beginning import Beginning
+from efficacy.beginning import Beginning, clean
 from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM
 from efficacy.scenarios import SCENARIOS
 from efficacy.schedule import CONTENDERS as NAMES
@@ -41,6 +42,25 @@ def test_sixty_pods_are_sixty_of_eight_priorities():
     pods = SCENARIOS["sixty_pods"].pods
     assert len(pods) == 60
     assert len({pod.priority for pod in pods if not pod.workload.waits}) == 8
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_of_many_pods_only_a_few_tell_their_latency(scenario):
+    assert sum(pod.workload.tells_latency for pod in scenario.pods) <= 5
+
+
+def test_huge_pages_are_the_main_scenario_but_for_the_pages():
+    def changed(pods):
+        return {pod.name for pod in pods if "huge" in pod.workload.words}
+
+    def small(pod):
+        words = ("small" if word == "huge" else word for word in pod.workload.words)
+        return replace(pod, workload=replace(pod.workload, words=tuple(words)))
+
+    pods = SCENARIOS["huge_pages"].pods
+    assert changed(pods) == {"idle", "batch"}
+    assert not changed(SCENARIOS["main"].pods)
+    assert set(map(small, pods)) == set(SCENARIOS["main"].pods)
 
 
 def test_who_kills_the_agent_starts_it_again():
@@ -84,3 +104,21 @@ def test_what_a_contender_left_behind_is_found(change, said):
 
 def test_a_little_more_or_less_memory_is_the_same_beginning():
     assert not BEGIN.differences(replace(BEGIN, available_bytes=820 << 20))
+
+
+@pytest.mark.parametrize(
+    ("has_swap", "told"),
+    [(True, ["swapoff", "swapon"]), (False, ["swapoff", "swapon", "swapoff"])],
+)
+def test_the_swap_of_the_machine_is_what_is_emptied(has_swap, told):
+    asked = []
+    guest = SimpleNamespace(
+        shell=lambda script, **_: asked.append(script) or "1",
+        run=lambda *argv, **_: asked.append(" ".join(argv)),
+        read=lambda _path: "0",
+    )
+    facts = dict.fromkeys(("SwapTotal", "SwapFree", "MemAvailable"), 0)
+    node = SimpleNamespace(guest=guest, nr_kdamonds=lambda: 0, meminfo=lambda: facts)
+    clean(node, "/dev/vde", has_swap=has_swap)
+    swaps = [line for line in asked if "/dev/vde" in line]
+    assert [next(word for word in told if f"{word} /dev/vde" in line) for line in swaps] == told

@@ -1,8 +1,41 @@
-"""How a pod becomes a process in a cgroup."""
+"""The machine of a set-up, and how a pod becomes a process in a cgroup."""
 
 import subprocess
+from dataclasses import asdict
 
-from efficacy.stage import pod_script
+import pytest
+from efficacy.results import Results, ResultsError
+from efficacy.stage import Setup, pod_script
+
+
+@pytest.mark.parametrize(
+    ("said", "swap", "accelerator", "cpus"),
+    [
+        ("", "zram", "icount", 1),
+        # QEMU throttles by the clock of the machine below, which icount does not follow.
+        ("", "disk", "tcg", 2),
+        ("kvm", "zram", "kvm", 2),
+        ("kvm", "disk", "kvm", 2),
+        ("icount", "disk", "icount", 1),
+    ],
+)
+def test_a_machine_whose_disk_is_throttled_has_the_clock_that_throttles(
+    monkeypatch, said, swap, accelerator, cpus
+):
+    monkeypatch.delenv("VM_ACCELERATOR", raising=False)
+    if said:
+        monkeypatch.setenv("VM_ACCELERATOR", said)
+    setup = Setup.of("6.12", swap)
+    assert (setup.kernel, setup.swap) == ("6.12", swap)
+    assert (setup.accelerator, setup.cpus) == (accelerator, cpus)
+
+
+def test_runs_of_another_swap_are_not_mixed(monkeypatch, tmp_path):
+    monkeypatch.setenv("VM_ACCELERATOR", "kvm")
+    results = Results(tmp_path)
+    results.begin({"setup": asdict(Setup.of("6.12", "zram"))})
+    with pytest.raises(ResultsError, match="another set-up"):
+        results.begin({"setup": asdict(Setup.of("6.12", "disk"))})
 
 
 def test_a_pod_is_a_process_in_a_cgroup_below_its_pods(tmp_path):

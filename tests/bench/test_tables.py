@@ -36,7 +36,7 @@ def test_a_table_is_one():
 
 def test_each_contender_has_its_runs_in_every_table(runs):
     text = tables(runs)
-    assert "6 runs in 1 boot of 6.12.117 (tcg), 1089 MiB" in text
+    assert "6 runs in 1 boot of 6.12.117 (tcg, swap on zram), 1089 MiB" in text
     assert "| none (3) | 20 (10-30), in 2 of 3 | 170 |" in text
     assert "| enforce (3) | 5 (4-6) | 170 |" in text
     assert "| enforce | idle (p10) | 250, 245 | 100 |" in text
@@ -56,6 +56,28 @@ def test_what_was_left_for_the_kubelet_is_told_where_all_runs_know_it(runs):
     text = tables(known)
     assert "| kswapd, CPU s | least for the kubelet, MiB | OOM kills |" in text
     assert "| 3.5 | 12 | 0 |" in text
+
+
+@pytest.mark.parametrize(
+    ("scenario", "swap", "said"),
+    [
+        ("main", "disk", "(tcg, swap on disk)"),
+        ("no_swap", "disk", "(tcg, no swap)"),
+        ("no_swap", "zram", "(tcg, no swap)"),
+    ],
+)
+def test_it_is_told_what_the_machine_swapped_to(raws, scenario, swap, said):
+    raw = raws(scenario=scenario)
+    facts = raw.facts.model_copy(update={"swap": swap})
+    assert said in tables([run(raw.model_copy(update={"facts": facts}))])
+
+
+def test_huge_pages_are_told_of_where_there_are_some(runs, raw_with_huge_pages):
+    assert "huge pages" not in tables(runs)
+    text = tables([run(raw_with_huge_pages)])
+    assert "| in huge pages at first, MiB | in huge pages before, MiB |" in text
+    (idle,) = [line for line in text.splitlines() if line.startswith("| none | idle (p10) |")]
+    assert idle.endswith("| 240 | 4 |")
 
 
 def test_page_cache_has_a_table_where_a_part_of_it_is_known_as_cold(runs, raw_with_files):

@@ -54,6 +54,50 @@ def test_a_heap_is_ready_once_it_is_used(start, workload):
     assert start(*workload.words).poll() is None
 
 
+def test_a_heap_tells_how_long_the_pages_of_its_hot_part_took(start, tmp_path):
+    process = start(*heap(2, hot_mib=1, period_ms=1000).words)
+    latency = tmp_path / "latency"
+    _until(process, lambda: latency.read_text().count("\n") > 4)
+    windows = map(Window.model_validate_json, latency.read_text().splitlines()[1:4])
+    pages = [sum(window.buckets.values()) for window in windows]
+    # 256 pages in a second; a busy machine makes fewer of them.
+    assert all(0 < each < 100 for each in pages)
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        heap(2, hot_mib=1, period_ms=20, tells_latency=False),
+        heap(1, hot_mib=0, period_ms=20),
+        forks(2, hot_mib=1, period_ms=20, workers=1),
+    ],
+)
+def test_who_tells_no_latency_writes_none(start, tmp_path, workload):
+    assert not workload.tells_latency
+    process = start(*workload.words)
+    time.sleep(0.5)
+    assert process.poll() is None
+    assert not (tmp_path / "latency").exists()
+
+
+@pytest.mark.parametrize(("is_huge", "flag"), [(True, "hg"), (False, "nh")])
+def test_a_heap_asks_for_huge_pages_or_for_none(start, is_huge, flag):
+    process = start(*heap(4, hot_mib=1, period_ms=20, is_huge=is_huge).words)
+    assert flag in _flags(process.pid, 4 << 20)
+
+
+def _flags(pid, size):
+    """Return the flags of the mapping in which one of this size is."""
+    found = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        name, _, told = line.partition(":")
+        if name == "Size":
+            found = told
+        elif name == "VmFlags" and int(found.split()[0]) >= size >> 10:
+            return told.split()
+    raise AssertionError(f"no mapping of {size} bytes")
+
+
 def test_keys_tell_how_long_operations_took(start, tmp_path):
     process = start(*keys(2).words)
     latency = tmp_path / "latency"

@@ -62,12 +62,14 @@ static inline FILE *file(const char *name, const char *mode) {
 
 static inline void ready(void) { fclose(file("ready", "w")); }
 
-static inline char *memory(size_t bytes) {
+static inline char *memory_in(size_t bytes, int is_huge) {
   char *made = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (made == MAP_FAILED) fail("mmap");
-  madvise(made, bytes, MADV_NOHUGEPAGE);
+  madvise(made, bytes, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   return made;
 }
+
+static inline char *memory(size_t bytes) { return memory_in(bytes, 0); }
 
 static inline void fill(char *start, size_t bytes) {
   for (char *page = start; page < start + bytes; page += PAGE) {

@@ -4,8 +4,9 @@
      keys MIB HOT_PERMILLE HOT_ACCESS_PERCENT awake|asleep
          a key-value store: operations in a closed loop, 16 and then 1 ms of pause; so many percent of them go to
          so many permille of the pages. DIRECTORY/latency gets a line of JSON four times a second.
-     heap MIB HOT_MIB PERIOD_MS STRIDE
-         a heap of which the first part is touched once in each period, and the rest never; a MiB of it in each STRIDE MiB
+     heap MIB HOT_MIB PERIOD_MS STRIDE small|huge told|untold
+         a heap of which the first part is touched once in each period, page by page, and the rest never; a MiB of it in
+         each STRIDE MiB; in small pages, or in huge ones where the kernel has some; if told, latency as keys
      forks MIB HOT_MIB PERIOD_MS WORKERS
          a heap that so many forked processes share, each of which reads the first part once in each period
      cron MIB PERIOD_MS
@@ -67,14 +68,24 @@ static char *piece(char *start, size_t page, size_t stride) {
   return start + ((page / RUN_PAGES) * stride * RUN_PAGES + page % RUN_PAGES) * PAGE;
 }
 
-static void heap(size_t mib, size_t hot_mib, uint64_t period_ms, size_t stride) {
+static void heap(size_t mib, size_t hot_mib, uint64_t period_ms, size_t stride, int is_huge, int is_told) {
   const uint64_t step_ms = period_ms < 20 ? period_ms : 20;
   size_t hot = hot_mib * MIB / PAGE, share = hot * step_ms / period_ms + 1;
-  char *start = memory(mib * stride * MIB);
+  char *start = memory_in(mib * stride * MIB, is_huge);
   for (size_t page = 0; page < mib * MIB / PAGE; page++) fill(piece(start, page, stride), PAGE);
+  FILE *latency = is_told ? file("latency", "w") : NULL;
   ready();
+  uint64_t begin = now_ns();
   for (size_t page = 0;;) {
-    for (size_t i = 0; hot && i < share; i++, page = (page + 1) % hot) (*piece(start, page, stride))++;
+    uint64_t asked = now_ns();
+    for (size_t i = 0; hot && i < share; i++, page = (page + 1) % hot) {
+      (*piece(start, page, stride))++;
+      if (!is_told) continue;
+      uint64_t used = now_ns();
+      buckets[bucket(used - asked)]++;
+      asked = used;
+    }
+    if (is_told) begin = report_if_due(latency, begin);
     pause_ns(step_ms * 1000000);
   }
 }
@@ -201,8 +212,8 @@ int main(int count, char **words) {
   if (!strcmp(pattern, "keys") && count == 7) {
     awake = !strcmp(last, "awake");
     keys(numbers[0], numbers[1], (unsigned)numbers[2]);
-  } else if (!strcmp(pattern, "heap") && count == 7) {
-    heap(numbers[0], numbers[1], numbers[2], numbers[3]);
+  } else if (!strcmp(pattern, "heap") && count == 9) {
+    heap(numbers[0], numbers[1], numbers[2], numbers[3], !strcmp(words[7], "huge"), !strcmp(last, "told"));
   } else if (!strcmp(pattern, "forks") && count == 7) {
     forks(numbers[0], numbers[1], numbers[2], numbers[3]);
   } else if (!strcmp(pattern, "cron") && count == 5) {
