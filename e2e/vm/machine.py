@@ -39,6 +39,9 @@ _ACCELERATION: Final[Mapping[str, Sequence[str]]] = {
 machine: an instruction takes a nanosecond, and when the processor waits, it is at once as late as
 the next timer."""
 
+_LEAPS: Final = 1000
+"""How many seconds of an icount machine that waits pass in one of ours, at most."""
+
 
 def accelerator() -> str:
     """Return what executes machines for which nothing else is said."""
@@ -196,13 +199,17 @@ class Running:
         while self._channel is None:
             self._check(deadline, timeout_s)
             try:
-                self._channel = Channel(self.directory / "control")
+                self._channel = Channel(self.directory / "control", leaps=self._leaps)
             except (FileNotFoundError, ConnectionRefusedError):
                 time.sleep(0.05)
         try:
             self._channel.hello(timeout_s)
         except GuestError as error:
             raise GuestError(f"{error}\n{self.console_tail()}") from error
+
+    @property
+    def _leaps(self) -> float:
+        return _LEAPS if self.machine.accelerator == "icount" else 1
 
     @property
     def pid(self) -> int:
