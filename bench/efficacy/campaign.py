@@ -11,14 +11,14 @@ from tests_kernel.waiting import NotInTimeError
 from vm.channel import GuestError
 
 from efficacy.beginning import Beginning, NotAtBeginningError, clean
-from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM, WITHOUT_DAMON
+from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM, WITHOUT_DAMON, Product
 from efficacy.play import Play
 from efficacy.record import Facts
 from efficacy.results import Results
 from efficacy.rivals import AbsentError
 from efficacy.scenarios import SCENARIOS
 from efficacy.schedule import Attempts, RunName
-from efficacy.stage import Setup, Stage, booted
+from efficacy.stage import AgentAs, Setup, Stage, booted
 
 LOG: Final = logging.getLogger("efficacy")
 _FAILURES: Final = (GuestError, NotInTimeError, NotAtBeginningError, AbsentError)
@@ -64,9 +64,13 @@ class Campaign:
         for name in runs:
             self._playing = name
             scenario = SCENARIOS[name.scenario].lasting(dict(self.seconds))
-            stage.restart_agent(
-                memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,
-                has_damon=scenario.has_damon and name.contender not in WITHOUT_DAMON,
+            contender = CONTENDERS[name.contender]
+            stage.prepare_agent(
+                AgentAs(
+                    memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,
+                    has_damon=scenario.has_damon and name.contender not in WITHOUT_DAMON,
+                ),
+                works=isinstance(contender, Product),
             )
             begin = clean(stage.node, stage.swap, has_swap=scenario.has_swap)
             first = first or begin
@@ -84,5 +88,5 @@ class Campaign:
                 host_load=os.getloadavg()[0],
                 seconds={step.name: step.lasts_s for step in scenario.steps},
             )
-            run = self.results.save(Play(stage, scenario).run(CONTENDERS[name.contender], facts))
+            run = self.results.save(Play(stage, scenario).run(contender, facts))
             LOG.info("%s is finished; spike satisfied in s: %s", name, run.measures.satisfied_s)

@@ -15,7 +15,7 @@ from efficacy.scenario import Action, Scenario, Step
 from efficacy.stage import PROGRAMS, STATE, RunningPod, Stage
 
 SAMPLES: Final = f"{STATE}/samples"
-INTERVAL_S: Final = 2
+INTERVAL_S: Final = 4
 SETTLE_S: Final = 8
 """Between the last pod's start and the beginning."""
 _LOOK_S: Final = 0.5

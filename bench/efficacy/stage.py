@@ -110,13 +110,19 @@ class Stage:
         self.agent = agent
         self.pods: dict[str, RunningPod] = {}
         self._agents = AgentAs()
+        self._has_worked = False
 
-    def restart_agent(self, *, memory_reclaim: bool, has_damon: bool) -> None:
-        """Start the agent anew, as a run needs it: before each, so that it is as old in all."""
-        self._agents = AgentAs(memory_reclaim, has_damon)
-        self.agent.stop()
-        self.start_agent()
-        self.guest.sleep(_AGENT_STARTS_S)
+    def prepare_agent(self, agents: AgentAs, *, works: bool) -> None:
+        """Have an agent that is started as a run needs it, and has not had a plan yet.
+
+        `works`: it is to get one. That it has had one makes it larger, and its age does not.
+        """
+        if self._has_worked or agents != self._agents:
+            self._agents = agents
+            self.agent.stop()
+            self.start_agent()
+            self.guest.sleep(_AGENT_STARTS_S)
+        self._has_worked = works
 
     def start_agent(self) -> None:
         """Start the agent as it was started for this run."""

@@ -90,6 +90,13 @@ static inline int bucket(uint64_t ns) {
 
 static uint64_t buckets[NR_BUCKETS];
 
+/* Count an operation that is over; return when that was. */
+static inline uint64_t answered(uint64_t asked_ns) {
+  uint64_t now = now_ns();
+  buckets[bucket(now - asked_ns)]++;
+  return now;
+}
+
 static inline void report(FILE *latency, uint64_t begin_ns, uint64_t end_ns) {
   const char *comma = "";
   fprintf(latency, "{\"begin_s\":%.3f,\"end_s\":%.3f,\"buckets\":{", begin_ns / 1e9, end_ns / 1e9);

@@ -2,7 +2,7 @@
 
    usage: workload DIRECTORY PATTERN ...
      keys MIB HOT_PERMILLE HOT_ACCESS_PERCENT awake|asleep
-         a key-value store: operations in a closed loop, 16 and then 1 ms of pause; so many percent of them go to
+         a key-value store: operations in a closed loop, 64 and then 4 ms of pause; so many percent of them go to
          so many permille of the pages. DIRECTORY/latency gets a line of JSON four times a second.
      heap MIB HOT_MIB PERIOD_MS STRIDE small|huge told|untold
          a heap of which the first part is touched once in each period, page by page, and the rest never; a MiB of it in
@@ -23,6 +23,7 @@
    DIRECTORY/ready appears when all memory has been used once. SIGUSR1 wakes who is asleep, and the other way round.
    Times are seconds of CLOCK_MONOTONIC. Pages are half noise, so that zram has something to compress, and small. */
 #include "pod.h"
+#include <sys/sendfile.h>
 
 static void keys(size_t mib, size_t hot_permille, unsigned hot_percent) {
   size_t pages = mib * MIB / PAGE, hot = pages * hot_permille / 1000, stride = 1000 / hot_permille;
@@ -33,7 +34,8 @@ static void keys(size_t mib, size_t hot_permille, unsigned hot_percent) {
   volatile uint64_t sink = 0;
   uint64_t begin = now_ns();
   for (;;) {
-    for (int i = 0; awake && i < 16; i++) {
+    uint64_t asked = now_ns();
+    for (int i = 0; awake && i < 64; i++) {
       uint64_t chance = next_random();
       size_t page = (chance & 0xffffffff) % pages;
       if ((chance >> 40) % 100 < hot_percent) {
@@ -41,15 +43,14 @@ static void keys(size_t mib, size_t hot_permille, unsigned hot_percent) {
         page = ((key / RUN_PAGES) * stride * RUN_PAGES + key % RUN_PAGES) % pages;
       }
       char *value = start + page * PAGE + ((chance >> 33) & 31) * 64;
-      uint64_t asked = now_ns();
       if (chance >> 60 < 3)
         memset(value, (int)chance, 64);
       else
         for (int j = 0; j < 64; j += 8) sink += *(uint64_t *)(value + j);
-      buckets[bucket(now_ns() - asked)]++;
+      asked = answered(asked);
     }
     begin = report_if_due(latency, begin);
-    pause_ns(1000000);
+    pause_ns(4000000);
   }
 }
 
@@ -81,9 +82,7 @@ static void heap(size_t mib, size_t hot_mib, uint64_t period_ms, size_t stride, 
     for (size_t i = 0; hot && i < share; i++, page = (page + 1) % hot) {
       (*piece(start, page, stride))++;
       if (!is_told) continue;
-      uint64_t used = now_ns();
-      buckets[bucket(used - asked)]++;
-      asked = used;
+      asked = answered(asked);
     }
     if (is_told) begin = report_if_due(latency, begin);
     pause_ns(step_ms * 1000000);
@@ -113,13 +112,12 @@ static void cron(size_t mib, uint64_t period_ms) {
   ready();
   for (;;) {
     pause_ns(period_ms * 1000000);
-    uint64_t begin = now_ns();
+    uint64_t begin = now_ns(), asked = begin;
     for (size_t page = 0; page < pages; page++) {
-      uint64_t asked = now_ns();
       start[page * PAGE]++;
-      buckets[bucket(now_ns() - asked)]++;
+      asked = answered(asked);
     }
-    report(latency, begin, now_ns());
+    report(latency, begin, asked);
   }
 }
 
@@ -179,22 +177,25 @@ static void file_pages(const char *path, size_t mib, size_t hot_mib, uint64_t pe
   ready();
   uint64_t begin = now_ns();
   for (size_t page = 0;;) {
+    uint64_t asked = now_ns();
     for (size_t i = 0; hot && i < share; i++, page = (page + 1) % hot) {
-      uint64_t asked = now_ns();
       use_page(from, start, page);
-      buckets[bucket(now_ns() - asked)]++;
+      asked = answered(asked);
     }
     begin = report_if_due(latency, begin);
     pause_ns(step_ms * 1000000);
   }
 }
 
+/* No copy is made: a page costs what it costs to have it in memory. */
 static void stream(const char *path, size_t mib, size_t mib_per_s) {
-  int read_from = zeros(path, mib);
-  char *buffer = malloc(MIB);
+  int from = zeros(path, mib), to = open("/dev/null", O_WRONLY);
+  if (to < 0) fail("/dev/null");
   ready();
   for (size_t done = 0;; done = (done + 1) % mib) {
-    if (pread(read_from, buffer, MIB, (off_t)(done * MIB)) < 0) fail(path);
+    off_t next = (off_t)(done * MIB), end = next + (off_t)MIB;
+    while (next < end)
+      if (sendfile(to, from, &next, (size_t)(end - next)) <= 0) fail(path);
     pause_ns(1000000000UL / mib_per_s);
   }
 }
