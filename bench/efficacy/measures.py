@@ -104,6 +104,7 @@ def _pod(raw: Raw, pod: str, moments: tuple[Sample, Sample, Sample]) -> PodMeasu
         huge_bytes=first.huge_bytes,
         huge_before_bytes=before.huge_bytes,
         given_up_bytes=before.swap_bytes,
+        cached_before_bytes=before.swap_cached_bytes,
         promoted_percent_per_minute=100 * share / minutes if minutes > 0 else 0,
         swapped_bytes=last.swap_bytes,
         most_swapped_bytes=max(each.swap_bytes for each in history),

@@ -22,6 +22,8 @@ class PodSample(Model):
 
     memory_bytes: NonNegativeInt
     swap_bytes: NonNegativeInt
+    swap_cached_bytes: NonNegativeInt = 0
+    """Of what is in swap, what is in memory, too; older runs lack it."""
     anon_bytes: NonNegativeInt
     huge_bytes: NonNegativeInt = 0
     """Of the anonymous memory, what is in huge pages; older runs lack it."""
@@ -131,6 +133,9 @@ class PodMeasures(Model):
     """The same at the end of the step `cold`."""
     given_up_bytes: NonNegativeInt
     """In swap at the end of the step `cold`."""
+    cached_before_bytes: NonNegativeInt = 0
+    """Of that, what is in memory, too: written to a disk, a page is freed only when the kernel
+    looks at it again, which it does not while there is free memory. Zram frees it at once."""
     promoted_percent_per_minute: NonNegativeFloat
     """Of its own pages, so many came back from swap in a minute of the step `cold`."""
     swapped_bytes: NonNegativeInt

@@ -141,8 +141,12 @@ Columns = dict[str, Callable[[PodMeasures], float | None]]
 
 
 def _pods(contenders: dict[str, list[Run]]) -> str:
-    columns: Columns = {
-        "given up before, MiB": lambda pod: pod.given_up_bytes / MIB,
+    runs = [run for each in contenders.values() for run in each]
+    pods = [pod for run in runs for pod in run.measures.pods.values()]
+    columns: Columns = {"given up before, MiB": lambda pod: pod.given_up_bytes / MIB}
+    if any(run.facts.swap == "disk" for run in runs):
+        columns["of it still in memory, MiB"] = lambda pod: pod.cached_before_bytes / MIB
+    columns |= {
         "came back before, % per min": _promoted,
         "swapped at the end, MiB": lambda pod: pod.swapped_bytes / MIB,
         "major faults before": lambda pod: pod.major_faults_before,
@@ -150,10 +154,7 @@ def _pods(contenders: dict[str, list[Run]]) -> str:
         "refaults": lambda pod: pod.refaults_anon,
         "pressure, s": lambda pod: pod.pressure_some_s,
     }
-    every = [
-        pod for runs in contenders.values() for run in runs for pod in run.measures.pods.values()
-    ]
-    if any(pod.huge_bytes or pod.huge_before_bytes for pod in every):
+    if any(pod.huge_bytes or pod.huge_before_bytes for pod in pods):
         columns["in huge pages at first, MiB"] = lambda pod: pod.huge_bytes / MIB
         columns["in huge pages before, MiB"] = lambda pod: pod.huge_before_bytes / MIB
     return _of_pods(

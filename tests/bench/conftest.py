@@ -118,35 +118,37 @@ def raw_of(contender="none", repetition=1, *, satisfied_s=4.0, scenario="main", 
 def with_files(raw):
     """Return the run as if idle had 150 MiB of page cache: 60 go, 5,120 pages come back."""
     before = {"memory_bytes": 300 * MIB, "inactive_file_bytes": 50 * MIB}
-    files = (
+    raw = with_idle(
+        raw,
         {"file_bytes": 150 * MIB, "refaults_file": 512},
         {"file_bytes": 90 * MIB, "refaults_file": 5632, **before},
     )
+    idle = raw.pods["idle"].model_copy(update={"cold_file_bytes": 130 * MIB})
+    return raw.model_copy(update={"pods": dict(raw.pods) | {"idle": idle}})
+
+
+def with_idle(raw, *changes):
+    """Return the run with other figures of idle in its first samples."""
     samples = [
         sample.model_copy(
-            update={"pods": dict(sample.pods) | {"idle": sample.pods["idle"].model_copy(update=f)}}
+            update={"pods": dict(sample.pods) | {"idle": sample.pods["idle"].model_copy(update=c)}}
         )
-        for sample, f in zip(raw.samples, files, strict=False)
+        for sample, c in zip(raw.samples, changes, strict=False)
     ]
-    idle = raw.pods["idle"].model_copy(update={"cold_file_bytes": 130 * MIB})
-    pods = dict(raw.pods) | {"idle": idle}
-    return raw.model_copy(update={"samples": (*samples, raw.samples[2]), "pods": pods})
+    return raw.model_copy(update={"samples": (*samples, raw.samples[2])})
 
 
 @pytest.fixture(name="raw_with_huge_pages")
 def raw_with_huge_pages_fixture():
     """Return the run as if idle had 240 MiB in huge pages at first, and 4 before the spike."""
-    raw = raw_of()
-    samples = [
-        sample.model_copy(
-            update={
-                "pods": dict(sample.pods)
-                | {"idle": sample.pods["idle"].model_copy(update={"huge_bytes": mib * MIB})}
-            }
-        )
-        for sample, mib in zip(raw.samples, (240, 4), strict=False)
-    ]
-    return raw.model_copy(update={"samples": (*samples, raw.samples[2])})
+    return with_idle(raw_of(), {"huge_bytes": 240 * MIB}, {"huge_bytes": 4 * MIB})
+
+
+@pytest.fixture(name="raw_of_disk")
+def raw_of_disk_fixture():
+    """Return the run as if swap were a disk, and 80 MiB still in memory of what idle gave up."""
+    raw = with_idle(raw_of(), {}, {"swap_cached_bytes": 80 * MIB})
+    return raw.model_copy(update={"facts": raw.facts.model_copy(update={"swap": "disk"})})
 
 
 @pytest.fixture(name="raw_with_files")

@@ -38,6 +38,11 @@ def test_what_is_in_huge_pages_is_told_of_the_beginning_and_before_the_spike(
     assert (idle.huge_bytes, idle.huge_before_bytes) == (240 * MIB, 4 * MIB)
 
 
+def test_what_was_given_up_may_still_be_in_memory(raw_of_disk):
+    idle = measures(raw_of_disk).pods["idle"]
+    assert (idle.given_up_bytes, idle.cached_before_bytes) == (100 * MIB, 80 * MIB)
+
+
 def test_what_the_kubelet_counts_as_available_is_free_or_not_used_page_cache(raw):
     assert measures(raw).kubelet_least_bytes is None
     sizes = [(40, 100), (20, 90), (60, 80)]

@@ -23,7 +23,7 @@ def cgroup_fixture(tmp_path):
         "memory.current": "262144000\n",
         "memory.swap.current": "4096\n",
         "memory.events": "low 0\nhigh 0\nmax 0\noom 1\noom_kill 2\noom_group_kill 0\n",
-        "memory.stat": "anon 1048576\nanon_thp 524288\nfile 4096\nfile_mapped 1\n"
+        "memory.stat": "anon 1048576\nanon_thp 524288\nswapcached 1024\nfile 4096\nfile_mapped 1\n"
         "inactive_file 3072\nactive_file 1024\npgmajfault 7\n"
         "workingset_refault_anon 5\nworkingset_refault_file 6\n",
         "memory.pressure": PRESSURE,
@@ -61,7 +61,7 @@ def test_a_sample_has_what_is_kept_of_one(cgroup, proc, tmp_path):
     assert list(sample.pods) == ["idle"]
     idle = sample.pods["idle"]
     assert (idle.swap_bytes, idle.anon_bytes, idle.refaults_anon) == (4096, 1 << 20, 5)
-    assert idle.huge_bytes == 512 << 10
+    assert (idle.huge_bytes, idle.swap_cached_bytes) == (512 << 10, 1024)
     assert (idle.file_bytes, idle.inactive_file_bytes, idle.active_file_bytes) == (4096, 3072, 1024)
     assert (idle.oom_kills, idle.cpu_s, idle.pressure_full_s) == (2, 1.5, 1.0)
 

@@ -72,6 +72,13 @@ def test_it_is_told_what_the_machine_swapped_to(raws, scenario, swap, said):
     assert said in tables([run(raw.model_copy(update={"facts": facts}))])
 
 
+def test_what_a_disk_leaves_in_memory_is_told_of_where_swap_is_one(runs, raw_of_disk):
+    assert "still in memory" not in tables(runs)
+    text = tables([run(raw_of_disk)])
+    assert "| given up before, MiB | of it still in memory, MiB |" in text
+    assert "| none | idle (p10) | 250, 245 | 100 | 80 |" in text
+
+
 def test_huge_pages_are_told_of_where_there_are_some(runs, raw_with_huge_pages):
     assert "huge pages" not in tables(runs)
     text = tables([run(raw_with_huge_pages)])

@@ -33,6 +33,7 @@ VMSTAT: Final = {
 MEMORY_STAT: Final = {
     "anon": "anon_bytes",
     "anon_thp": "huge_bytes",
+    "swapcached": "swap_cached_bytes",
     "file": "file_bytes",
     "inactive_file": "inactive_file_bytes",
     "active_file": "active_file_bytes",
