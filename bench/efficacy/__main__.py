@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from efficacy.overview import overview
 from efficacy.record import Swap
 from efficacy.results import Results, ResultsError
 from efficacy.scenarios import SCENARIOS
@@ -47,7 +48,7 @@ def main() -> int:
     )
     run.set_defaults(verb=_run)
     for name, verb, said in (
-        ("tables", _tables, "write tables.md and a plot of each scenario"),
+        ("tables", _tables, "write overview.md, tables.md and a plot of each scenario"),
         ("measure", _measure, "measure anew from what was recorded"),
     ):
         other = verbs.add_parser(name, help=said)
@@ -91,6 +92,7 @@ def _run(given: argparse.Namespace) -> None:
 def _tables(given: argparse.Namespace) -> None:
     runs = list(Results(given.out).finished().values())
     (given.out / "tables.md").write_text(tables(runs))
+    (given.out / "overview.md").write_text(overview(runs))
     # Runs are played and kept without what draws them.
     from efficacy.plots import plot  # noqa: PLC0415
 

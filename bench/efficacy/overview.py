@@ -1,0 +1,125 @@
+"""The same few figures of every scenario, a row for each contender: what docs/benchmark.md shows.
+
+Pure. All figures of each pod are in the tables (tables.py).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from efficacy.measures import COLD
+from efficacy.record import PodMeasures, Run
+from efficacy.scenario import PROTECTED_FROM
+from efficacy.scenarios import SCENARIOS
+from efficacy.tables import MIB, Read, Runs, counted, grouped, has_spike, is_healthy, spread, table
+
+
+def overview(runs: Iterable[Run]) -> str:
+    """Return a section for each scenario."""
+    return "\n".join(
+        f"### {scenario}\n{SCENARIOS[scenario].question}. {_counted(contenders)}\n\n"
+        f"{_table(contenders)}"
+        for scenario, contenders in grouped(runs).items()
+    )
+
+
+def _counted(contenders: dict[str, list[Run]]) -> str:
+    numbers = sorted({len(runs) for runs in contenders.values()})
+    boots = len({run.facts.boot for runs in contenders.values() for run in runs})
+    each = " or ".join(counted(number, "run") for number in numbers)
+    return f"{each} of each, in {counted(boots, 'boot')}."
+
+
+def _table(contenders: dict[str, list[Run]]) -> str:
+    every = [run for runs in contenders.values() for run in runs]
+    columns = {
+        title: read
+        for title, read in _COLUMNS.items()
+        if any(read(run) is not None for run in every)
+    }
+    missing = "never" if has_spike(every[0]) else "-"
+    rows = [
+        [name, *(spread(map(read, runs), missing) for read in columns.values()), _killed(runs)]
+        for name, runs in contenders.items()
+    ]
+    return table(["contender", *columns, "killed"], rows)
+
+
+def _killed(runs: Runs) -> str:
+    """Return how many pods lost a process because memory was out, in the mean of the runs."""
+    killed = sum(pod.oom_kills > 0 for run in runs for pod in run.measures.pods.values())
+    return f"{killed / len(runs):.1g}"
+
+
+def _pods(run: Run, *, protected: bool) -> Sequence[PodMeasures]:
+    pods = run.measures.pods.values()
+    return [pod for pod in pods if (pod.priority >= PROTECTED_FROM) == protected]
+
+
+def _given_up_percent(run: Run) -> float | None:
+    """Return how much of what is known to be cold in pods that are not protected was given up."""
+    cold = given = 0
+    for pod in _pods(run, protected=False):
+        cold += pod.cold_bytes + pod.cold_file_bytes
+        given += min(pod.given_up_bytes, pod.cold_bytes)
+        given += max(0, min(pod.file_given_up_bytes, pod.cold_file_bytes))
+    return 100 * given / cold if cold else None
+
+
+def _healthy(run: Run) -> float | None:
+    asked = [pod for pod in run.measures.pods.values() if pod.asks]
+    return sum(map(is_healthy, asked)) if len(asked) > 1 else None
+
+
+def _of_protected(run: Run, figure: str) -> float | None:
+    pods = _pods(run, protected=True)
+    return sum(getattr(pod, figure) for pod in pods) if pods else None
+
+
+def _protected_swapped(run: Run) -> float | None:
+    swapped = _of_protected(run, "swapped_bytes")
+    return None if swapped is None else swapped / MIB
+
+
+def _protected_came_back(run: Run) -> float | None:
+    back = [_of_protected(run, f"refaults_{kind}") for kind in ("anon", "file")]
+    return None if None in back else sum(pages for pages in back if pages is not None)
+
+
+def _came_back(run: Run) -> float:
+    return sum(pod.refaults_anon + pod.refaults_file for pod in _pods(run, protected=False))
+
+
+def _slowest(*, protected: bool) -> Read:
+    def read(run: Run) -> float | None:
+        """Return the worst p99.9 of any of these pods in any step after the first."""
+        told = [
+            latency.p999_us
+            for pod in _pods(run, protected=protected)
+            for step, latency in pod.steps.items()
+            if step != COLD and latency.p999_us is not None
+        ]
+        return max(told, default=None)
+
+    return read
+
+
+def _cpu_s(run: Run) -> float:
+    measures = run.measures
+    return measures.kdamonds_cpu_s + measures.agent_cpu_s + measures.contender_cpu_s
+
+
+_COLUMNS: Final[dict[str, Read]] = {
+    "spike satisfied, s": lambda run: run.measures.satisfied_s,
+    "healthy": _healthy,
+    "cold given up before, %": _given_up_percent,
+    "some task waited, s": lambda run: (
+        run.measures.pressure_some_before_s + run.measures.pressure_some_s
+    ),
+    "protected: in swap, MiB": _protected_swapped,
+    "pages back": _protected_came_back,
+    "p99.9, us": _slowest(protected=True),
+    "others: pages back": _came_back,
+    "p99.9 of theirs, us": _slowest(protected=False),
+    "CPU, s": _cpu_s,
+    "kswapd, s": lambda run: run.measures.kswapd_cpu_s,
+}

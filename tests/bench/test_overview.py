@@ -1,0 +1,45 @@
+"""What the page shows of every scenario."""
+
+from efficacy.measures import run
+from efficacy.overview import overview
+
+
+def rows(text):
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    headings, _, *found = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return {row[0]: dict(zip(headings, row, strict=True)) for row in found}
+
+
+def test_a_contender_is_a_row_with_medians_and_spread(runs):
+    told = overview(runs)
+    assert "### main\n" in told
+    assert "3 runs of each, in 1 boot." in told
+    none = rows(told)["none"]
+    assert none["spike satisfied, s"] == "20 (10-30), in 2 of 3"
+    assert none["cold given up before, %"] == "41"
+    assert none["protected: in swap, MiB"] == "20"
+    # kdamonds, agent and the contender's own program; kswapd works under each and is told apart.
+    assert (none["CPU, s"], none["kswapd, s"]) == ("12", "3.5")
+
+
+def test_what_no_contender_has_is_no_column(raws):
+    told = overview([run(raws(scenario="days", satisfied_s=None))])
+    assert "spike satisfied" not in told
+    assert "healthy" not in told
+
+
+def test_a_spike_that_was_never_satisfied_is_told(raws):
+    told = rows(overview([run(raws(satisfied_s=None)), run(raws("loop"))]))
+    assert told["none"]["spike satisfied, s"] == "never"
+
+
+def test_page_cache_counts_as_given_up_as_far_as_it_was_cold(raw_with_files):
+    told = rows(overview([run(raw_with_files)]))
+    # 100 of 245 MiB of its own memory, and 60 of 130 MiB of page cache.
+    assert told["none"]["cold given up before, %"] == "43"
+
+
+def test_several_that_ask_are_counted_and_who_was_killed(crowd, raw):
+    told = rows(overview([crowd(raw, (1.0, 2.0, None, 4.0), oom_kills=1)]))["none"]
+    assert told["healthy"] == "2"
+    assert told["killed"] == "1"
