@@ -17,6 +17,10 @@ _GRACE_S: Final = 120.0
 """For an answer beyond the time-out of what was asked: emulated machines are slow."""
 
 
+_LONGEST_S: Final = 1_000_000.0
+"""What the machine can wait for: poll(2) takes milliseconds in 32 bits."""
+
+
 class GuestError(Exception):
     """The machine did not do what it was asked; the message has its words."""
 
@@ -50,7 +54,7 @@ class Channel:
             number = self._next
             self._next += 1
             self._waiting[number] = queue.SimpleQueue()
-            limit_s = timeout_s * self._leaps
+            limit_s = min(timeout_s * self._leaps, _LONGEST_S)
             body = {"id": number, "op": op, "timeout_s": limit_s, **request}
             try:
                 self._socket.sendall(json.dumps(body).encode() + b"\n")
