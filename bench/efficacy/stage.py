@@ -39,8 +39,8 @@ _SPARE_BYTES: Final = 64 << 20
 _SWAP_DISK: Final = Throttle(requests_per_s=3000, bytes_per_s=125_000_000)
 """What AWS's gp3, the usual disk of its nodes, has where nothing more is paid for.
 
-Only the rate is that of such a disk: a request that need not wait is answered at once, where the
-real one takes half a millisecond or more on its way.
+QEMU throttles the rate alone. How long a request takes that need not wait is up to the machine:
+some 0.4 ms under emulation, which is about what it takes on such a disk.
 """
 _AGENT_STARTS_S: Final = 5
 """Until it has read all that it needs, in the machine's time."""
