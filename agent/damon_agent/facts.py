@@ -60,6 +60,9 @@ class PodMemory:
     swap_refusals: int | None = None
     """How often swap had no place for a page since the cgroup was made: a memory.swap.max was
     reached, or the node's swap used up (`fail` of memory.swap.events)."""
+    left_bytes: int = 0
+    """Anonymous memory that was written to swap, is mapped by nobody, and is still in memory: what
+    is swapped to a disk stays until the kernel looks at it again, and on zram nothing does."""
     file_bytes: int = 0
     """Page cache charged to it (`file` of memory.stat)."""
     file_refaults: int | None = None

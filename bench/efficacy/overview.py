@@ -80,13 +80,14 @@ def _protected_swapped(run: Run) -> float | None:
     return None if swapped is None else swapped / MIB
 
 
-def _protected_came_back(run: Run) -> float | None:
-    back = [_of_protected(run, f"refaults_{kind}") for kind in ("anon", "file")]
-    return None if None in back else sum(pages for pages in back if pages is not None)
+def _came_back(*, protected: bool) -> Read:
+    def read(run: Run) -> float | None:
+        """Return the pages that came back, but of page cache that nobody needs."""
+        pods = _pods(run, protected=protected)
+        known = [pod.refaults_file for pod in pods if protected or pod.cold_file_bytes]
+        return sum(pod.refaults_anon for pod in pods) + sum(known) if pods else None
 
-
-def _came_back(run: Run) -> float:
-    return sum(pod.refaults_anon + pod.refaults_file for pod in _pods(run, protected=False))
+    return read
 
 
 def _slowest(*, protected: bool) -> Read:
@@ -116,9 +117,9 @@ _COLUMNS: Final[dict[str, Read]] = {
         run.measures.pressure_some_before_s + run.measures.pressure_some_s
     ),
     "protected: in swap, MiB": _protected_swapped,
-    "pages back": _protected_came_back,
+    "pages back": _came_back(protected=True),
     "p99.9, us": _slowest(protected=True),
-    "others: pages back": _came_back,
+    "others: pages back": _came_back(protected=False),
     "p99.9 of theirs, us": _slowest(protected=False),
     "CPU, s": _cpu_s,
     "kswapd, s": lambda run: run.measures.kswapd_cpu_s,

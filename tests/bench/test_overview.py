@@ -37,6 +37,15 @@ def test_page_cache_counts_as_given_up_as_far_as_it_was_cold(raw_with_files):
     told = rows(overview([run(raw_with_files)]))
     # 100 of 245 MiB of its own memory, and 60 of 130 MiB of page cache.
     assert told["none"]["cold given up before, %"] == "43"
+    assert told["none"]["others: pages back"] == "5,760"
+
+
+def test_page_cache_of_which_nobody_knows_what_is_cold_does_not_count_when_it_comes_back(raws):
+    raw = raws()
+    idle = raw.samples[1].pods["idle"].model_copy(update={"refaults_file": 99})
+    last = raw.samples[1].model_copy(update={"pods": {**raw.samples[1].pods, "idle": idle}})
+    raw = raw.model_copy(update={"samples": (raw.samples[0], last, raw.samples[2])})
+    assert rows(overview([run(raw)]))["none"]["others: pages back"] == "640"
 
 
 def test_several_that_ask_are_counted_and_who_was_killed(crowd, raw):

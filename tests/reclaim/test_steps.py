@@ -12,7 +12,14 @@ from damon_agent.brake import brake
 from damon_agent.brake.brake import Brake, History, Limits, Spared
 from damon_agent.facts import MemoryReading, PodMemory
 from damon_agent.kernel.availability import Availability
-from damon_agent.reclaim.steps import LEAST_BYTES, STEP_US, file_pages, steps, wanted
+from damon_agent.reclaim.steps import (
+    LEAST_BYTES,
+    STEP_US,
+    file_pages,
+    left_behind,
+    steps,
+    wanted,
+)
 from damon_contract.v1alpha1.node import DamonNodeSpec
 
 MIB = 1 << 20
@@ -164,3 +171,20 @@ def test_order_of_the_pods_asked_is_kept():
         uids, {u: cache(40 * MIB) for u in uids}, Brake(), LIMITS, fresh=FRESH, all_memory=False
     )
     assert all(int(a.uid) < int(b.uid) for a, b in pairwise(found))
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 1 << 30)),
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 1 << 30)),
+)
+def test_what_a_disk_has_left_is_asked_for_when_it_has_lain_there_since_the_look_before(
+    now, before
+):
+    readings = {uid: replace(cache(0), left_bytes=size) for uid, size in now.items()}
+    found = {step.uid: step.size_bytes for step in left_behind("abc", readings, before)}
+    for uid, size_bytes in found.items():
+        assert LEAST_BYTES <= size_bytes <= min(now[uid], before[uid])
+    steady = {
+        uid for uid in now.keys() & before.keys() if min(now[uid], before[uid]) >= LEAST_BYTES
+    }
+    assert found.keys() == steady

@@ -93,6 +93,7 @@ def _pod(directories: Collection[str], *, swapped: bool) -> PodMemory | None:
     return PodMemory(
         resident_bytes=sum(memory.resident_bytes for memory in seen),
         anonymous_bytes=sum(memory.anonymous_bytes for memory in seen),
+        left_bytes=sum(memory.left_bytes for memory in seen),
         refaults=sum(refaults) if refaults else None,
         pressure_bp=max(pressures, default=None),
         swapped_bytes=sum(out) if out else None,
@@ -117,6 +118,7 @@ def _cgroup(directory: str, *, swapped: bool) -> PodMemory | None:
     return PodMemory(
         resident_bytes=anon + file,
         anonymous_bytes=anon + (out or 0),
+        left_bytes=_left_bytes(stat, anon, directory),
         refaults=refaults,
         pressure_bp=_pressure_bp(directory),
         swapped_bytes=out,
@@ -124,6 +126,21 @@ def _cgroup(directory: str, *, swapped: bool) -> PodMemory | None:
         file_bytes=file,
         file_refaults=_counter(stat, b"workingset_refault_file", directory),
     )
+
+
+def _left_bytes(stat: bytes, anon: int, directory: str) -> int:
+    """Return what is in swap, and in memory though nobody maps it.
+
+    `anon` counts what is mapped (NR_ANON_MAPPED), and the lists of the kernel hold all that is not
+    locked. A page that came back from swap may keep its place there and is mapped again, so
+    `swapcached` alone would count memory in use.
+    """
+    cached = _counter(stat, b"swapcached", directory)
+    if not cached:
+        return 0
+    lists = [_counter(stat, name, directory) for name in (b"active_anon", b"inactive_anon")]
+    unmapped = sum(each or 0 for each in lists) - anon - (_counter(stat, b"shmem", directory) or 0)
+    return max(0, min(cached, unmapped))
 
 
 def _swapped_bytes(directory: str, stat: bytes) -> int | None:

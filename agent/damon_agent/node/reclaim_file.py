@@ -16,6 +16,9 @@ _NAME: Final = "memory.reclaim"
 FILE_PAGES_ONLY: Final = "swappiness=0"
 """Leaves anonymous memory where it is; Linux 6.9 and later, EINVAL before."""
 
+ANONYMOUS_ONLY: Final = "swappiness=200"
+"""Leaves page cache where it is; a kernel that knows the one knows the other."""
+
 
 class ReclaimFile(Protocol):
     """Asks for memory; may block for as long as the kernel reclaims."""

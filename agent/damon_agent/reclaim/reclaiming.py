@@ -16,7 +16,7 @@ from damon_agent.facts import PodMemory
 from damon_agent.kernel.availability import Availability
 from damon_agent.kernel.intent import Intent
 from damon_agent.node import pods
-from damon_agent.node.reclaim_file import FILE_PAGES_ONLY, ReclaimFile
+from damon_agent.node.reclaim_file import ANONYMOUS_ONLY, FILE_PAGES_ONLY, ReclaimFile
 from damon_agent.node.resolver import Resolution
 from damon_agent.reclaim.freed import Freed
 from damon_agent.reclaim.probe import Probe, Takes
@@ -27,6 +27,7 @@ from damon_agent.reclaim.steps import (
     STEP_US,
     Step,
     file_pages,
+    left_behind,
     steps,
     wanted,
 )
@@ -75,7 +76,9 @@ class Reclaiming:
         self._spared: Mapping[str, Spared] = {}
         self._available = Availability()
         self._asked: dict[str, int] = {}
-        """By uid: when a pod was last asked."""
+        """By uid: when a pod was last asked for page cache."""
+        self._left: Mapping[str, int] = {}
+        """By uid: what a swap disk had left of a pod in memory at the last look."""
         self._resting: dict[str, int] = {}
         self.next_us = _NEVER_US
         """When the next look is due."""
@@ -138,6 +141,10 @@ class Reclaiming:
             # What came back from swap says nothing against page cache: that has a brake of its own.
             left = {*self._resting, *(spared if takes == "AllMemory" else ())}
             able = [uid for uid in uids if uid not in left]
+            left_by_disk = left_behind(
+                [uid for uid in able if uid not in spared] if damon else (), readings, self._left
+            )
+            self._left = {uid: seen.left_bytes for uid, seen in readings.items() if seen}
             asked = steps(
                 able,
                 readings,
@@ -146,7 +153,7 @@ class Reclaiming:
                 fresh={uid for uid, at in self._asked.items() if now_us - at <= FRESH_US},
                 all_memory=takes == "AllMemory",
             )
-            self._ask(asked, homes, takes, now_us)
+            self._ask(asked, left_by_disk, homes, takes, now_us)
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             why = "the kernel has not answered a write to memory.reclaim for a minute"
             self.trouble = why
@@ -174,20 +181,25 @@ class Reclaiming:
     def _ask(
         self,
         asked: Collection[Step],
+        left_by_disk: Collection[Step],
         homes: Mapping[str, Collection[str]],
         takes: Takes,
         now_us: int,
     ) -> None:
-        if not asked:
+        if not asked and not left_by_disk:
             return
         only_file_pages = takes == "FilePages" and self._probe.knows_file_pages_only
+        word = FILE_PAGES_ONLY if only_file_pages else ""
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
         self._asked_us = now_us
         self._asked |= dict.fromkeys((step.uid for step in asked), now_us)
         self._round = Round(
-            [Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes) for step in asked],
-            FILE_PAGES_ONLY if only_file_pages else "",
+            [
+                Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes, word)
+                for steps_of, word in ((left_by_disk, ANONYMOUS_ONLY), (asked, word))
+                for step in steps_of
+            ],
             self._file,
             lambda: self._clock.now_us() > late_us,
         )

@@ -24,6 +24,8 @@ class Asked:
     directories: Collection[str]
     """Its cgroups: its own, or, where it has none, those of its containers."""
     size_bytes: int
+    word: str
+    """Written behind the size, if any: which memory is to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,10 @@ class Round:
     """The writes of one look; carried out beside the loop, because a write may block."""
 
     def __init__(
-        self, asked: Collection[Asked], word: str, file: ReclaimFile, is_over: Callable[[], bool]
+        self, asked: Collection[Asked], file: ReclaimFile, is_over: Callable[[], bool]
     ) -> None:
-        """`word`: written behind each size. `is_over`: whether it is too late for another write."""
+        """`is_over`: whether it is too late for another write."""
         self._asked = asked
-        self._word = word
         self._file = file
         self._is_over = is_over
         self.answers: list[Reclaimed] = []
@@ -65,7 +66,7 @@ class Round:
         share_bytes = asked.size_bytes // max(1, len(asked.directories))
         for directory in asked.directories:
             try:
-                self._file.write(directory, f"{share_bytes} {self._word}".rstrip())
+                self._file.write(directory, f"{share_bytes} {asked.word}".rstrip())
             except OSError as failed:
                 error = error or failed
         after = _charge(asked.directories)

@@ -53,6 +53,26 @@ def wanted(
     return tuple(pod.uid for pod in sorted(chosen, key=lambda pod: pod.priority))
 
 
+def left_behind(
+    uids: Collection[str],
+    readings: Mapping[str, PodMemory | None],
+    before: Mapping[str, int],
+) -> tuple[Step, ...]:
+    """Return for how much of what lanes have swapped out, and a disk has left, each is asked.
+
+    What a lane pages out to a disk is written beside it, and then lies in memory, clean and mapped
+    by nobody, until the kernel looks at it again: asked for so much anonymous memory, it finds
+    these pages first. `before`: uid -> what lay there at the look before. What is new since may
+    still be on its way to the disk, and the kernel would take memory in use instead.
+    """
+    sizes = {
+        uid: min(memory.left_bytes, before.get(uid, 0))
+        for uid in uids
+        if (memory := readings.get(uid)) is not None
+    }
+    return tuple(Step(uid, size) for uid, size in sizes.items() if size >= LEAST_BYTES)
+
+
 def file_pages(memory: PodMemory | None) -> PodMemory | None:
     """Return a reading as the brake is to judge it: by file pages instead of anonymous ones.
 

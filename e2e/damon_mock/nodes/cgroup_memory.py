@@ -42,8 +42,9 @@ class CgroupMemory:
         with self.lock:
             self._held[cgroup] = held
             _write_stat(cgroup, held.stat())
-            replace(cgroup / "memory.current", f"{held.anon_bytes + held.file_bytes}\n")
-            replace(cgroup / "memory.swap.current", "0\n")
+            resident_bytes = held.anon_bytes + held.file_bytes + held.left_bytes
+            replace(cgroup / "memory.current", f"{resident_bytes}\n")
+            replace(cgroup / "memory.swap.current", f"{held.left_bytes}\n")
 
     def forget(self, cgroup: Path) -> None:
         """Forget a cgroup that is gone."""
@@ -64,7 +65,8 @@ class CgroupMemory:
             _write_stat(cgroup, taken.stat)
             swapped_bytes = stat["anon"] - taken.stat["anon"]
             _add(cgroup / "memory.swap.current", swapped_bytes)
-            _add(cgroup / "memory.current", taken.stat["file"] - stat["file"] - swapped_bytes)
+            held_before, held_now = (_resident(each) for each in (stat, taken.stat))
+            _add(cgroup / "memory.current", held_now - held_before)
         if taken.size_bytes < request.size_bytes:
             raise failure(errno.EAGAIN)
 
@@ -86,6 +88,10 @@ def answer(memory: CgroupMemory, question: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         return {"errno": error.errno}
     return {}
+
+
+def _resident(stat: dict[str, int]) -> int:
+    return sum(stat.get(name, 0) for name in ("anon", "file", "swapcached"))
 
 
 def _read_stat(cgroup: Path) -> dict[str, int]:

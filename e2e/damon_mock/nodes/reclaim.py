@@ -32,11 +32,18 @@ class Held:
     """Of `anon_bytes`."""
     hot_file_bytes: int = 0
     """Of `file_bytes`."""
+    left_bytes: int = 0
+    """Anonymous memory that is in swap, mapped by nobody, and still in memory, as on a swap disk:
+    the first that is taken."""
 
     def stat(self) -> dict[str, int]:
         """Return memory.stat, as far as anybody reads it: all file pages came by read(2)."""
         return {
             "anon": self.anon_bytes,
+            "inactive_anon": self.anon_bytes + self.left_bytes,
+            "active_anon": 0,
+            "shmem": 0,
+            "swapcached": self.left_bytes,
             "file": self.file_bytes,
             "inactive_file": self.file_bytes,
             "workingset_refault_anon": 0,
@@ -86,19 +93,24 @@ def take(stat: dict[str, int], held: Held, request: Request, *, may_swap: bool) 
     Swappiness weighs anonymous pages against file pages, and 0 spares them (get_scan_count()).
     """
     wanted = -(-request.size_bytes // _BATCH_BYTES) * _BATCH_BYTES
-    anon = stat["anon"] if may_swap and request.swappiness else 0
+    left = stat.get("swapcached", 0)
+    anon = stat["anon"] + left if may_swap and request.swappiness else 0
     from_anon = min(wanted * request.swappiness // _MOST_SWAPPINESS, anon)
     from_file = min(wanted - from_anon, stat["file"])
     from_anon = min(wanted - from_file, anon)
     after = dict(stat)
+    from_left = min(from_anon, left)
+    after["swapcached"] = left - from_left
     for kind, size_bytes, hot_bytes in (
-        ("anon", from_anon, held.hot_anon_bytes),
+        ("anon", from_anon - from_left, held.hot_anon_bytes),
         ("file", from_file, held.hot_file_bytes),
     ):
         gone_bytes = min(size_bytes, max(0, stat[kind] - hot_bytes))
         after[kind] -= gone_bytes
         refault = f"workingset_refault_{kind}"
         after[refault] = stat.get(refault, 0) + (size_bytes - gone_bytes) // PAGE
+    from_lists = from_left + stat["anon"] - after["anon"]
+    after["inactive_anon"] = max(0, stat.get("inactive_anon", 0) - from_lists)
     gone_bytes = stat["file"] - after["file"]
     after["inactive_file"] = max(0, stat.get("inactive_file", 0) - gone_bytes)
     return Taken(after, from_anon + from_file)
