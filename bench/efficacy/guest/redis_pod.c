@@ -2,7 +2,7 @@
 
    usage: redis_pod DIRECTORY MIB HOT_PERMILLE HOT_ACCESS_PERCENT
      Starts redis/redis beside this program (efficacy/redis.sh) without persistence, fills it with MIB of values of 1,000 bytes, and then asks for them in a closed
-     loop, 16 times and then 1 ms of pause; so many percent of the questions are for so many permille of the keys, which
+     loop, 16 times and then 4 ms of pause; so many percent of the questions are for so many permille of the keys, which
      were stored anywhere between the others. One of 16 stores a value anew.
      DIRECTORY/latency gets a line of JSON four times a second, as those of workload.c. */
 #include "pod.h"
@@ -100,6 +100,6 @@ int main(int count, char **words) {
       buckets[bucket(now_ns() - asked)]++;
     }
     begin = report_if_due(latency, begin);
-    pause_ns(1000000);
+    pause_ns(4000000);
   }
 }
