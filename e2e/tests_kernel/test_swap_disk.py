@@ -1,4 +1,4 @@
-"""Swap on a disk: what lanes page out stays in memory, until the agent asks for it or the kernel looks."""
+"""Swap on a disk: what lanes page out stays in memory, unless the agent may ask for it."""
 
 from collections.abc import Iterator
 
