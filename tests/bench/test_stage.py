@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 from efficacy.results import Results, ResultsError
-from efficacy.stage import Setup, pod_script
+from efficacy.stage import AgentAs, Setup, Stage, pod_script
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,37 @@ def test_a_pod_whose_cgroup_cannot_be_made_does_not_start_elsewhere(tmp_path):
     ran = subprocess.run(["sh", "-ec", script], check=False, capture_output=True, text=True)
     assert ran.returncode != 0
     assert not ran.stdout
+
+
+class Agents:
+    """Stands for the agent of a machine, and for the machine: it writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+        self.guest = self
+
+    def stop(self):
+        self.told.append("stop")
+
+    def start(self, *arguments, cgroup, damon):
+        self.told.append((*arguments, cgroup, damon.startswith("/sys")))
+
+    def run(self, *_):
+        pass
+
+    def sleep(self, _):
+        pass
+
+
+def test_the_agent_is_started_anew_after_it_has_worked_or_as_something_else():
+    agents = Agents()
+    stage = Stage(Setup.of("6.12", "zram"), agents, None, agents)
+    plain = ("stop", ("ro", True))
+    stage.prepare_agent(AgentAs(), works=False)
+    assert not agents.told, "it is as it was started with the machine"
+    stage.prepare_agent(AgentAs(), works=True)
+    stage.prepare_agent(AgentAs(), works=False)
+    assert tuple(agents.told) == plain
+    stage.prepare_agent(AgentAs(memory_reclaim=True), works=False)
+    stage.prepare_agent(AgentAs(has_damon=False), works=False)
+    assert agents.told[2:] == ["stop", ("--memory-reclaim", "rw", True), "stop", ("ro", False)]
