@@ -85,7 +85,7 @@ class Agents:
 
 def test_the_agent_is_started_anew_after_it_has_worked_or_as_something_else():
     agents = Agents()
-    stage = Stage(Setup.of("6.12", "zram"), agents, None, agents)
+    stage = Stage(Setup.of("6.12", "zram"), agents, None, agents, "/dev/zram0")
     plain = ("stop", ("ro", True))
     stage.prepare_agent(AgentAs(), works=False)
     assert not agents.told, "it is as it was started with the machine"
