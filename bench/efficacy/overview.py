@@ -16,17 +16,18 @@ from efficacy.tables import MIB, Read, Runs, counted, grouped, has_spike, is_hea
 def overview(runs: Iterable[Run]) -> str:
     """Return a section for each scenario."""
     return "\n".join(
-        f"### {scenario}\n{SCENARIOS[scenario].question}. {_counted(contenders)}\n\n"
-        f"{_table(contenders)}"
+        f"### {scenario}\n{_about(scenario, contenders)}\n\n{_table(contenders)}"
         for scenario, contenders in grouped(runs).items()
     )
 
 
-def _counted(contenders: dict[str, list[Run]]) -> str:
+def _about(scenario: str, contenders: dict[str, list[Run]]) -> str:
+    question = SCENARIOS[scenario].question
+    end = "" if question.endswith("?") else "."
     numbers = sorted({len(runs) for runs in contenders.values()})
     boots = len({run.facts.boot for runs in contenders.values() for run in runs})
-    each = " or ".join(counted(number, "run") for number in numbers)
-    return f"{each} of each, in {counted(boots, 'boot')}."
+    few = f"{numbers[0]} to " if len(numbers) > 1 else ""
+    return f"{question}{end} {few}{counted(numbers[-1], 'run')} of each, {counted(boots, 'boot')}."
 
 
 def _table(contenders: dict[str, list[Run]]) -> str:

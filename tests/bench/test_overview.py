@@ -13,13 +13,17 @@ def rows(text):
 def test_a_contender_is_a_row_with_medians_and_spread(runs):
     told = overview(runs)
     assert "### main\n" in told
-    assert "3 runs of each, in 1 boot." in told
+    assert "at once. 3 runs of each, 1 boot." in told
     none = rows(told)["none"]
     assert none["spike satisfied, s"] == "20 (10-30), in 2 of 3"
     assert none["cold given up before, %"] == "41"
     assert none["protected: in swap, MiB"] == "20"
     # kdamonds, agent and the contender's own program; kswapd works under each and is told apart.
     assert (none["CPU, s"], none["kswapd, s"]) == ("12", "3.5")
+
+
+def test_contenders_with_fewer_runs_are_told(runs):
+    assert "1 to 3 runs of each, 1 boot." in overview(runs[2:])
 
 
 def test_what_no_contender_has_is_no_column(raws):
