@@ -1,36 +1,52 @@
-"""The runs kept in the repository are read as they are, and the page shows their tables."""
+"""The runs kept in the repository are read as they are, and the page shows their figures."""
 
 from pathlib import Path
 
 import pytest
-from efficacy.plots import plot
+from efficacy.overview import overview
+from efficacy.plots import plot, summary
 from efficacy.results import Results
 from efficacy.tables import tables
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench/efficacy/results"
-KEPT = RESULTS / "6.12"
+IMAGES = ROOT / "docs/images"
+SHOWN = ("none", "memory_min", "loop", "enforce")
+every_directory = pytest.mark.parametrize(
+    "kept", sorted(RESULTS.iterdir()), ids=lambda kept: kept.name
+)
 
 
-@pytest.fixture(name="runs", scope="module")
-def runs_fixture():
-    return list(Results(KEPT).finished().values())
-
-
-@pytest.mark.parametrize("kept", sorted(RESULTS.iterdir()), ids=lambda kept: kept.name)
+@every_directory
 def test_their_tables_are_those_that_are_kept(kept):
-    assert tables(list(Results(kept).finished().values())) == (kept / "tables.md").read_text()
+    runs = list(Results(kept).finished().values())
+    assert tables(runs) == (kept / "tables.md").read_text()
+    assert overview(runs) == (kept / "overview.md").read_text()
 
 
-def test_the_page_has_the_rows_of_the_main_scenario(runs):
-    page = (ROOT / "docs/benchmark.md").read_text()
-    main = tables([run for run in runs if run.facts.scenario == "main"])
-    assert not [line for line in main.splitlines() if line.startswith("| ") and line not in page]
+@every_directory
+def test_the_page_has_every_row_of_their_overview(kept):
+    page = (ROOT / "docs/benchmark.md").read_text().splitlines()
+    rows = [line for line in (kept / "overview.md").read_text().splitlines() if line[:1] == "|"]
+    assert not [row for row in rows if row not in page]
 
 
-def test_the_picture_is_theirs(runs):
-    drawn = plot("main", runs)
-    picture = ROOT / "docs/images/benchmark-main.svg"
+@pytest.mark.parametrize(
+    ("name", "draw"),
+    [
+        ("benchmark-main", lambda runs: plot("main", runs)),
+        ("benchmark", lambda runs: summary("main", runs, SHOWN)),
+    ],
+)
+def test_the_pictures_are_theirs(name, draw):
+    drawn = draw(
+        [
+            run
+            for run in Results(RESULTS / "6.12").finished().values()
+            if run.facts.scenario == "main"
+        ]
+    )
+    picture = IMAGES / f"{name}.svg"
     assert picture.read_bytes() == drawn[".svg"]
     # What compresses the other one may differ from machine to machine: only its size is compared.
     assert picture.with_suffix(".png").read_bytes()[:24] == drawn[".png"][:24]
