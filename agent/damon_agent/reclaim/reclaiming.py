@@ -139,8 +139,8 @@ class Reclaiming:
             uids = wanted(intent, here, self._available) if not halted else ()
             readings = self._read(uids, homes, limits, now_us)
             # What came back from swap says nothing against page cache: that has a brake of its own.
-            left = {*self._resting, *(spared if takes == "AllMemory" else ())}
-            able = [uid for uid in uids if uid not in left]
+            alone = {*self._resting, *(spared if takes == "AllMemory" else ())}
+            able = [uid for uid in uids if uid not in alone]
             left_by_disk = left_behind(
                 [uid for uid in able if uid not in spared] if damon else (), readings, self._left
             )
@@ -189,7 +189,7 @@ class Reclaiming:
         if not asked and not left_by_disk:
             return
         only_file_pages = takes == "FilePages" and self._probe.knows_file_pages_only
-        word = FILE_PAGES_ONLY if only_file_pages else ""
+        usual = FILE_PAGES_ONLY if only_file_pages else ""
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
         self._asked_us = now_us
@@ -197,7 +197,7 @@ class Reclaiming:
         self._round = Round(
             [
                 Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes, word)
-                for steps_of, word in ((left_by_disk, ANONYMOUS_ONLY), (asked, word))
+                for word, steps_of in ((ANONYMOUS_ONLY, left_by_disk), (usual, asked))
                 for step in steps_of
             ],
             self._file,
