@@ -10,6 +10,7 @@ import pytest
 from cluster_objects import planned_node, planned_pod
 from emulated_node import WaitingCommands
 from node_files import OWN_PID, NodeFiles
+from reclaimed_node import Kernel
 
 from damon_agent.bell import Bell
 from damon_agent.cold.coldness import Coldness
@@ -228,3 +229,13 @@ def make_machine(tmp_path):
 @pytest.fixture
 def machine(make_machine):
     return make_machine()
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    return Kernel(tmp_path / "node")
+
+
+@pytest.fixture
+def reclaimer(make_machine, kernel):
+    return make_machine(reclaim_file=kernel)

@@ -2,65 +2,17 @@
 
 import errno
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from reclaimed_node import CACHE, MIB, Kernel, figure, populated
 
 from damon_agent.kernel.report import Fault
 from damon_agent.reclaim.steps import LEAST_BYTES
 from damon_contract.v1alpha1.node import NodeReason
-from damon_mock.nodes.cgroup_memory import CgroupMemory
 from damon_mock.nodes.reclaim import Held
 
 A, B, C = "a1" * 32, "b2" * 32, "c3" * 32
-MIB = 1 << 20
-CACHE = Held(anon_bytes=64 * MIB, file_bytes=80 * MIB, hot_file_bytes=20 * MIB)
 NOTHING_IS_SHORT = {"watermarks": {"floorPermille": 100, "ceilingPermille": 300}}
-
-
-class Kernel:
-    """The emulated file, with what was written to it, and the error that the next writes meet."""
-
-    def __init__(self, root, **options):
-        self.memory = CgroupMemory(root / "cgroup", **options)
-        self.written = []
-        self.error = None
-
-    def write(self, directory, text):
-        self.written.append((Path(directory).name, text))
-        if self.error is not None:
-            raise OSError(self.error, "as the test wants it")
-        self.memory.write(directory, text)
-
-    @property
-    def asked(self):
-        """Return what was written for more than nothing."""
-        return [text for _, text in self.written if not text.startswith("0 ")]
-
-
-@pytest.fixture
-def kernel(tmp_path):
-    return Kernel(tmp_path / "node")
-
-
-@pytest.fixture
-def reclaimer(make_machine, kernel):
-    return make_machine(reclaim_file=kernel)
-
-
-def populated(machine, kernel, *containers, held=CACHE):
-    homes = []
-    for pid, container in enumerate(containers, 10):
-        home = machine.container(container)
-        kernel.memory.hold(home, held)
-        machine.start(pid, home)
-        homes.append(home)
-    return homes
-
-
-def figure(home, name):
-    lines = (home / "memory.stat").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.split()[0] == name)
 
 
 def cache_mib(home):
@@ -380,26 +332,3 @@ def test_a_kernel_that_has_crashed_in_damon_is_asked_for_nothing(reclaimer, kern
     assert kernel.asked == []
     ready = reclaimer.condition("Ready")
     assert (ready.status, ready.reason) == ("False", "NeedsReboot")
-
-
-def test_what_a_swap_disk_leaves_in_memory_of_what_lanes_took_is_asked_for(reclaimer, kernel, pod):
-    held = Held(anon_bytes=5 * MIB, file_bytes=0, left_bytes=245 * MIB)
-    eager, protected = populated(reclaimer, kernel, A, B, held=held)
-    reclaimer.plan(pod(1, A, priority=10), pod(2, B, priority=90))
-    reclaimer.run(60)
-    assert kernel.asked == [f"{245 * MIB} swappiness=200"]
-    assert figure(eager, "swapcached") == 0
-    assert figure(eager, "anon") == 5 * MIB
-    assert figure(protected, "swapcached") == 245 * MIB
-    assert reclaimer.status.pods[0].reclaim.working_set_bytes == 245 * MIB
-
-
-def test_pages_that_came_back_from_a_swap_disk_and_keep_their_place_are_in_use(
-    reclaimer, kernel, pod
-):
-    (home,) = populated(reclaimer, kernel, A, held=Held(anon_bytes=64 * MIB, file_bytes=0))
-    stat = (home / "memory.stat").read_text()
-    (home / "memory.stat").write_text(stat.replace("swapcached 0", f"swapcached {48 * MIB}"))
-    reclaimer.plan(pod(1, A, priority=10))
-    reclaimer.run(60)
-    assert not kernel.asked
