@@ -11,13 +11,13 @@ from tests_kernel.waiting import NotInTimeError
 from vm.channel import GuestError
 
 from efficacy.beginning import Beginning, NotAtBeginningError, clean
-from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM, WITHOUT_DAMON, Product
+from efficacy.contenders import CONTENDERS, WITH_MEMORY_RECLAIM, WITHOUT_DAMON
 from efficacy.play import Play
 from efficacy.record import Facts
 from efficacy.results import Results
 from efficacy.rivals import AbsentError
 from efficacy.scenarios import SCENARIOS
-from efficacy.schedule import Attempts, RunName
+from efficacy.schedule import THEIRS, Attempts, RunName
 from efficacy.stage import AgentAs, Setup, Stage, booted
 
 LOG: Final = logging.getLogger("efficacy")
@@ -70,7 +70,7 @@ class Campaign:
                     memory_reclaim=name.contender in WITH_MEMORY_RECLAIM,
                     has_damon=scenario.has_damon and name.contender not in WITHOUT_DAMON,
                 ),
-                works=isinstance(contender, Product),
+                works=name.contender not in THEIRS,
             )
             begin = clean(stage.node, stage.swap, has_swap=scenario.has_swap)
             first = first or begin

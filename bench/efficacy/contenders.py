@@ -82,6 +82,25 @@ class Product:
         return Pod(pod.name, priority, pod.uid, pod.containers)
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Several at once, which do not get in each other's way."""
+
+    parts: tuple[Contender, ...]
+
+    def begin(self, stage: Stage) -> Undo:
+        """Begin one after the other; they are undone the other way round."""
+        undone = [part.begin(stage) for part in self.parts]
+
+        def undo() -> Mapping[str, Any]:
+            told: dict[str, Any] = {}
+            for each in reversed(undone):
+                told |= each()
+            return told
+
+        return undo
+
+
 DIALS: Final[Mapping[str, Settings]] = {
     "min_age_12s": Settings(reclaim=Reclaim(min_age="12s")),
     "min_age_60s": Settings(reclaim=Reclaim(min_age="60s")),
@@ -120,6 +139,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "enforce_equal": Product(is_equal=True),
     "enforce_reclaim": Product(),
     "enforce_auto": Product(settings=Settings(tuning="Auto")),
+    "enforce_memory_min": Together((Protection(), Product())),
     "enforce_no_brake": Product(settings=Settings(brake=Brake(enabled=False))),
     "enforce_no_eager": Product(settings=Settings(eager_up_to=0)),
     # All that may be reclaimed have the same mark, that of the least important pod.

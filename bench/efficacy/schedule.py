@@ -12,6 +12,7 @@ THEIRS: Final = (
 )
 OURS: Final = (
     *("observe", "enforce", "enforce_equal", "enforce_reclaim", "enforce_auto"),
+    "enforce_memory_min",
     *("enforce_no_brake", "enforce_no_eager", "enforce_no_ladder"),
 )
 DIALS: Final = (

@@ -183,6 +183,18 @@ def test_each_mechanism_of_ours_can_be_off():
     assert off["ladder"].model_copy(update={"watermarks": usual.watermarks}) == usual
 
 
+def test_ours_beside_memory_min_is_both_and_takes_both_back(stage):
+    undo = CONTENDERS["enforce_memory_min"].begin(stage)
+    assert stage.plans.plan["mode"] == "Enforce"
+    protected = stage.guest.files["/sys/fs/cgroup/kubepods/memory.min"]
+    assert int(protected) > 0
+    told = undo()
+    assert stage.plans.plan is None
+    assert stage.guest.files["/sys/fs/cgroup/kubepods/memory.min"] == "0"
+    assert told["protected_bytes"] == int(protected)
+    assert "conditions" in told
+
+
 def test_a_dial_is_one_setting_that_is_not_its_default():
     usual = CONTENDERS["enforce"].settings
     for name in DIALS:
