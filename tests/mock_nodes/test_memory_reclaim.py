@@ -105,6 +105,16 @@ def test_less_than_asked_for_is_eagain_and_gone_all_the_same(tmp_path):
     assert cgroup.number("memory.current") == 8 * MIB
 
 
+def test_what_a_swap_disk_has_left_goes_first(tmp_path):
+    cgroup = Cgroup(tmp_path, Held(8 * MIB, 2 * MIB, left_bytes=16 * MIB))
+    assert cgroup.number("memory.current") == 26 * MIB
+    assert cgroup.write("17M swappiness=200") == 0
+    assert (cgroup.stat("swapcached"), cgroup.stat("anon")) == (0, 7 * MIB)
+    assert cgroup.stat("inactive_anon") == 7 * MIB
+    assert cgroup.number("memory.current") == 9 * MIB
+    assert cgroup.number("memory.swap.current") == 17 * MIB
+
+
 def test_it_takes_whole_batches(cgroup):
     assert cgroup.write("4096 swappiness=0") == 0
     assert cgroup.stat("file") == 10 * MIB - BATCH

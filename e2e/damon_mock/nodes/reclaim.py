@@ -40,11 +40,11 @@ class Held:
         """Return memory.stat, as far as anybody reads it: all file pages came by read(2)."""
         return {
             "anon": self.anon_bytes,
-            "inactive_anon": self.anon_bytes + self.left_bytes,
-            "active_anon": 0,
+            "file": self.file_bytes,
             "shmem": 0,
             "swapcached": self.left_bytes,
-            "file": self.file_bytes,
+            "inactive_anon": self.anon_bytes + self.left_bytes,
+            "active_anon": 0,
             "inactive_file": self.file_bytes,
             "workingset_refault_anon": 0,
             "workingset_refault_file": 0,
