@@ -178,7 +178,9 @@ class Stage:
         cgroup = running.container.cgroup
         self.guest.shell(f"echo 1 >{cgroup}/cgroup.kill")
         self.guest.wait(running.container.pid)
-        until(f"{cgroup} is empty", lambda: not self.guest.read(f"{cgroup}/cgroup.procs"))
+        # Whoever is about to end is not in cgroup.procs any more, and keeps the cgroup.
+        events = f"{cgroup}/cgroup.events"
+        until(f"{cgroup} is empty", lambda: "populated 0" in self.guest.read(events))
         self.guest.run("rmdir", cgroup, cgroup.rpartition("/")[0])
 
     def cgroups(self) -> Mapping[str, str]:
