@@ -10,7 +10,17 @@ from efficacy.measures import COLD
 from efficacy.record import PodMeasures, Run
 from efficacy.scenario import PROTECTED_FROM
 from efficacy.scenarios import SCENARIOS
-from efficacy.tables import MIB, Read, Runs, counted, grouped, has_spike, is_healthy, spread, table
+from efficacy.tables import (
+    MIB,
+    Read,
+    Runs,
+    counted,
+    grouped,
+    is_healthy,
+    spread,
+    table,
+    unsatisfied,
+)
 
 
 def overview(runs: Iterable[Run]) -> str:
@@ -37,7 +47,7 @@ def _table(contenders: dict[str, list[Run]]) -> str:
         for title, read in _COLUMNS.items()
         if any(read(run) is not None for run in every)
     }
-    missing = "never" if has_spike(every[0]) else "-"
+    missing = unsatisfied(every[0])
     rows = [
         [name, *(spread(map(read, runs), missing) for read in columns.values()), _killed(runs)]
         for name, runs in contenders.items()
@@ -71,14 +81,9 @@ def _healthy(run: Run) -> float | None:
     return sum(map(is_healthy, asked)) if len(asked) > 1 else None
 
 
-def _of_protected(run: Run, figure: str) -> float | None:
-    pods = _pods(run, protected=True)
-    return sum(getattr(pod, figure) for pod in pods) if pods else None
-
-
 def _protected_swapped(run: Run) -> float | None:
-    swapped = _of_protected(run, "swapped_bytes")
-    return None if swapped is None else swapped / MIB
+    pods = _pods(run, protected=True)
+    return sum(pod.swapped_bytes for pod in pods) / MIB if pods else None
 
 
 def _came_back(*, protected: bool) -> Read:

@@ -157,6 +157,7 @@ class Stage:
         identity = secrets.token_hex(32)
         cgroup = f"{_BURSTABLE}/pod{pod.uid}/{identity}"
         command = [f"{PROGRAMS}/{plan.workload.program}", directory, *plan.workload.words]
+        # As the kubelet has it for Guaranteed and BestEffort pods (pkg/kubelet/qos/policy.go).
         script = pod_script(cgroup, command, oom_score_adj=-997 if plan.is_protected else 1000)
         pid = self.guest.spawn("sh", "-ec", script, output=f"/run/log/{plan.name}")
         container = Container(identity, pid, cgroup)

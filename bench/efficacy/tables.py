@@ -106,7 +106,7 @@ def _node(contenders: dict[str, list[Run]]) -> str:
     rows = [
         [
             f"{name} ({len(runs)})",
-            *(spread(map(read, runs), _unsatisfied(runs[0])) for read in columns.values()),
+            *(spread(map(read, runs), unsatisfied(runs[0])) for read in columns.values()),
             _killed(runs),
         ]
         for name, runs in contenders.items()
@@ -119,7 +119,7 @@ def _kubelet_least(run: Run) -> float | None:
     return None if least is None else least / MIB
 
 
-def _unsatisfied(run: Run) -> str:
+def unsatisfied(run: Run) -> str:
     """Return what stands for a spike that did not get its memory; some scenarios have none."""
     return "never" if has_spike(run) else "-"
 

@@ -42,3 +42,10 @@ def populated(machine, kernel, *containers, held=CACHE):
 def figure(home, name):
     lines = (home / "memory.stat").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.split()[0] == name)
+
+
+def swapped_in(home, refaults):
+    """Let anonymous pages of a pod have come back from swap."""
+    text = (home / "memory.stat").read_text()
+    before = f"workingset_refault_anon {figure(home, 'workingset_refault_anon')}\n"
+    (home / "memory.stat").write_text(text.replace(before, f"workingset_refault_anon {refaults}\n"))

@@ -4,7 +4,7 @@ import errno
 from dataclasses import replace
 
 import pytest
-from reclaimed_node import CACHE, MIB, Kernel, figure, populated
+from reclaimed_node import CACHE, MIB, Kernel, figure, populated, swapped_in
 
 from damon_agent.kernel.report import Fault
 from damon_agent.reclaim.steps import LEAST_BYTES
@@ -181,13 +181,6 @@ def test_a_pod_that_had_less_to_give_rests_for_a_minute(reclaimer, kernel, pod):
     kernel.error = None
     reclaimer.run(300)
     assert cache_mib(home) == 20
-
-
-def swapped_in(home, refaults):
-    """Let anonymous pages of a pod have come back from swap."""
-    text = (home / "memory.stat").read_text()
-    before = f"workingset_refault_anon {figure(home, 'workingset_refault_anon')}\n"
-    (home / "memory.stat").write_text(text.replace(before, f"workingset_refault_anon {refaults}\n"))
 
 
 def test_what_comes_back_from_swap_says_nothing_against_page_cache(reclaimer, kernel, pod):

@@ -1,6 +1,6 @@
 """What a swap disk leaves in memory of what lanes have paged out goes by memory.reclaim."""
 
-from reclaimed_node import MIB, figure, populated
+from reclaimed_node import MIB, figure, populated, swapped_in
 
 from damon_mock.nodes.reclaim import Held
 
@@ -27,4 +27,19 @@ def test_pages_that_came_back_from_a_swap_disk_and_keep_their_place_are_in_use(
     (home / "memory.stat").write_text(stat.replace("swapcached 0", f"swapcached {48 * MIB}"))
     reclaimer.plan(pod(1, A, priority=10))
     reclaimer.run(60)
+    assert not kernel.asked
+
+
+def test_a_pod_that_the_brake_spares_keeps_what_a_swap_disk_has_left(reclaimer, kernel, pod):
+    (home,) = populated(reclaimer, kernel, A, held=Held(anon_bytes=64 * MIB, file_bytes=0))
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(10)
+    swapped_in(home, 5000)
+    reclaimer.run(20)
+    assert reclaimer.status.pods[0].spared.cause == "Refaults"
+    held = Held(anon_bytes=19 * MIB, file_bytes=0, left_bytes=45 * MIB)
+    kernel.memory.hold(home, held)
+    swapped_in(home, 5000)
+    reclaimer.run(20)
+    assert reclaimer.status.pods[0].spared is not None
     assert not kernel.asked
