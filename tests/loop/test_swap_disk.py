@@ -43,3 +43,18 @@ def test_a_pod_that_the_brake_spares_keeps_what_a_swap_disk_has_left(reclaimer, 
     reclaimer.run(20)
     assert reclaimer.status.pods[0].spared is not None
     assert not kernel.asked
+
+
+def test_shared_memory_is_in_the_kernels_lists_and_was_not_left_there(reclaimer, kernel, pod):
+    (home,) = populated(reclaimer, kernel, A, held=Held(anon_bytes=64 * MIB, file_bytes=0))
+    text = (home / "memory.stat").read_text()
+    for name, was, now in (
+        ("inactive_anon", 64 * MIB, 112 * MIB),
+        ("shmem", 0, 48 * MIB),
+        ("swapcached", 0, 48 * MIB),
+    ):
+        text = text.replace(f"{name} {was}\n", f"{name} {now}\n")
+    (home / "memory.stat").write_text(text)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(60)
+    assert not kernel.asked
