@@ -15,6 +15,7 @@ from pathlib import Path
 
 from damon_agent.bell import Bell
 from damon_agent.cold.coldness import Coldness
+from damon_agent.growth import Growing
 from damon_agent.kernel.lanes.driver import LanesDriver
 from damon_agent.kernel.ownership.record import StateDirectory
 from damon_agent.kernel.tree.commands import Command, Keyword
@@ -205,6 +206,7 @@ def measure(root: Path, processes: int, forking: int) -> tuple[list[float], Damo
         memory=MemoryMeter(procfs),
         exits=exits,
         coldness=Coldness(procfs),
+        growing=Growing(procfs.resident_bytes),
         driver=LanesDriver(
             Sysfs(files),
             Sysfs(VirtualFiles(emulator, "module")),

@@ -23,6 +23,7 @@ from damon_agent.clock import SystemClock
 from damon_agent.cold.coldness import Coldness
 from damon_agent.endpoint import Endpoint, probes
 from damon_agent.errors import AgentError, StartError
+from damon_agent.growth import Growing
 from damon_agent.kernel.lanes.driver import LanesDriver
 from damon_agent.kernel.ownership.record import StateDirectory
 from damon_agent.kernel.report import Driver
@@ -125,6 +126,7 @@ def _serve(settings: Settings, files: Roots | None, reclaim_file: ReclaimFile | 
             memory=MemoryMeter(procfs),
             exits=exits,
             coldness=Coldness(procfs),
+            growing=Growing(procfs.resident_bytes),
             driver=_driver(settings, roots, procfs, exits, commands),
             clock=clock,
             bell=bell,

@@ -20,11 +20,13 @@ def intent(
     memory: MemoryReading,
     *,
     min_ages_us: Mapping[int, int] | None = None,
+    grown_us: Mapping[Process, int] | None = None,
     halted: bool = False,
 ) -> Intent:
     """Return what a driver is to make true for this plan, these processes and this memory.
 
-    `min_ages_us`: by priority, what the agent has chosen. `halted`: the agent is about to end, or
+    `min_ages_us`: by priority, what the agent has chosen. `grown_us`: when processes were seen to
+    have grown, of those that have. `halted`: the agent is about to end, or
     the node is over a limit of `safety`, so that every lane is only to watch. So it is while swap
     is used up: there is nowhere to page out to.
     """
@@ -54,6 +56,7 @@ def intent(
         memory=memory,
         max_plan_age_us=microseconds(settings.safety.max_plan_age),
         min_ages_us=min_ages_us or {},
+        grown_us=grown_us or {},
         halted=halted or (settings.reclaim.action == "pageout" and memory.swap_full),
     )
 

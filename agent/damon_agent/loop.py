@@ -19,6 +19,7 @@ from damon_agent.cold.coldness import Coldness
 from damon_agent.cold.given_up import GivenUp
 from damon_agent.errors import AgentError
 from damon_agent.facts import PodSwap
+from damon_agent.growth import Growing
 from damon_agent.journal import Journal
 from damon_agent.kernel.report import Driver, Fault, Report
 from damon_agent.looks import Looks
@@ -84,6 +85,7 @@ class Loop:
         memory: MemoryMeter,
         exits: Exits,
         coldness: Coldness,
+        growing: Growing,
         driver: Driver,
         clock: Clock,
         bell: Bell,
@@ -107,6 +109,7 @@ class Loop:
         self._sparing = Sparing(clock, memory.page_bytes)
         self._holding = Holding()
         self._coldness = coldness
+        self._growing = growing
         self._given_up = GivenUp(memory.page_bytes)
         self._resolution = _NOTHING
         self._members: tuple[Member, ...] = ()
@@ -221,13 +224,19 @@ class Loop:
             spec, look, spared=self._sparing.spared.keys(), now_us=now_us
         )
         self._sparing.look(spec, self._resolution, look, now_us)
+        self._growing.look(spec, self._members, now_us)
         if in_force is not None:
             members = intents.spare(self._members, self._sparing.spared.keys())
             memory = self._memory.read(now_us)
             self._holding.look(in_force.spec, self._resolution, memory, self._given_up.pods, now_us)
             halted = self._stopping or bool(self._holding.why)
             self._intent = intents.intent(
-                in_force.spec, members, memory, min_ages_us=min_ages_us, halted=halted
+                in_force.spec,
+                members,
+                memory,
+                min_ages_us=min_ages_us,
+                grown_us=self._growing.grown_us,
+                halted=halted,
             )
         self._report = self._driver.step(self._intent, now_us)
         self._coldness.look(spec, self._resolution, self._members, self._report)

@@ -55,6 +55,21 @@ def test_nothing_to_do_returns_the_same_list():
     assert slots.place(table, [B, A], always) is table
 
 
+def test_who_begins_anew_keeps_the_slot_and_loses_the_regions():
+    begun = slots.begin_anew(settled(A, None, B), {B, C})
+    assert occupants(begun) == [A, None, B]
+    assert [slots.needs_clearing(slot) for slot in begun.slots] == [False, True, True]
+    assert not begun.committed
+    assert not begun.leaving
+    assert slots.begin_anew(begun, {B}) is begun
+    assert slots.begin_anew(settled(A), {B}) == settled(A)
+
+
+def test_what_the_kernel_has_taken_can_begin_anew_again():
+    begun = slots.taken(slots.begin_anew(settled(A), {A}))
+    assert not slots.begin_anew(begun, {A}).committed
+
+
 def test_a_process_listed_twice_gets_one_slot():
     assert occupants(slots.place(Slots(), [A, A], always)) == [A]
 

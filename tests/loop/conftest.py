@@ -14,6 +14,7 @@ from reclaimed_node import Kernel
 
 from damon_agent.bell import Bell
 from damon_agent.cold.coldness import Coldness
+from damon_agent.growth import Growing
 from damon_agent.kernel.lanes.driver import LanesDriver
 from damon_agent.kernel.ownership.record import StateDirectory
 from damon_agent.kernel.tree.sysfs import Sysfs
@@ -117,6 +118,7 @@ class Machine(NodeFiles):
             memory=MemoryMeter(procfs),
             exits=exits,
             coldness=Coldness(procfs),
+            growing=Growing(procfs.resident_bytes),
             driver=LanesDriver(
                 damon,
                 Sysfs(files.under("module")),

@@ -70,6 +70,8 @@ class Intent:
     Ages are kept."""
     min_ages_us: Mapping[int, int] = field(default_factory=dict)
     """By priority, where the agent has chosen it (`tuning: Auto`)."""
+    grown_us: Mapping[Process, int] = field(default_factory=dict)
+    """When processes were seen to have grown, of those that have: no region may be older."""
 
 
 def longest_min_age_us(intent: Intent, priorities: Iterable[int]) -> int:

@@ -94,6 +94,22 @@ def fresh(wanted: Sequence[Process], alive: Callable[[Process], bool]) -> Slots:
     return Slots(tuple(Slot(process, settled=False) for process in living), (), committed=False)
 
 
+def begin_anew(current: Slots, processes: Collection[Process]) -> Slots:
+    """Return the list with the regions of these processes to be cleared, and so all their ages.
+
+    Their slots stay theirs; the kernel makes new regions as it does for a newcomer. Returns
+    `current` itself where that is on its way already.
+    """
+    slots = tuple(
+        replace(slot, settled=False) if slot.process in processes else slot
+        for slot in current.slots
+    )
+    on_its_way = slots == current.slots and not current.committed
+    if on_its_way or not any(slot.process in processes for slot in slots):
+        return current
+    return replace(current, slots=slots, committed=False)
+
+
 def taken(current: Slots) -> Slots:
     """Return the list after the kernel has taken it: those who were leaving have left.
 

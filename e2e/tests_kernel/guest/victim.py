@@ -1,11 +1,12 @@
 """A container's program: parts of memory, each touched at its own pace.
 
-usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]]... [hole:MIB]
+usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]|:later]... [hole:MIB]
 
 A part without seconds is touched once, when it is made; with `random` each of its pages is touched
 that often on average, at any time, else all of them at the same time. Such pages are small ones:
 of a huge page, some part would always just have been used. DIRECTORY/ready then tells
-the parts' addresses. SIGUSR1 touches everything once more; DIRECTORY/touched counts that.
+the parts' addresses. SIGUSR1 makes the parts that are for later, or touches everything once more
+where there is none; DIRECTORY/touched counts that.
 """
 
 import ctypes
@@ -61,8 +62,12 @@ def touch(memory: mmap.mmap) -> None:
 directory = Path(sys.argv[1])
 parts: dict[str, mmap.mmap] = {}
 due: list[tuple[float, str, float, int]] = []
+later: list[tuple[str, int]] = []
 for description in sys.argv[2:]:
     name, mib, *pace = description.split(":")
+    if pace == ["later"]:
+        later.append((name, int(mib) * MIB))
+        continue
     at_random = pace[1:] == ["random"]
     parts[name] = part(int(mib) * MIB, hole=name == "hole", small_pages=at_random)
     if at_random:
@@ -86,9 +91,12 @@ addresses = {
 while True:
     if touched < len(asked):
         touched = len(asked)
-        for name, memory in parts.items():
+        for name, memory in () if later else parts.items():
             if name != "hole":
                 touch(memory)
+        for name, size_bytes in later:
+            parts[name] = part(size_bytes, hole=False, small_pages=False)
+        later.clear()
         (directory / "touched").write_text(str(touched))
     if not due:
         time.sleep(1)

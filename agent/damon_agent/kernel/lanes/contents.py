@@ -36,6 +36,8 @@ class Contents:
         self._features = features
         self._alive = alive
         self._note = note
+        self._grown_us: dict[Process, int] = {}
+        """When processes had last grown as their regions began, where that is not 0."""
 
     @property
     def all_live(self) -> bool:
@@ -76,6 +78,8 @@ class Contents:
     def want(self, wanted: Wanted, snapshots: int) -> None:
         """Find out what a commit would have to bring; `snapshots`: counted by the kernel."""
         placed = slot_rules.place(self.slots, wanted.processes, self._alive)
+        grown = {p for p, at_us in wanted.grown_us.items() if at_us > self._grown_us.get(p, 0)}
+        placed = slot_rules.begin_anew(placed, grown)
         self.change = self._changed(wanted, placed, snapshots)
 
     def settle(self) -> None:
@@ -107,6 +111,8 @@ class Contents:
     def taken(self) -> None:
         """Note that the kernel has taken what was written."""
         self.slots = slot_rules.taken(self.slots)
+        if self.change is not None:
+            self._grown_us = dict(self.change.wanted.grown_us)
 
     def check_drift(self, wanted: Wanted, snapshots: int) -> None:
         """Compare all files with what they should read."""

@@ -1,5 +1,6 @@
 """What a lane is asked to be. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,6 +39,8 @@ class Wanted:
     """Applications of the acting scheme within `safety.maxPlanAge`, for each target."""
     cold_age: int
     """Aggregations without access after which a region is cold."""
+    grown_us: Mapping[Process, int]
+    """When processes of it were seen to have grown, of those that have."""
 
     @property
     def patience_us(self) -> int:
@@ -95,4 +98,5 @@ def wanted(
         spacing_us=schemes.commit_spacing_us(intent, features),
         allowance=max(1, intent.max_plan_age_us // aggregation_us),
         cold_age=schemes.cold_age(intent, band.role),
+        grown_us={each: intent.grown_us[each] for each in processes if each in intent.grown_us},
     )

@@ -74,6 +74,9 @@ class Running:
         self._snapshots: dict[int, int] = {}
         self._sent_us = 0
         self._sent_changes = False
+        self._sent_grown_us: Mapping[Process, int] = {}
+        self._grown_us: Mapping[Process, int] = {}
+        """When processes had last grown as their regions began, where that is not 0."""
         self._commit_us = 0
         self._again_us: int | None = None
         self._drift_us = 0
@@ -136,7 +139,13 @@ class Running:
             self._alive,
         )
         self.homeless = placement.homeless
-        return placement.slots
+        grown = {p for p, at_us in self._asked_grown_us.items() if at_us > self._grown_us.get(p, 0)}
+        return slot_rules.begin_anew(placement.slots, grown)
+
+    @property
+    def _asked_grown_us(self) -> Mapping[Process, int]:
+        """When processes were seen to have grown, by the intent."""
+        return {} if self.rungs is None else self.rungs.intent.grown_us
 
     def _desired(self, slots: Slots) -> dict[str, str]:
         if self.rungs is None:
@@ -167,6 +176,7 @@ class Running:
     def _commit(self, placed: Slots, desired: Mapping[str, str], now_us: int) -> None:
         """Write and commit; nothing is committed that does not read back."""
         self._sent_us, self._sent_changes = now_us, not placed.committed
+        self._sent_grown_us = self._asked_grown_us
         self._keep(replace(placed, committed=False))
         files = self._kernel.files
         files.write(desired)
@@ -208,6 +218,7 @@ class Running:
         self.fault = None
         self._failed.clear()
         self.slots = slot_rules.taken(self.slots)
+        self._grown_us = self._sent_grown_us
         self._commit_us = now_us if died else now_us + self._spacing_us
         if self._sent_changes:
             self._again_us = now_us + AGAIN_US

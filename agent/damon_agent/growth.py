@@ -1,0 +1,129 @@
+"""Processes that have grown: their regions are to begin anew.
+
+DAMON keeps one age for a region, not one for each page. A region that is widened over memory that
+its process has just taken keeps its age (damon_set_regions() in mm/damon/core.c), and so does one
+whose untouched part comes into use, until a sample happens to meet an access. So memory of two
+seconds is paged out as what has been idle since before it was there (docs/adr/0028). The kernel
+has no remedy, and the agent can see the growth.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from damon_agent import intents
+from damon_agent.errors import AgentError
+from damon_agent.facts import Process
+from damon_agent.kernel.intent import Member
+from damon_contract.quantities import microseconds
+from damon_contract.v1alpha1.node import DamonNodeSpec
+from damon_contract.v1alpha1.tuning import MIN_AGE
+
+LEAST_BYTES: Final = 16 << 20
+"""Growth that is no more than this is left alone: little can come back of it."""
+_SHARE: Final = 4
+"""And so is growth of less than this part of what a process has: to begin anew keeps all of it from
+being taken for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is remembered of one process."""
+
+    least_bytes: int
+    """The least that it had resident since `since_us`."""
+    since_us: int
+    quiet_until_us: int
+    """Until then no growth counts: no region of it can be old enough to be taken before, or its
+    cold memory has yet to get its turn."""
+    grown_us: int | None = None
+    """When it was last seen to have grown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """All processes that may be reclaimed."""
+
+    sizes: Mapping[Process, Size] = field(default_factory=dict)
+
+    @property
+    def grown_us(self) -> Mapping[Process, int]:
+        """When those were seen to have grown that have."""
+        return {
+            process: size.grown_us
+            for process, size in self.sizes.items()
+            if size.grown_us is not None
+        }
+
+
+def look(
+    growth: Growth, resident_bytes: Mapping[Process, int | None], now_us: int, min_age_us: int
+) -> Growth:
+    """Return what is known after a look; None: nothing says how large the process is now.
+
+    Growth is what came within `min_age_us`, the time for which memory must be idle before it may
+    go. A process begins anew no more often than every second such time, so that what is cold of
+    one that grows again and again goes in between. Processes without an entry are forgotten.
+    """
+    sizes = {}
+    for process, resident in resident_bytes.items():
+        held = growth.sizes.get(process)
+        if resident is None:
+            after = held
+        elif held is None:
+            after = Size(resident, now_us, now_us + min_age_us)
+        else:
+            after = _after(held, resident, now_us, min_age_us)
+        if after is not None:
+            sizes[process] = after
+    return Growth(sizes)
+
+
+def _after(held: Size, resident_bytes: int, now_us: int, min_age_us: int) -> Size:
+    grown_bytes = resident_bytes - held.least_bytes
+    if now_us < held.quiet_until_us:
+        return replace(held, least_bytes=resident_bytes, since_us=now_us)
+    if grown_bytes > max(LEAST_BYTES, resident_bytes // _SHARE):
+        return Size(resident_bytes, now_us, now_us + 2 * min_age_us, grown_us=now_us)
+    if now_us - held.since_us >= min_age_us:
+        return replace(held, least_bytes=resident_bytes, since_us=now_us)
+    return replace(held, least_bytes=min(held.least_bytes, resident_bytes))
+
+
+class Growing:
+    """Reads how large processes are; `look` is called at every tick."""
+
+    def __init__(self, resident_bytes: Callable[[int], int | None]) -> None:
+        """`resident_bytes` returns what the process with a pid has in memory, None: it has gone."""
+        self._resident_bytes = resident_bytes
+        self._growth = Growth()
+        self._next_us = 0
+
+    @property
+    def grown_us(self) -> Mapping[Process, int]:
+        """When those were seen to have grown that have: no region of theirs may be older."""
+        return self._growth.grown_us
+
+    def look(self, spec: DamonNodeSpec | None, members: Iterable[Member], now_us: int) -> None:
+        """Look at all processes that may be reclaimed, once per aggregation at most."""
+        if spec is None or spec.mode != "Enforce":
+            self._growth = Growth()
+            return
+        if now_us < self._next_us:
+            return
+        self._next_us = now_us + microseconds(spec.settings.monitoring.aggregation_interval)
+        unprotected = intents.unprotected(spec)
+        resident_bytes = {
+            member.process: self._read(member.process)
+            for member in members
+            if member.pod_uid in unprotected
+        }
+        min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
+        self._growth = look(self._growth, resident_bytes, now_us, min_age_us)
+
+    def _read(self, process: Process) -> int | None:
+        try:
+            return self._resident_bytes(process.pid)
+        except AgentError:
+            # The look for processes says so of whom it can't read.
+            return None

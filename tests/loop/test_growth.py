@@ -1,0 +1,70 @@
+"""Memory that a process has just taken is not paged out for the age of what lies beside it."""
+
+import pytest
+
+from damon_mock.damon.memory import MIB, Usage
+
+A = "a1" * 32
+TOTAL_KIB = 16 << 20
+
+
+def holds(machine, *, cold_mib):
+    """Let the process have so much memory that it does not use."""
+    identity = machine.emulator.processes.identity(10)
+    machine.emulator.memory.set_usage(identity, Usage(cold_bytes=cold_mib * MIB))
+    statm = machine.proc / "10" / "statm"
+    statm.write_text(f"99999 {(cold_mib + 16) * 256} 0 0 0 0 0\n")
+
+
+def cold_mib(machine):
+    """Return what has not been paged out of it."""
+    identity = machine.emulator.processes.identity(10)
+    return machine.emulator.memory.usage(identity).cold_bytes // MIB
+
+
+def available(machine, permille):
+    """Let so much of the node's memory be free, and no page cache."""
+    kib = TOTAL_KIB * permille // 1000
+    (machine.proc / "meminfo").write_text(
+        f"MemTotal: {TOTAL_KIB} kB\nMemFree: {kib} kB\nMemAvailable: {kib} kB\n"
+        f"SwapTotal: {TOTAL_KIB} kB\n"
+    )
+    machine.emulator.memory.set_free_permille(permille)
+
+
+@pytest.fixture(name="idle", params=["6.12", "7.2"])
+def idle_fixture(request, make_machine, pod):
+    """A node with enough memory, and a process that has used none of its own for minutes."""
+    machine = make_machine(profile=request.param)
+    available(machine, 900)
+    machine.start(10, machine.container(A))
+    holds(machine, cold_mib=64)
+    machine.plan(pod(1, A, priority=60))
+    machine.run(120)
+    assert cold_mib(machine) == 64
+    return machine
+
+
+def test_it_stays_until_it_has_been_idle_for_as_long_as_the_tuning_says(idle):
+    available(idle, 300)
+    holds(idle, cold_mib=264)
+    idle.run(20)
+    assert cold_mib(idle) == 264
+    idle.run(20)
+    assert cold_mib(idle) == 0
+
+
+def test_what_was_idle_before_goes_at_once_where_nothing_has_grown(idle):
+    available(idle, 300)
+    idle.run(12)
+    assert cold_mib(idle) == 0
+
+
+def test_it_goes_in_its_turn_though_the_process_grows_again_and_again(idle):
+    available(idle, 300)
+    sizes = []
+    for _ in range(8):
+        holds(idle, cold_mib=cold_mib(idle) + 300)
+        idle.run(15)
+        sizes.append(cold_mib(idle))
+    assert min(sizes) == 0
