@@ -17,8 +17,10 @@ def test_new_memory_is_not_paged_out_for_the_age_of_what_lies_beside_it(
     least = containers.victim("least", 10, "hot:8:0.1")
     idle = containers.victim("idle", 60, f"cold:{COLD_MIB}")
     grows = containers.victim("grows", 60, "cold:8", f"taken:{COLD_MIB}:later")
+    # Schemes go from one target to the next: when the last one's memory is gone, who is before it
+    # has been looked at.
     plans.applied(
-        [least.pod, idle.pod, grows.pod],
+        [least.pod, grows.pod, idle.pod],
         chosen=settings(reclaim={"minAge": f"{MIN_AGE_S}s"}),
     )
     old_s = node.uptime_s() + MIN_AGE_S + 20
