@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from efficacy.overview import overview
+from efficacy.page import NoRunsError, filled
 from efficacy.record import Swap
 from efficacy.results import Results, ResultsError
 from efficacy.scenarios import SCENARIOS
@@ -60,11 +61,15 @@ def main() -> int:
     picture.add_argument("file", type=Path, help="written as .svg and as .png")
     picture.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="instead of all")
     picture.set_defaults(verb=_picture)
+    page = verbs.add_parser("page", help="write the tables of kept runs into a page")
+    page.add_argument("kept", type=Path, help="a directory of directories of runs")
+    page.add_argument("page", type=Path)
+    page.set_defaults(verb=_page)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
         given.verb(given)
-    except ResultsError as error:
+    except (ResultsError, NoRunsError) as error:
         print(f"efficacy: {error}", file=sys.stderr)
         return 1
     return 0
@@ -99,6 +104,11 @@ def _tables(given: argparse.Namespace) -> None:
     for scenario in sorted({run.facts.scenario for run in runs}):
         _write(given.out / scenario, plot(scenario, runs))
     print(f"{len(runs)} runs: {given.out / 'tables.md'}")
+
+
+def _page(given: argparse.Namespace) -> None:
+    kept = {each.name: Results(each).finished().values() for each in given.kept.iterdir()}
+    given.page.write_text(filled(given.page.read_text(), kept))
 
 
 def _picture(given: argparse.Namespace) -> None:

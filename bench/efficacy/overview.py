@@ -25,10 +25,15 @@ from efficacy.tables import (
 
 def overview(runs: Iterable[Run]) -> str:
     """Return a section for each scenario."""
-    return "\n".join(
-        f"### {scenario}\n{_about(scenario, contenders)}\n\n{_table(contenders)}"
+    return "\n".join(f"### {scenario}\n{text}" for scenario, text in sections(runs).items())
+
+
+def sections(runs: Iterable[Run]) -> dict[str, str]:
+    """Return what is said of each scenario: a line, and a table."""
+    return {
+        scenario: f"{_about(scenario, contenders)}\n\n{_table(contenders)}"
         for scenario, contenders in grouped(runs).items()
-    )
+    }
 
 
 def _about(scenario: str, contenders: dict[str, list[Run]]) -> str:

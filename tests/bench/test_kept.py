@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from efficacy.overview import overview
+from efficacy.page import NoRunsError, filled, shown
 from efficacy.plots import plot, summary
 from efficacy.results import Results
 from efficacy.tables import tables
@@ -24,11 +25,18 @@ def test_their_tables_are_those_that_are_kept(kept):
     assert overview(runs) == (kept / "overview.md").read_text()
 
 
-@every_directory
-def test_the_page_has_every_row_of_their_overview(kept):
-    page = (ROOT / "docs/benchmark.md").read_text().splitlines()
-    rows = [line for line in (kept / "overview.md").read_text().splitlines() if line[:1] == "|"]
-    assert not [row for row in rows if row not in page]
+def test_the_page_has_a_table_of_every_scenario_and_no_other_figures_in_it():
+    page = (ROOT / "docs/benchmark.md").read_text()
+    kept = {each.name: list(Results(each).finished().values()) for each in RESULTS.iterdir()}
+    assert shown(page) == {
+        (name, run.facts.scenario) for name, runs in kept.items() for run in runs
+    }
+    assert filled(page, kept) == page
+
+
+def test_a_page_that_asks_for_runs_that_nobody_keeps_is_refused():
+    with pytest.raises(NoRunsError, match=r"6\.1 main"):
+        filled("<!-- runs: 6.1 main -->\n", {"6.12": []})
 
 
 @pytest.mark.parametrize(
