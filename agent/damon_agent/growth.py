@@ -9,7 +9,7 @@ has no remedy, and the agent can see the growth.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from damon_agent import intents
 from damon_agent.errors import AgentError
@@ -24,6 +24,15 @@ LEAST_BYTES: Final = 16 << 20
 _SHARE: Final = 4
 """And so is growth of less than this part of what a process has: to begin anew keeps all of it from
 being taken for a while."""
+
+
+class Reading(NamedTuple):
+    """A process at one moment."""
+
+    resident_bytes: int | None
+    """None: nothing says how large it is now."""
+    min_age_us: int
+    """How long memory must be idle before it goes, by its priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +65,25 @@ class Growth:
         }
 
 
-def look(
-    growth: Growth, resident_bytes: Mapping[Process, int | None], now_us: int, min_age_us: int
-) -> Growth:
-    """Return what is known after a look; None: nothing says how large the process is now.
+def look(growth: Growth, readings: Mapping[Process, Reading], now_us: int) -> Growth:
+    """Return what is known after a look.
 
-    Growth is what came within `min_age_us`, the time for which memory must be idle before it may
-    go. A process begins anew no more often than every second such time, so that what is cold of
-    one that grows again and again goes in between. Processes without an entry are forgotten.
+    Growth is what came within `min_age_us`. A process begins anew no more often than every second
+    such time, so that what is cold of one that grows again and again goes in between. Processes
+    without an entry are forgotten.
     """
+    # Whoever is there at the first look may have been there for long.
+    are_new = bool(growth.sizes)
     sizes = {}
-    for process, resident in resident_bytes.items():
+    for process, reading in readings.items():
         held = growth.sizes.get(process)
-        if resident is None:
+        if reading.resident_bytes is None:
             after = held
         elif held is None:
-            after = Size(resident, now_us, now_us + min_age_us)
+            quiet_us = reading.min_age_us if are_new else 0
+            after = Size(reading.resident_bytes, now_us, now_us + quiet_us)
         else:
-            after = _after(held, resident, now_us, min_age_us)
+            after = _after(held, reading.resident_bytes, now_us, reading.min_age_us)
         if after is not None:
             sizes[process] = after
     return Growth(sizes)
@@ -104,8 +114,18 @@ class Growing:
         """When those were seen to have grown that have: no region of theirs may be older."""
         return self._growth.grown_us
 
-    def look(self, spec: DamonNodeSpec | None, members: Iterable[Member], now_us: int) -> None:
-        """Look at all processes that may be reclaimed, once per aggregation at most."""
+    def look(
+        self,
+        spec: DamonNodeSpec | None,
+        members: Iterable[Member],
+        now_us: int,
+        *,
+        min_ages_us: Mapping[int, int],
+    ) -> None:
+        """Look at all processes that may be reclaimed, once per aggregation at most.
+
+        `min_ages_us`: by priority, where the agent has chosen how long memory must be idle.
+        """
         if spec is None or spec.mode != "Enforce":
             self._growth = Growth()
             return
@@ -113,13 +133,15 @@ class Growing:
             return
         self._next_us = now_us + microseconds(spec.settings.monitoring.aggregation_interval)
         unprotected = intents.unprotected(spec)
-        resident_bytes = {
-            member.process: self._read(member.process)
+        min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
+        readings = {
+            member.process: Reading(
+                self._read(member.process), min_ages_us.get(member.priority, min_age_us)
+            )
             for member in members
             if member.pod_uid in unprotected
         }
-        min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
-        self._growth = look(self._growth, resident_bytes, now_us, min_age_us)
+        self._growth = look(self._growth, readings, now_us)
 
     def _read(self, process: Process) -> int | None:
         try:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_agent.facts import Process
-from damon_agent.growth import LEAST_BYTES, Growth, look
+from damon_agent.growth import LEAST_BYTES, Growth, Reading, look
 
 MIB = 1 << 20
 MIN_AGE_US = 24_000_000
@@ -21,7 +21,7 @@ def looked(sizes, process=A):
     growth, seen = Growth(), []
     for number, mib in enumerate(sizes):
         resident = None if mib is None else mib * MIB
-        growth = look(growth, {process: resident}, number * LOOK_US, MIN_AGE_US)
+        growth = look(growth, {process: Reading(resident, MIN_AGE_US)}, number * LOOK_US)
         seen.append(growth.grown_us.get(process))
     return seen
 
@@ -45,7 +45,15 @@ def test_little_growth_is_left_alone(was, is_now):
 
 
 def test_no_region_of_a_newcomer_is_old_so_its_growth_is_nothing():
-    assert looked([10, 50, 100, 200, 200, 200, 200]) == [None] * 7
+    growth = look(Growth(), {A: Reading(MIB, MIN_AGE_US)}, 0)
+    for number, mib in enumerate((10, 50, 100, 200, 200, 200, 200, 200), 1):
+        readings = {A: Reading(MIB, MIN_AGE_US), B: Reading(mib * MIB, MIN_AGE_US)}
+        growth = look(growth, readings, number * LOOK_US)
+    assert not growth.grown_us
+
+
+def test_regions_of_those_who_were_there_before_the_agent_may_be_old():
+    assert looked([10, 200]) == [None, LOOK_US]
 
 
 def test_memory_that_comes_back_is_growth_too():
@@ -57,15 +65,15 @@ def test_who_cannot_be_read_is_as_before():
 
 
 def test_who_has_gone_is_forgotten():
-    growth = look(Growth(), {A: MIB, B: MIB}, 0, MIN_AGE_US)
-    assert look(growth, {B: MIB}, LOOK_US, MIN_AGE_US).sizes.keys() == {B}
+    reading = Reading(MIB, MIN_AGE_US)
+    growth = look(Growth(), {A: reading, B: reading}, 0)
+    assert look(growth, {B: reading}, LOOK_US).sizes.keys() == {B}
 
 
 @given(sizes_mib)
 def test_cold_memory_of_one_that_grows_again_and_again_gets_its_turn(sizes):
     begun_us = sorted({at_us for at_us in looked(sizes) if at_us is not None})
     assert all(two - one >= 2 * MIN_AGE_US for one, two in pairwise(begun_us))
-    assert all(at_us >= MIN_AGE_US for at_us in begun_us)
 
 
 @given(sizes_mib)
