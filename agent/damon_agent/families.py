@@ -237,6 +237,7 @@ def _work(seen: Scrape) -> Iterator[Metric]:
     )
     yield _total("tick_failures", "Passes that did not come to their end", ticks.failed)
     yield _total("exits", "Targets that were seen to exit", ticks.exits)
+    yield _total("grown", "Targets that had grown, so that their regions began anew", ticks.grown)
     commands = _counter(
         "commands", "Keywords written to a kdamond's state, by outcome", "keyword", "outcome"
     )

@@ -121,16 +121,17 @@ class Growing:
         now_us: int,
         *,
         min_ages_us: Mapping[int, int],
-    ) -> None:
+    ) -> int:
         """Look at all processes that may be reclaimed, once per aggregation at most.
 
+        Return how many of them were seen to have grown.
         `min_ages_us`: by priority, where the agent has chosen how long memory must be idle.
         """
         if spec is None or spec.mode != "Enforce":
             self._growth = Growth()
-            return
+            return 0
         if now_us < self._next_us:
-            return
+            return 0
         self._next_us = now_us + microseconds(spec.settings.monitoring.aggregation_interval)
         unprotected = intents.unprotected(spec)
         min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
@@ -142,6 +143,7 @@ class Growing:
             if member.pod_uid in unprotected
         }
         self._growth = look(self._growth, readings, now_us)
+        return sum(at_us == now_us for at_us in self.grown_us.values())
 
     def _read(self, process: Process) -> int | None:
         try:

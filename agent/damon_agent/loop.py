@@ -60,6 +60,8 @@ class Ticks:
     """Time in all of them together."""
     exits: int = 0
     """Targets that were seen to exit."""
+    grown: int = 0
+    """Processes whose regions began anew because they had grown, each time."""
 
 
 class Plans(Protocol):
@@ -224,7 +226,7 @@ class Loop:
             spec, look, spared=self._sparing.spared.keys(), now_us=now_us
         )
         self._sparing.look(spec, self._resolution, look, now_us)
-        self._growing.look(spec, self._members, now_us, min_ages_us=min_ages_us)
+        self.ticks.grown += self._growing.look(spec, self._members, now_us, min_ages_us=min_ages_us)
         if in_force is not None:
             members = intents.spare(self._members, self._sparing.spared.keys())
             memory = self._memory.read(now_us)

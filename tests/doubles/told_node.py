@@ -104,7 +104,7 @@ def seen(status: DamonNodeStatus = STATUS, **fields) -> Scrape:
         "cold_bytes": {uid(1): 5 << 20, uid(2): 6 << 20, uid(3): 7 << 20},
         "swap": {uid(1): PodSwap(3, 1), uid(3): PodSwap(None, 1)},
         "returned_bytes": {34: 8, 35: 9, 83: 2},
-        "ticks": Ticks(ended=4, failed=1, spent_us=S // 2, exits=3),
+        "ticks": Ticks(ended=4, failed=1, spent_us=S // 2, exits=3, grown=8),
         "commands": {(Keyword.COMMIT, Outcome.ACCEPTED): 5},
         "commands_under_way": 1,
         "statuses_written": 6,

@@ -52,6 +52,7 @@ def test_it_stays_until_it_has_been_idle_for_as_long_as_the_tuning_says(idle):
     assert cold_mib(idle) == 264
     idle.run(20)
     assert cold_mib(idle) == 0
+    assert idle.loop.ticks.grown == 1
 
 
 def test_what_was_idle_before_goes_at_once_where_nothing_has_grown(idle):

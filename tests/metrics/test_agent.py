@@ -47,6 +47,7 @@ def test_what_the_agent_did_is_counted(page):
     assert told.value(f"{agent}tick_seconds_sum") == 0.5
     assert told.value(f"{agent}tick_failures_total") == 1
     assert told.value(f"{agent}exits_total") == 3
+    assert told.value(f"{agent}grown_total") == 8
     assert told.value(f"{agent}commands_total", keyword="commit", outcome="accepted") == 5
     assert told.value(f"{agent}commands_total", keyword="commit", outcome="refused") == 0
     assert told.value(f"{agent}commands_under_way") == 1
