@@ -169,7 +169,7 @@ def _reclaiming(
         # Daemonic: a write that never returns must not keep the agent from exiting.
         threading.Thread(target=run, name="memory-reclaim", daemon=True).start()
 
-    return Reclaiming(file, clock, procfs.page_bytes, start)
+    return Reclaiming(file, clock, procfs.page_bytes, procfs.anonymous_bytes, start)
 
 
 def _check_namespace(procfs: Procfs, *, nested: bool) -> None:

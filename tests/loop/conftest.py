@@ -131,7 +131,13 @@ class Machine(NodeFiles):
             bell=bell,
             release="7.2.0-test",
             reclaiming=self.reclaim_file
-            and Reclaiming(self.reclaim_file, clock, procfs.page_bytes, self.beside_the_loop),
+            and Reclaiming(
+                self.reclaim_file,
+                clock,
+                procfs.page_bytes,
+                procfs.anonymous_bytes,
+                self.beside_the_loop,
+            ),
         )
 
     def close(self) -> None:

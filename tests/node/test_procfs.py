@@ -119,6 +119,24 @@ def test_a_real_process_whose_first_thread_has_exited_is_known_by_another_thread
         assert proc.process(child.pid) is None
 
 
+def test_files_and_shared_memory_are_not_anonymous(root):
+    put(root, 7)
+    (root / "7" / "statm").write_text("900 500 120 1 0 300 0\n")
+    proc = Procfs(root)
+    assert proc.resident_bytes(7) == 500 * proc.page_bytes
+    assert proc.anonymous_bytes(7) == 380 * proc.page_bytes
+    assert proc.anonymous_bytes(8) is None
+
+
+@pytest.mark.parametrize("text", ["", "900", "900 500", "900 x 1", "900 500 -1"])
+def test_a_statm_that_says_nothing_is_an_error_of_its_process(root, text):
+    put(root, 7)
+    (root / "7" / "statm").write_text(text)
+    for read in (Procfs(root).resident_bytes, Procfs(root).anonymous_bytes):
+        with pytest.raises(MalformedError, match="7/statm"):
+            read(7)
+
+
 @pytest.mark.parametrize("broken", ["stat", "statm", "cgroup"])
 def test_a_file_that_cannot_be_read_is_an_error_of_its_process(root, broken):
     put(root, 7)

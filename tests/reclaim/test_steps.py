@@ -17,6 +17,7 @@ from damon_agent.reclaim.steps import (
     STEP_US,
     file_pages,
     left_behind,
+    shared,
     steps,
     wanted,
 )
@@ -188,3 +189,30 @@ def test_what_a_disk_has_left_is_asked_for_when_it_has_lain_there_since_the_look
         uid for uid in now.keys() & before.keys() if min(now[uid], before[uid]) >= LEAST_BYTES
     }
     assert found.keys() == steady
+
+
+def shares(mapped_mib, *, anon_mib=100, fresh=("pod",)):
+    """Return for how many MiB a pod is asked whose processes have mapped so much together."""
+    memory = PodMemory((anon_mib + 50) * MIB, anon_mib * MIB, 0, 0, file_bytes=50 * MIB)
+    asked = shared(["pod"], {"pod": memory}, {"pod": mapped_mib * MIB}, fresh=fresh)
+    return [step.size_bytes / MIB for step in asked]
+
+
+def test_a_pod_whose_processes_share_their_memory_is_asked_for_it():
+    assert shares(3000) == shares(200) == [5]
+
+
+def test_a_pod_whose_processes_each_have_their_own_is_left_to_the_lanes():
+    assert shares(100) == shares(150) == shares(0) == []
+
+
+def test_the_kernel_first_learns_what_of_the_shared_memory_is_hot():
+    assert shares(3000, fresh=()) == [LEAST_BYTES / MIB]
+
+
+def test_a_little_shared_memory_is_not_asked_for():
+    assert shares(3000, anon_mib=4) == []
+
+
+def test_of_a_pod_that_cannot_be_seen_nothing_is_asked():
+    assert shared(["pod"], {"pod": None}, {"pod": MIB}, fresh=()) == ()

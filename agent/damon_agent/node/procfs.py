@@ -119,16 +119,27 @@ class Procfs:
         Field 2 of statm (proc_pid_statm(5)), which is off by a few pages per CPU. Raise
         UnreadableError, MalformedError.
         """
+        sizes = self._statm(pid)
+        return None if sizes is None else sizes[0]
+
+    def anonymous_bytes(self, pid: int) -> int | None:
+        """Return the resident anonymous memory of a process; None: it has vanished.
+
+        Fields 2 and 3 of statm: what is resident, less files and shared memory. What a process
+        shares with its forks is in each of them. Raise UnreadableError, MalformedError.
+        """
+        sizes = self._statm(pid)
+        return None if sizes is None else max(0, sizes[0] - sizes[1])
+
+    def _statm(self, pid: int) -> tuple[int, int] | None:
+        """Return what is resident, and the files and shared memory of that."""
         text = self._read(f"{pid}/statm")
         if text is None:
             return None
-        try:
-            pages = text.split()[1]
-        except IndexError:
-            pages = b""
-        if not _COUNT.fullmatch(pages):
+        pages = text.split()[1:3]
+        if len(pages) < 2 or not all(map(_COUNT.fullmatch, pages)):
             raise self._malformed(f"{pid}/statm", text)
-        return int(pages) * self.page_bytes
+        return int(pages[0]) * self.page_bytes, int(pages[1]) * self.page_bytes
 
     def is_alive(self, process: Process) -> bool:
         """Say whether this very process, not a later one with its pid, is there for certain."""

@@ -12,6 +12,7 @@ from damon_agent.brake import brake
 from damon_agent.brake.brake import Brake, Limits
 from damon_agent.brake.sparing import limits_of, told
 from damon_agent.clock import Clock
+from damon_agent.errors import AgentError
 from damon_agent.facts import PodMemory
 from damon_agent.kernel.availability import Availability
 from damon_agent.kernel.intent import Intent
@@ -28,6 +29,7 @@ from damon_agent.reclaim.steps import (
     Step,
     file_pages,
     left_behind,
+    shared,
     steps,
     wanted,
 )
@@ -55,12 +57,17 @@ class Reclaiming:
         file: ReclaimFile,
         clock: Clock,
         page_bytes: int,
+        anonymous_bytes: Callable[[int], int | None],
         start: Callable[[Callable[[], None]], None],
     ) -> None:
-        """`start`: has a function run beside the loop; it may have ended on return."""
+        """`anonymous_bytes`: what the process with a pid has resident, None: it has gone.
+
+        `start`: has a function run beside the loop; it may have ended on return.
+        """
         self._file = file
         self._clock = clock
         self._page_bytes = page_bytes
+        self._anonymous_bytes = anonymous_bytes
         self._start = start
         self._probe = Probe(file)
         self._freed = Freed()
@@ -75,8 +82,8 @@ class Reclaiming:
         self._brake = Brake()
         self._spared: Mapping[str, Spared] = {}
         self._available = Availability()
-        self._asked: dict[str, int] = {}
-        """By uid: when a pod was last asked for page cache."""
+        self._asked: dict[tuple[str, str], int] = {}
+        """By uid and word: when a pod was last asked for such memory, if not long ago."""
         self._left: Mapping[str, int] = {}
         """By uid: what a swap disk had left of a pod in memory at the last look."""
         self._resting: dict[str, int] = {}
@@ -141,19 +148,28 @@ class Reclaiming:
             # What came back from swap says nothing against page cache: that has a brake of its own.
             alone = {*self._resting, *(spared if takes == "AllMemory" else ())}
             able = [uid for uid in uids if uid not in alone]
-            left_by_disk = left_behind(
-                [uid for uid in able if uid not in spared] if damon else (), readings, self._left
-            )
+            self._asked = {
+                each: at_us for each, at_us in self._asked.items() if now_us - at_us <= FRESH_US
+            }
+            usual = self._usual_word(takes)
+            # Of anonymous memory lanes take what they can.
+            beside_lanes = [uid for uid in able if uid not in spared] if damon else []
+            out_of_reach = left_behind(beside_lanes, readings, self._left)
+            if intent.memory.swap_total_bytes and not intent.memory.swap_full:
+                mapped = self._mapped_bytes(spec, resolution, beside_lanes)
+                out_of_reach += shared(
+                    beside_lanes, readings, mapped, fresh=self._fresh(ANONYMOUS_ONLY)
+                )
             self._left = {uid: seen.left_bytes for uid, seen in readings.items() if seen}
             asked = steps(
                 able,
                 readings,
                 self._brake,
                 limits,
-                fresh={uid for uid, at in self._asked.items() if now_us - at <= FRESH_US},
+                fresh=self._fresh(usual),
                 all_memory=takes == "AllMemory",
             )
-            self._ask(asked, left_by_disk, homes, takes, now_us)
+            self._ask({ANONYMOUS_ONLY: out_of_reach, usual: asked}, homes, now_us)
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             why = "the kernel has not answered a write to memory.reclaim for a minute"
             self.trouble = why
@@ -178,27 +194,54 @@ class Reclaiming:
         self._spared = told(before, self._brake, self._spared, self._clock, now_us)
         return readings
 
+    def _mapped_bytes(
+        self, spec: DamonNodeSpec, resolution: Resolution, uids: Collection[str]
+    ) -> dict[str, int]:
+        """Return what the processes of pods have resident, each by itself; of pods with several."""
+        mapped = {}
+        for pod in spec.pods:
+            pids = [
+                process.pid
+                for container in pod.containers
+                for process in resolution.processes.get(container.id, ())
+            ]
+            if pod.uid in uids and len(pids) > 1:
+                mapped[pod.uid] = sum(map(self._read_anonymous_bytes, pids))
+        return mapped
+
+    def _read_anonymous_bytes(self, pid: int) -> int:
+        try:
+            return self._anonymous_bytes(pid) or 0
+        except AgentError:
+            # The look for processes says so of whom it can't read.
+            return 0
+
+    def _usual_word(self, takes: Takes) -> str:
+        only_file_pages = takes == "FilePages" and self._probe.knows_file_pages_only
+        return FILE_PAGES_ONLY if only_file_pages else ""
+
+    def _fresh(self, word: str) -> frozenset[str]:
+        """Return the uids of the pods that were asked for such memory not long ago."""
+        return frozenset(uid for uid, asked_for in self._asked if asked_for == word)
+
     def _ask(
         self,
-        asked: Collection[Step],
-        left_by_disk: Collection[Step],
+        asked: Mapping[str, Collection[Step]],
         homes: Mapping[str, Collection[str]],
-        takes: Takes,
         now_us: int,
     ) -> None:
-        if not asked and not left_by_disk:
+        """Begin a round with these steps, by the word that says which memory is to go."""
+        every = [(word, step) for word, steps_of in asked.items() for step in steps_of]
+        if not every:
             return
-        only_file_pages = takes == "FilePages" and self._probe.knows_file_pages_only
-        usual = FILE_PAGES_ONLY if only_file_pages else ""
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
         self._asked_us = now_us
-        self._asked |= dict.fromkeys((step.uid for step in asked), now_us)
+        self._asked |= {(step.uid, word): now_us for word, step in every}
         self._round = Round(
             [
                 Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes, word)
-                for word, steps_of in ((ANONYMOUS_ONLY, left_by_disk), (usual, asked))
-                for step in steps_of
+                for word, step in every
             ],
             self._file,
             lambda: self._clock.now_us() > late_us,

@@ -23,6 +23,8 @@ STEP_PERMILLE: Final = 50
 """Of a pod's memory, at most, in one step."""
 LEAST_BYTES: Final = 256 << 10
 """A step that would be smaller is left out; and the first step of a pod."""
+_SHARED_BY: Final = 2
+"""So many processes map each page in the mean where lanes can't take most of them."""
 FRESH_US: Final = 60_000_000
 """For so long the kernel's list of a pod that was asked tells hot pages from cold ones."""
 
@@ -71,6 +73,33 @@ def left_behind(
         if (memory := readings.get(uid)) is not None
     }
     return tuple(Step(uid, size) for uid, size in sizes.items() if size >= LEAST_BYTES)
+
+
+def shared(
+    uids: Collection[str],
+    readings: Mapping[str, PodMemory | None],
+    mapped_bytes: Mapping[str, int],
+    *,
+    fresh: Collection[str],
+) -> tuple[Step, ...]:
+    """Return for how much anonymous memory each pod is asked whose processes share most of theirs.
+
+    By virtual address the kernel pages out only what one process maps (madvise_cold_or_pageout_
+    pte_range() in mm/madvise.c), so lanes can't take what a server shares with the workers that it
+    has forked. `mapped_bytes`: what the processes of a pod have resident, each by itself, in the
+    sum: at twice what their cgroup holds a page is mapped by two in the mean. `fresh`: as for
+    `steps`.
+    """
+    asked = []
+    for uid in uids:
+        memory = readings.get(uid)
+        if memory is None:
+            continue
+        held_bytes = memory.resident_bytes - memory.file_bytes
+        size_bytes = held_bytes * STEP_PERMILLE // ladder.FULL
+        if size_bytes >= LEAST_BYTES and mapped_bytes.get(uid, 0) >= _SHARED_BY * held_bytes:
+            asked.append(Step(uid, size_bytes if uid in fresh else LEAST_BYTES))
+    return tuple(asked)
 
 
 def file_pages(memory: PodMemory | None) -> PodMemory | None:

@@ -1,12 +1,13 @@
 """A container's program: parts of memory, each touched at its own pace.
 
-usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]|:later]... [hole:MIB]
+usage: victim.py DIRECTORY NAME:MIB[:SECONDS[:random]|:later]... [hole:MIB] [workers:N]
 
 A part without seconds is touched once, when it is made; with `random` each of its pages is touched
 that often on average, at any time, else all of them at the same time. Such pages are small ones:
 of a huge page, some part would always just have been used. DIRECTORY/ready then tells
 the parts' addresses. SIGUSR1 makes the parts that are for later, or touches everything once more
-where there is none; DIRECTORY/touched counts that.
+where there is none; DIRECTORY/touched counts that. A part named `shared` is mapped by the workers
+as well, which are forked and sleep.
 """
 
 import ctypes
@@ -27,7 +28,7 @@ MAP_NORESERVE = 0x4000
 """<asm-generic/mman-common.h>; else the kernel refuses more than there is memory and swap."""
 
 
-def part(size_bytes: int, *, hole: bool, small_pages: bool) -> mmap.mmap:
+def part(size_bytes: int, *, hole: bool, small_pages: bool, shared: bool) -> mmap.mmap:
     """Return memory whose pages are a quarter noise: zram has something to compress.
 
     A hole is reserved, and never used.
@@ -35,7 +36,8 @@ def part(size_bytes: int, *, hole: bool, small_pages: bool) -> mmap.mmap:
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | (MAP_NORESERVE if hole else 0)
     made = mmap.mmap(-1, size_bytes, flags=flags)
     # Neighbours with the same flags would be one mapping in /proc/PID/smaps.
-    made.madvise(mmap.MADV_DONTFORK)
+    if not shared:
+        made.madvise(mmap.MADV_DONTFORK)
     if len(parts) % 2:
         made.madvise(mmap.MADV_DONTDUMP)
     if hole:
@@ -63,13 +65,19 @@ directory = Path(sys.argv[1])
 parts: dict[str, mmap.mmap] = {}
 due: list[tuple[float, str, float, int]] = []
 later: list[tuple[str, int]] = []
+workers = 0
 for description in sys.argv[2:]:
     name, mib, *pace = description.split(":")
+    if name == "workers":
+        workers = int(mib)
+        continue
     if pace == ["later"]:
         later.append((name, int(mib) * MIB))
         continue
     at_random = pace[1:] == ["random"]
-    parts[name] = part(int(mib) * MIB, hole=name == "hole", small_pages=at_random)
+    parts[name] = part(
+        int(mib) * MIB, hole=name == "hole", small_pages=at_random, shared=name == "shared"
+    )
     if at_random:
         pages = int(mib) * MIB // PAGE * TICK_S / float(pace[0])
         due.append((time.monotonic(), name, TICK_S, max(1, round(pages))))
@@ -85,6 +93,10 @@ addresses = {
     name: [ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)]
     for name, memory in parts.items()
 }
+for _ in range(workers):
+    if not os.fork():
+        while True:
+            signal.pause()
 (directory / "new").write_text(json.dumps(addresses))
 (directory / "new").rename(directory / "ready")
 
@@ -95,7 +107,7 @@ while True:
             if name != "hole":
                 touch(memory)
         for name, size_bytes in later:
-            parts[name] = part(size_bytes, hole=False, small_pages=False)
+            parts[name] = part(size_bytes, hole=False, small_pages=False, shared=False)
         later.clear()
         (directory / "touched").write_text(str(touched))
     if not due:
