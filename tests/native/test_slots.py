@@ -140,3 +140,22 @@ def test_a_slot_waits_as_long_as_its_priority_is_to_and_the_report_says_so(node)
     assert [(lane.priorities, lane.min_age) for lane in report.lanes] == [
         *(((10,), "1m36s"), ((50,), "24s"), ((90,), None)),
     ]
+
+
+def test_who_has_grown_begins_anew_in_the_same_slot(node):
+    process, other = node.spawn(), node.spawn()
+    members = [(process, 50), (other, 50)]
+    node.settle(node.intent(members))
+    node.keep_running(node.intent(members), 60_000_000)
+    slots = node.slots()
+    grown = node.intent(members, grown_us={process: node.emulator.now_us})
+    node.settle(grown)
+    node.keep_running(grown, 12_000_000)
+    ages = {
+        each: max(region.age for region in node.emulator.kdamonds[0].context.targets[i].regions)
+        for i, each in enumerate(slots)
+        if each is not None
+    }
+    assert ages[process] < 10
+    assert ages[other] > 20
+    assert node.slots() == slots
