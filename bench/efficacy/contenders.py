@@ -39,6 +39,14 @@ def _intervals(sample: str, aggregation: str, update: str) -> Monitoring:
     )
 
 
+def fixed(**chosen: Any) -> Settings:
+    """Return the defaults with these changes, and with ages that nobody changes meanwhile.
+
+    What is compared is one setting then, and not also what the agent makes of the minute before.
+    """
+    return Settings(tuning="Fixed", **chosen)
+
+
 class Contender(Protocol):
     """One way to deal with memory pressure."""
 
@@ -54,7 +62,7 @@ class Product:
     mode: Mode = "Enforce"
     is_equal: bool = False
     """All pods have the same priority."""
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=fixed)
 
     def begin(self, stage: Stage) -> Undo:
         """Apply the plan; what the agent makes of it is part of what is measured."""
@@ -102,20 +110,20 @@ class Together:
 
 
 DIALS: Final[Mapping[str, Settings]] = {
-    "min_age_12s": Settings(reclaim=Reclaim(min_age="12s")),
-    "min_age_60s": Settings(reclaim=Reclaim(min_age="60s")),
-    "min_age_120s": Settings(reclaim=Reclaim(min_age="120s")),
-    "sampling_fast": Settings(monitoring=_intervals("55ms", "490ms", "1s")),
-    "sampling_slow": Settings(monitoring=_intervals("500ms", "4500ms", "5s")),
-    "ceiling_400": Settings(watermarks=Watermarks(ceiling_permille=400)),
-    "ceiling_800": Settings(watermarks=Watermarks(ceiling_permille=800)),
-    "floor_300": Settings(watermarks=Watermarks(floor_permille=300)),
-    "eager_50": Settings(eager_up_to=50),
-    "interval_1s": Settings(watermarks=Watermarks(interval="1s")),
-    "brake_3": Settings(brake=Brake(pressure_permille=3, refaults_permille=3)),
-    "brake_30": Settings(brake=Brake(pressure_permille=30, refaults_permille=30)),
+    "min_age_12s": fixed(reclaim=Reclaim(min_age="12s")),
+    "min_age_60s": fixed(reclaim=Reclaim(min_age="60s")),
+    "min_age_120s": fixed(reclaim=Reclaim(min_age="120s")),
+    "sampling_fast": fixed(monitoring=_intervals("55ms", "490ms", "1s")),
+    "sampling_slow": fixed(monitoring=_intervals("500ms", "4500ms", "5s")),
+    "ceiling_400": fixed(watermarks=Watermarks(ceiling_permille=400)),
+    "ceiling_800": fixed(watermarks=Watermarks(ceiling_permille=800)),
+    "floor_300": fixed(watermarks=Watermarks(floor_permille=300)),
+    "eager_50": fixed(eager_up_to=50),
+    "interval_1s": fixed(watermarks=Watermarks(interval="1s")),
+    "brake_3": fixed(brake=Brake(pressure_permille=3, refaults_permille=3)),
+    "brake_30": fixed(brake=Brake(pressure_permille=30, refaults_permille=30)),
     # A twentieth of this machine in each aggregation.
-    "quota": Settings(reclaim=Reclaim(quota=Quota(bytes="64Mi"))),
+    "quota": fixed(reclaim=Reclaim(quota=Quota(bytes="64Mi"))),
 }
 """One setting each that differs from its default."""
 CONTENDERS: Final[Mapping[str, Contender]] = {
@@ -138,12 +146,12 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "enforce": Product(),
     "enforce_equal": Product(is_equal=True),
     "enforce_reclaim": Product(),
-    "enforce_auto": Product(settings=Settings(tuning="Auto")),
+    "enforce_auto": Product(settings=Settings()),
     "enforce_memory_min": Together((Protection(), Product())),
-    "enforce_no_brake": Product(settings=Settings(brake=Brake(enabled=False))),
-    "enforce_no_eager": Product(settings=Settings(eager_up_to=0)),
+    "enforce_no_brake": Product(settings=fixed(brake=Brake(enabled=False))),
+    "enforce_no_eager": Product(settings=fixed(eager_up_to=0)),
     # All that may be reclaimed have the same mark, that of the least important pod.
-    "enforce_no_ladder": Product(settings=Settings(watermarks=_FLAT)),
+    "enforce_no_ladder": Product(settings=fixed(watermarks=_FLAT)),
     **{name: Product(settings=settings) for name, settings in DIALS.items()},
 }
 WITH_MEMORY_RECLAIM: Final = frozenset({"enforce_reclaim"})

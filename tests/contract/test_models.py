@@ -14,7 +14,7 @@ def test_an_empty_tuning_is_complete_and_only_observes():
     assert (spec.protect_from, spec.eager_up_to) == (80, 20)
     assert spec.priorities.exempt_namespaces == ("kube-system",)
     assert spec.reclaim.quota is None
-    assert spec.tuning == "Fixed"
+    assert spec.tuning == "Auto"
 
 
 def test_an_agent_can_tell_a_min_age_that_is_set_from_one_that_is_not():

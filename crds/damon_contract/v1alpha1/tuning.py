@@ -327,7 +327,7 @@ class Settings(Model):
     """Pods of this priority and above are watched, never reclaimed."""
     eager_up_to: Annotated[int, Field(ge=0, le=99)] = 20
     """Pods of this priority and below are reclaimed whenever their memory is cold; 0: none."""
-    tuning: Literal["Fixed", "Auto"] = "Fixed"
+    tuning: Literal["Fixed", "Auto"] = "Auto"
     """Auto: in mode Enforce agents choose what this tuning does not state. That is
     `reclaim.minAge`, by priority: longer while more of what was swapped out comes back than the
     priority should bear, and shorter again later. Fixed: what is not stated has its default."""
