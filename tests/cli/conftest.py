@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -97,6 +98,14 @@ class Lab:
         )
         assert "Traceback" not in ran.stderr
         return Asked(ran.returncode, ran.stdout, ran.stderr)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """A shell that starts tests in the background has them, and their programs, ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(name="empty")
