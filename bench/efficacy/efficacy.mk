@@ -27,4 +27,4 @@ bench-efficacy-page: setup ## Tables and pictures of docs/benchmark.md, from the
 	@for suffix in svg png; do mv $(EFFICACY_KEPT)/6.12/main.$$suffix docs/images/benchmark-main.$$suffix; done
 	@rm -f $(EFFICACY_KEPT)/*/*.svg $(EFFICACY_KEPT)/*/*.png
 	@$(EFFICACY) page $(EFFICACY_KEPT) docs/benchmark.md
-	@$(EFFICACY) picture $(EFFICACY_KEPT)/6.12 main docs/images/benchmark.svg --contenders none memory_min loop enforce
+	@$(EFFICACY) picture $(EFFICACY_KEPT)/6.12 main docs/images/benchmark.svg --contenders none memory_min loop enforce_auto

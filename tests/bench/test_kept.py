@@ -12,7 +12,7 @@ from efficacy.tables import tables
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench/efficacy/results"
 IMAGES = ROOT / "docs/images"
-SHOWN = ("none", "memory_min", "loop", "enforce")
+SHOWN = ("none", "memory_min", "loop", "enforce_auto")
 every_directory = pytest.mark.parametrize(
     "kept", sorted(RESULTS.iterdir()), ids=lambda kept: kept.name
 )
