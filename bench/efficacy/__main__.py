@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -85,6 +86,8 @@ def _run(given: argparse.Namespace) -> None:
     results = Results(given.out)
     results.begin({"setup": asdict(setup), "seconds": seconds})
 
+    # A plain kill is to end the machine as well, as ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     compared = {name: given.contenders or SCENARIOS[name].contenders for name in given.scenarios}
     given_up = Campaign(setup, results, seconds).play(
         lambda: missing(schedule(compared, given.repetitions), results.finished())
