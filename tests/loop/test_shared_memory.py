@@ -3,6 +3,7 @@
 import pytest
 from reclaimed_node import MIB, figure, populated, swapped_in
 
+from damon_agent.reclaim.steps import LEAST_BYTES
 from damon_mock.nodes.reclaim import Held
 
 A = "a1" * 32
@@ -69,3 +70,18 @@ def test_one_worker_that_cannot_be_read_keeps_nobody_else_from_it(reclaimer, ker
     reclaimer.run(60)
     assert kernel.asked
     (reclaimer.proc / "12" / "statm").rmdir()
+
+
+def test_to_be_asked_for_page_cache_does_not_tell_what_of_the_rest_is_hot(reclaimer, kernel, pod):
+    held = Held(anon_bytes=100 * MIB, file_bytes=200 * MIB)
+    (home,) = populated(reclaimer, kernel, A, held=held)
+    for pid in range(11, 10 + WORKERS):
+        reclaimer.start(pid, home)
+    mapped(reclaimer, mib=100 // WORKERS)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(20)
+    assert len(kernel.asked) > 1
+    mapped(reclaimer, mib=100)
+    reclaimer.run(20)
+    first = next(text for text in kernel.asked if text.endswith(" swappiness=200"))
+    assert int(first.split()[0]) == LEAST_BYTES

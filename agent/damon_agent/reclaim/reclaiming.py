@@ -60,7 +60,7 @@ class Reclaiming:
         anonymous_bytes: Callable[[int], int | None],
         start: Callable[[Callable[[], None]], None],
     ) -> None:
-        """`anonymous_bytes`: what the process with a pid has resident, None: it has gone.
+        """`anonymous_bytes`: anonymous memory that a pid has resident, None: it has gone.
 
         `start`: has a function run beside the loop; it may have ended on return.
         """
@@ -197,7 +197,10 @@ class Reclaiming:
     def _mapped_bytes(
         self, spec: DamonNodeSpec, resolution: Resolution, uids: Collection[str]
     ) -> dict[str, int]:
-        """Return what the processes of pods have resident, each by itself; of pods with several."""
+        """Return the resident anonymous memory of pods' processes; of pods with several.
+
+        What is shared counts once for each process.
+        """
         mapped = {}
         for pod in spec.pods:
             pids = [

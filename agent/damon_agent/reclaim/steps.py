@@ -84,11 +84,11 @@ def shared(
 ) -> tuple[Step, ...]:
     """Return for how much anonymous memory each pod is asked whose processes share most of theirs.
 
-    By virtual address the kernel pages out only what one process maps (madvise_cold_or_pageout_
-    pte_range() in mm/madvise.c), so lanes can't take what a server shares with the workers that it
-    has forked. `mapped_bytes`: what the processes of a pod have resident, each by itself, in the
-    sum: at twice what their cgroup holds a page is mapped by two in the mean. `fresh`: as for
-    `steps`.
+    By virtual address the kernel pages out only what one process maps
+    (madvise_cold_or_pageout_pte_range() in mm/madvise.c), so lanes can't take what a server shares
+    with the workers that it has forked. `mapped_bytes`: anonymous memory that the processes of a
+    pod have resident, each by itself, in the sum: at twice what their cgroup holds a page is mapped
+    by two in the mean. `fresh`: as for `steps`.
     """
     asked = []
     for uid in uids:
