@@ -107,7 +107,8 @@ class Growing:
         """`resident_bytes` returns what the process with a pid has in memory, None: it has gone."""
         self._resident_bytes = resident_bytes
         self._growth = Growth()
-        self._next_us = 0
+        self.next_us = 0
+        """When to look again, in mode Enforce."""
 
     @property
     def grown_us(self) -> Mapping[Process, int]:
@@ -130,9 +131,9 @@ class Growing:
         if spec is None or spec.mode != "Enforce":
             self._growth = Growth()
             return 0
-        if now_us < self._next_us:
+        if now_us < self.next_us:
             return 0
-        self._next_us = now_us + microseconds(spec.settings.monitoring.aggregation_interval)
+        self.next_us = now_us + microseconds(spec.settings.monitoring.aggregation_interval)
         unprotected = intents.unprotected(spec)
         min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
         readings = {

@@ -257,8 +257,12 @@ class Loop:
                 now_us=now_us,
             )
         self._tell(latest, expired=expired)
+        is_enforced = spec is not None and spec.mode == "Enforce"
+        # While lanes sleep, whoever has grown is seen by the tick that wakes them.
+        is_awake = any(lane.active and lane.role == "Ladder" for lane in self._report.lanes)
         return min(
             self._report.next_step_us,
+            self._growing.next_us if is_enforced and is_awake else now_us + _IDLE_US,
             self._looks.next_us if in_force else now_us + _IDLE_US,
             self._reclaiming.next_us if self._reclaiming else now_us + _IDLE_US,
             now_us + _IDLE_US if expired else expires_us,

@@ -69,3 +69,23 @@ def test_it_goes_in_its_turn_though_the_process_grows_again_and_again(idle):
         idle.run(15)
         sizes.append(cold_mib(idle))
     assert min(sizes) == 0
+
+
+@pytest.mark.parametrize("later_ds", range(95, 125, 3))
+def test_it_stays_in_a_lane_that_has_been_awake_for_long(idle, later_ds):
+    """Its regions are as old as what it lost last: at these moments nearly old enough."""
+    available(idle, 300)
+    idle.run(60 + later_ds / 10)
+    holds(idle, cold_mib=264)
+    idle.run(20)
+    assert cold_mib(idle) == 264
+
+
+def test_only_while_a_lane_is_awake_the_agent_looks_more_often(idle, monkeypatch):
+    ticks, tick = [], idle.loop.guarded_tick
+    monkeypatch.setattr(idle.loop, "guarded_tick", lambda: ticks.append(1) or tick())
+    idle.run(60)
+    calm = len(ticks)
+    available(idle, 300)
+    idle.run(60)
+    assert calm <= 30 < len(ticks) - calm
