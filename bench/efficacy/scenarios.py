@@ -25,7 +25,7 @@ CROWD: Final = tuple(
     for number in range(pods)
 )
 SANDBOXES: Final = tuple(
-    PodPlan(f"sandbox-{number}", 10, sandbox(80, compute_ms=2000)) for number in range(14)
+    PodPlan(f"sandbox-{number}", 10, sandbox(80, compute_ms=2000)) for number in range(20)
 )
 COLD: Final = Step("cold", 60)
 """The step whose end is `before the spike`."""
@@ -34,7 +34,7 @@ HOLD: Final = Step("hold", 20)
 STEPS: Final = (COLD, TAKE, HOLD)
 SANDBOX_STEPS: Final = (
     replace(COLD, lasts_s=10),
-    Step("start", 220, tuple(pod.name for pod in SANDBOXES), stagger_s=12),
+    Step("start", 260, tuple(pod.name for pod in SANDBOXES), stagger_s=12),
 )
 _ALL: Final = (
     Scenario(

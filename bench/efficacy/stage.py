@@ -36,6 +36,8 @@ _HARNESS: Final = "/sys/fs/cgroup/init"
 _NO_DAMON: Final = "/run/no-damon"
 """An empty directory: what the agent sees instead of DAMON's files on a kernel without it."""
 _SPARE_BYTES: Final = 64 << 20
+_SWAP_MIB: Final[Mapping[Swap, int]] = {"zram": 768, "disk": 2048}
+"""What is in zram is in memory, too, if smaller: there is room for that much. A disk has plenty."""
 _SWAP_DISK: Final = Throttle(requests_per_s=3000, bytes_per_s=125_000_000)
 """What AWS's gp3, the usual disk of its nodes, has where nothing more is paid for.
 
@@ -59,7 +61,7 @@ class Setup:
     accelerator: str
     cpus: int
     memory_mib: int = 1280
-    swap_mib: int = 768
+    swap_mib: int
     available_mib: int = 800
     """What is available before there is any pod: the rest is taken and locked at boot."""
     reserved_mib: int = 100
@@ -76,7 +78,9 @@ class Setup:
         default = "tcg" if swap == "disk" else "icount"
         accelerator = os.environ.get("VM_ACCELERATOR", default)
         cpus = 1 if accelerator == "icount" else 2
-        return cls(kernel=kernel, swap=swap, accelerator=accelerator, cpus=cpus)
+        return cls(
+            kernel=kernel, swap=swap, accelerator=accelerator, cpus=cpus, swap_mib=_SWAP_MIB[swap]
+        )
 
 
 @dataclass(frozen=True, slots=True)
