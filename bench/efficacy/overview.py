@@ -17,6 +17,7 @@ from efficacy.tables import (
     counted,
     grouped,
     is_healthy,
+    ready_s,
     spread,
     table,
     unsatisfied,
@@ -81,9 +82,15 @@ def _given_up_percent(run: Run) -> float | None:
     return 100 * given / cold if cold else None
 
 
-def _healthy(run: Run) -> float | None:
+def _crowd(run: Run) -> Sequence[PodMeasures]:
+    """Return the pods that asked for memory, where several did."""
     asked = [pod for pod in run.measures.pods.values() if pod.asks]
-    return sum(map(is_healthy, asked)) if len(asked) > 1 else None
+    return asked if len(asked) > 1 else ()
+
+
+def _healthy(run: Run) -> float | None:
+    asked = _crowd(run)
+    return sum(map(is_healthy, asked)) if asked else None
 
 
 def _protected_swapped(run: Run) -> float | None:
@@ -123,6 +130,7 @@ def _cpu_s(run: Run) -> float:
 _COLUMNS: Final[dict[str, Read]] = {
     "spike satisfied, s": lambda run: run.measures.satisfied_s,
     "healthy": _healthy,
+    "P99 to ready, s": lambda run: ready_s(_crowd(run), 0.99),
     "cold given up before, %": _given_up_percent,
     "some task waited, s": lambda run: (
         run.measures.pressure_some_before_s + run.measures.pressure_some_s

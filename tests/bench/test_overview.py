@@ -55,4 +55,5 @@ def test_page_cache_of_which_nobody_knows_what_is_cold_does_not_count_when_it_co
 def test_several_that_ask_are_counted_and_who_was_killed(crowd, raw):
     told = rows(overview([crowd(raw, (1.0, 2.0, None, 4.0), oom_kills=1)]))["none"]
     assert told["healthy"] == "2"
+    assert told["P99 to ready, s"] == "4"
     assert told["killed"] == "1"
