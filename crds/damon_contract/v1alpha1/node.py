@@ -256,8 +256,9 @@ class MemoryReclaim(Model):
     """
 
     takes: Literal["FilePages", "AllMemory", "Nothing"]
-    """FilePages: page cache, which DAMON does not reach. AllMemory: anonymous memory too, on a node
-    with swap and without usable DAMON. Nothing: `message` says why."""
+    """FilePages: page cache, and on a node with swap anonymous memory that lanes do not reach: what
+    forked processes share, and what a swap disk has left in memory. AllMemory: all anonymous
+    memory too, on a node with swap and without usable DAMON. Nothing: `message` says why."""
     message: Annotated[str, Field(max_length=MAX_POD_MESSAGE)] | None = None
     """Why nothing goes this way, for people."""
     file_bytes: Annotated[int, Field(ge=0)] = 0
