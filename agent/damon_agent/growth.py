@@ -25,6 +25,10 @@ _SHARE: Final = 4
 """And so is growth of less than this part of what a process has: to begin anew keeps all of it from
 being taken for a while."""
 
+_LEAST_APART_US: Final = 1_000_000
+"""Between two looks, however short an aggregation is: each is a pass of the agent's loop while a
+lane is awake."""
+
 
 class Reading(NamedTuple):
     """A process at one moment."""
@@ -41,6 +45,8 @@ class Size:
 
     least_bytes: int
     """The least that it had resident since `since_us`."""
+    before_bytes: int
+    """The least in the half of `min_age_us` before that."""
     since_us: int
     quiet_until_us: int
     """Until then no growth counts: no region of it can be old enough to be taken before, or its
@@ -68,9 +74,9 @@ class Growth:
 def look(growth: Growth, readings: Mapping[Process, Reading], now_us: int) -> Growth:
     """Return what is known after a look.
 
-    Growth is what came within `min_age_us`. A process begins anew no more often than every second
-    such time, so that what is cold of one that grows again and again goes in between. Processes
-    without an entry are forgotten.
+    Growth is what came within half of `min_age_us`, or within all of it where the halves fall so.
+    A process begins anew no more often than every second such time, so that what is cold of one
+    that grows again and again goes in between. Processes without an entry are forgotten.
     """
     # Whoever is there at the first look may have been there for long.
     are_new = bool(growth.sizes)
@@ -81,7 +87,7 @@ def look(growth: Growth, readings: Mapping[Process, Reading], now_us: int) -> Gr
             after = held
         elif held is None:
             quiet_us = reading.min_age_us if are_new else 0
-            after = Size(reading.resident_bytes, now_us, now_us + quiet_us)
+            after = _anew(reading.resident_bytes, now_us, quiet_us)
         else:
             after = _after(held, reading.resident_bytes, now_us, reading.min_age_us)
         if after is not None:
@@ -89,15 +95,21 @@ def look(growth: Growth, readings: Mapping[Process, Reading], now_us: int) -> Gr
     return Growth(sizes)
 
 
+def _anew(resident_bytes: int, now_us: int, quiet_us: int, grown_us: int | None = None) -> Size:
+    return Size(resident_bytes, resident_bytes, now_us, now_us + quiet_us, grown_us)
+
+
 def _after(held: Size, resident_bytes: int, now_us: int, min_age_us: int) -> Size:
-    grown_bytes = resident_bytes - held.least_bytes
+    grown_bytes = resident_bytes - min(held.least_bytes, held.before_bytes)
     if now_us < held.quiet_until_us:
-        return replace(held, least_bytes=resident_bytes, since_us=now_us)
+        return _anew(resident_bytes, now_us, held.quiet_until_us - now_us, held.grown_us)
     if grown_bytes > max(LEAST_BYTES, resident_bytes // _SHARE):
-        return Size(resident_bytes, now_us, now_us + 2 * min_age_us, grown_us=now_us)
-    if now_us - held.since_us >= min_age_us:
-        return replace(held, least_bytes=resident_bytes, since_us=now_us)
-    return replace(held, least_bytes=min(held.least_bytes, resident_bytes))
+        return _anew(resident_bytes, now_us, 2 * min_age_us, grown_us=now_us)
+    least_bytes = min(held.least_bytes, resident_bytes)
+    if now_us - held.since_us < min_age_us // 2:
+        return replace(held, least_bytes=least_bytes)
+    # A window that began anew as a whole would lose what came before and behind that moment.
+    return replace(held, least_bytes=resident_bytes, before_bytes=least_bytes, since_us=now_us)
 
 
 class Growing:
@@ -123,7 +135,7 @@ class Growing:
         *,
         min_ages_us: Mapping[int, int],
     ) -> int:
-        """Look at all processes that may be reclaimed, once per aggregation at most.
+        """Look at all processes that may be reclaimed, once per aggregation or second at most.
 
         Return how many of them were seen to have grown.
         `min_ages_us`: by priority, where the agent has chosen how long memory must be idle.
@@ -133,7 +145,8 @@ class Growing:
             return 0
         if now_us < self.next_us:
             return 0
-        self.next_us = now_us + microseconds(spec.settings.monitoring.aggregation_interval)
+        aggregation_us = microseconds(spec.settings.monitoring.aggregation_interval)
+        self.next_us = now_us + max(aggregation_us, _LEAST_APART_US)
         unprotected = intents.unprotected(spec)
         min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
         readings = {

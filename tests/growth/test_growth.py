@@ -35,6 +35,11 @@ def test_growth_in_small_steps_counts_once_it_has_come_together():
     assert looked(steps)[-2:] == [11 * LOOK_US] * 2
 
 
+@pytest.mark.parametrize("quiet_looks", range(12))
+def test_growth_counts_whenever_it_begins(quiet_looks):
+    assert looked([1000] * (quiet_looks + 2) + [1320, 1640])[-1] is not None
+
+
 def test_what_grows_slowly_has_not_grown():
     assert looked(range(400, 600, 2)) == [None] * 100
 

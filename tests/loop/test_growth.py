@@ -81,11 +81,27 @@ def test_it_stays_in_a_lane_that_has_been_awake_for_long(idle, later_ds):
     assert cold_mib(idle) == 264
 
 
-def test_only_while_a_lane_is_awake_the_agent_looks_more_often(idle, monkeypatch):
-    ticks, tick = [], idle.loop.guarded_tick
-    monkeypatch.setattr(idle.loop, "guarded_tick", lambda: ticks.append(1) or tick())
-    idle.run(60)
-    calm = len(ticks)
+def ticks(machine, seconds):
+    """Return how often the agent looks in that time."""
+    counted, tick = [], machine.loop.guarded_tick
+    machine.loop.guarded_tick = lambda: counted.append(1) or tick()
+    machine.run(seconds)
+    machine.loop.guarded_tick = tick
+    return len(counted)
+
+
+def test_only_while_a_lane_is_awake_the_agent_looks_more_often(idle):
+    calm = ticks(idle, 60)
     available(idle, 300)
-    idle.run(60)
-    assert calm <= 30 < len(ticks) - calm
+    assert calm <= 30 < ticks(idle, 60) - 10
+
+
+def test_it_does_not_look_as_often_as_the_shortest_aggregation_ends(make_machine, pod):
+    machine = make_machine()
+    available(machine, 300)
+    machine.start(10, machine.container(A))
+    holds(machine, cold_mib=64)
+    intervals = {"sampleInterval": "5ms", "aggregationInterval": "40ms", "updateInterval": "1s"}
+    machine.plan(pod(1, A, priority=60), settings={"monitoring": intervals})
+    machine.run(30)
+    assert ticks(machine, 10) <= 3 * 10
