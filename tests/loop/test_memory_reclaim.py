@@ -294,6 +294,28 @@ def test_a_write_that_is_never_answered_is_told_and_asked_for_no_second_time(
     assert len(works) == 2
 
 
+def test_a_thread_that_cannot_be_had_is_told_and_asked_for_again(make_machine, kernel, pod):
+    threads = []
+
+    def start(work):
+        if not threads:
+            raise RuntimeError("can't start new thread")
+        work()
+
+    machine = make_machine(reclaim_file=kernel, beside_the_loop=start)
+    (home,) = populated(machine, kernel, A)
+    machine.plan(pod(1, A, priority=10))
+    machine.run(90)
+    ready = machine.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "NoMemoryReclaim")
+    assert "limits of pids and memory of the agent" in ready.message
+    assert "can't start new thread" in machine.status.memory_reclaim.message
+    threads.append("there is one again")
+    machine.run(300)
+    assert cache_mib(home) == 20
+    assert machine.condition("Ready").reason != "NoMemoryReclaim"
+
+
 def test_a_node_with_protected_pods_alone_has_nobody_to_ask_and_that_is_no_fault(
     reclaimer, kernel, pod
 ):

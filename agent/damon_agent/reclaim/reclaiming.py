@@ -62,7 +62,8 @@ class Reclaiming:
     ) -> None:
         """`anonymous_bytes`: anonymous memory that a pid has resident, None: it has gone.
 
-        `start`: has a function run beside the loop; it may have ended on return.
+        `start`: has a function run beside the loop; it may have ended on return. RuntimeError: it
+        does not run, for want of a thread.
         """
         self._file = file
         self._clock = clock
@@ -169,7 +170,8 @@ class Reclaiming:
                 fresh=self._fresh(usual),
                 all_memory=takes == "AllMemory",
             )
-            self._ask({ANONYMOUS_ONLY: out_of_reach, usual: asked}, homes, now_us)
+            why = self._ask({ANONYMOUS_ONLY: out_of_reach, usual: asked}, homes, now_us)
+            self.trouble = why or self.trouble
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             why = "the kernel has not answered a write to memory.reclaim for a minute"
             self.trouble = why
@@ -232,16 +234,17 @@ class Reclaiming:
         asked: Mapping[str, Collection[Step]],
         homes: Mapping[str, Collection[str]],
         now_us: int,
-    ) -> None:
-        """Begin a round with these steps, by the word that says which memory is to go."""
+    ) -> str:
+        """Begin a round with these steps, by the word that says which memory is to go.
+
+        Return why it could not begin, if so: then nobody is asked until the next look.
+        """
         every = [(word, step) for word, steps_of in asked.items() for step in steps_of]
         if not every:
-            return
+            return ""
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
-        self._asked_us = now_us
-        self._asked |= {(step.uid, word): now_us for word, step in every}
-        self._round = Round(
+        begun = Round(
             [
                 Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes, word)
                 for word, step in every
@@ -249,8 +252,18 @@ class Reclaiming:
             self._file,
             lambda: self._clock.now_us() > late_us,
         )
-        self._start(self._round.carry_out)
+        try:
+            self._start(begun.carry_out)
+        except RuntimeError as error:
+            return (
+                f"no thread can be had for writes to memory.reclaim ({error}): raise the limits "
+                "of pids and memory of the agent's container"
+            )
+        self._asked_us = now_us
+        self._asked |= {(step.uid, word): now_us for word, step in every}
+        self._round = begun
         self._collect(now_us)
+        return ""
 
     def _collect(self, now_us: int) -> None:
         """Hear what came of the last round, if it has ended."""
