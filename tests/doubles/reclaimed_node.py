@@ -1,5 +1,6 @@
 """The emulated memory.reclaim of a node, and what the cgroups of its pods hold."""
 
+import shutil
 from pathlib import Path
 
 from damon_mock.nodes.cgroup_memory import CgroupMemory
@@ -16,9 +17,17 @@ class Kernel:
         self.memory = CgroupMemory(root / "cgroup", **options)
         self.written = []
         self.error = None
+        self._ending = {}
+
+    def ends(self, home, number):
+        """Let a cgroup be removed while it is written next, which then fails in this way."""
+        self._ending[home] = number
 
     def write(self, directory, text):
         self.written.append((Path(directory).name, text))
+        if (number := self._ending.pop(Path(directory), None)) is not None:
+            shutil.rmtree(directory)
+            raise OSError(number, "it has ended")
         if self.error is not None:
             raise OSError(self.error, "as the test wants it")
         self.memory.write(directory, text)
