@@ -1,5 +1,6 @@
 """The emulated memory.reclaim of a node, and what the cgroups of its pods hold."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,8 @@ class Kernel:
         self.memory = CgroupMemory(root / "cgroup", **options)
         self.written = []
         self.error = None
+        self.lacks = None
+        """A word: such memory is not found."""
         self._ending = {}
 
     def ends(self, home, number):
@@ -30,6 +33,8 @@ class Kernel:
             raise OSError(number, "it has ended")
         if self.error is not None:
             raise OSError(self.error, "as the test wants it")
+        if self.lacks and text.endswith(self.lacks) and not text.startswith("0 "):
+            raise OSError(errno.EAGAIN, "there is less")
         self.memory.write(directory, text)
 
     @property

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from damon_agent.facts import MemoryReading
 from damon_agent.node import pods
-from damon_agent.node.reclaim_file import FILE_PAGES_ONLY, ReclaimFile
+from damon_agent.node.reclaim_file import ANONYMOUS_ONLY, FILE_PAGES_ONLY, ReclaimFile
 from damon_agent.reclaim.round import GONE
 
 Takes = Literal["FilePages", "AllMemory", "Nothing"]
@@ -29,6 +29,8 @@ class Probe:
         self._next_us: int | None = None
         self.knows_file_pages_only = False
         """Whether the kernel takes `swappiness=0`."""
+        self.knows_anonymous_only = False
+        """Whether the kernel takes `swappiness=max`."""
         self.asked = False
         """Whether there was a pod to ask the last time."""
         self.trouble: str | None = "not asked yet"
@@ -48,10 +50,13 @@ class Probe:
             return
         for directory in (each for home in homes.values() for each in pods.cgroups(home)):
             error = self._error(directory, f"0 {FILE_PAGES_ONLY}")
-            if error is not None and error.errno in GONE and not Path(directory).is_dir():
+            # A kernel that does not know the word at all does not know its maximum either.
+            of_max = error or self._error(directory, f"0 {ANONYMOUS_ONLY}")
+            if of_max is not None and of_max.errno in GONE and not Path(directory).is_dir():
                 continue
             self._next_us, self.asked = now_us + _AGAIN_US, True
-            self.knows_file_pages_only, self.trouble = error is None, None
+            self.knows_file_pages_only, self.knows_anonymous_only = error is None, of_max is None
+            self.trouble = None
             if error is not None and error.errno != errno.EINVAL:
                 why = _REMEDIES.get(error.errno or 0, f"can't be written: {error.strerror}")
                 self.trouble = f"memory.reclaim {why} (errno {error.errno}, {directory[-160:]!a})"

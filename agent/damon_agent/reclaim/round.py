@@ -32,7 +32,7 @@ class Asked:
 class Reclaimed:
     """What came of it."""
 
-    uid: str
+    asked: Asked
     freed: PodCharge
     error: OSError | None = None
     """The first write that failed, if so: BlockingIOError says that less was found."""
@@ -71,9 +71,9 @@ class Round:
                 error = error or failed
         after = _charge(asked.directories)
         if before is None or after is None:
-            return Reclaimed(asked.uid, PodCharge(0, 0), error)
+            return Reclaimed(asked, PodCharge(0, 0), error)
         freed = (max(0, was - now) for was, now in zip(before, after, strict=True))
-        return Reclaimed(asked.uid, PodCharge(*freed), error)
+        return Reclaimed(asked, PodCharge(*freed), error)
 
 
 def _charge(directories: Collection[str]) -> PodCharge | None:

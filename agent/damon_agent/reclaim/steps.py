@@ -23,6 +23,8 @@ STEP_PERMILLE: Final = 50
 """Of a pod's memory, at most, in one step."""
 LEAST_BYTES: Final = 256 << 10
 """A step that would be smaller is left out; and the first step of a pod."""
+_TRIMMED_PAGES: Final = 1 << 12
+"""With fewer file pages than these the kernel goes by swappiness (see `ANONYMOUS_FIRST`)."""
 _SHARED_BY: Final = 2
 """So many processes map each page in the mean where lanes can't take most of them."""
 FRESH_US: Final = 60_000_000
@@ -59,6 +61,9 @@ def left_behind(
     uids: Collection[str],
     readings: Mapping[str, PodMemory | None],
     before: Mapping[str, int],
+    *,
+    spares_cache: bool,
+    page_bytes: int,
 ) -> tuple[Step, ...]:
     """Return for how much of what lanes have swapped out, and a disk has left, each is asked.
 
@@ -66,13 +71,22 @@ def left_behind(
     by nobody, until the kernel looks at it again: asked for so much anonymous memory, it finds
     these pages first. `before`: uid -> what lay there at the look before. What is new since may
     still be on its way to the disk, and the kernel would take memory in use instead.
+
+    `spares_cache`: only anonymous memory goes. Else a pod with so much page cache that this may go
+    in its place is asked for no more at once than where both kinds are asked for.
     """
-    sizes = {
-        uid: min(memory.left_bytes, before.get(uid, 0))
-        for uid in uids
-        if (memory := readings.get(uid)) is not None
-    }
-    return tuple(Step(uid, size) for uid, size in sizes.items() if size >= LEAST_BYTES)
+    asked = []
+    for uid in uids:
+        memory = readings.get(uid)
+        if memory is None:
+            continue
+        size_bytes = min(memory.left_bytes, before.get(uid, 0))
+        if not spares_cache and memory.file_bytes >= _TRIMMED_PAGES * page_bytes:
+            all_bytes = memory.resident_bytes + memory.left_bytes
+            size_bytes = min(size_bytes, all_bytes * STEP_PERMILLE // ladder.FULL)
+        if size_bytes >= LEAST_BYTES:
+            asked.append(Step(uid, size_bytes))
+    return tuple(asked)
 
 
 def shared(
