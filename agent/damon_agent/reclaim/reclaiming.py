@@ -33,6 +33,7 @@ from damon_agent.reclaim.steps import (
     STEP_US,
     Step,
     file_pages,
+    in_turn,
     left_behind,
     shared,
     steps,
@@ -80,16 +81,22 @@ class Reclaiming:
         self._round: Round | None = None
         self._asked_us = 0
         """When the last round began."""
+        self._asked_for: DamonNodeSpec | None = None
+        """What it was decided by."""
         self._forget()
         self.status: MemoryReclaim | None = None
         """None without a plan."""
 
     def _forget(self) -> None:
+        if self._round is not None:
+            self._round.stop()
         self._brake = Brake()
         self._spared: Mapping[str, Spared] = {}
         self._available = Availability()
         self._asked: dict[tuple[str, str], int] = {}
         """By uid and word: when a pod was last asked for such memory, if not long ago."""
+        self._last: tuple[str, str] | None = None
+        """Uid and word that came last in a round that could not ask everybody."""
         self._left: Mapping[str, int] = {}
         """By uid: what a swap disk had left of a pod in memory at the last look."""
         self._resting: dict[tuple[str, str], int] = {}
@@ -133,6 +140,8 @@ class Reclaiming:
             self._forget()
             self.status = None
             return
+        if self._round is not None and (halted or spec is not self._asked_for):
+            self._round.stop()
         self._freed.keep({pod.uid for pod in spec.pods})
         limits = limits_of(spec, self._page_bytes)
         if limits is None or (why_not := _why_not(intent, limits)):
@@ -171,7 +180,9 @@ class Reclaiming:
                 fresh=self._fresh(usual),
                 all_memory=takes == "AllMemory",
             )
-            why = self._ask({self._anonymous_word: out_of_reach, usual: asked}, homes, now_us)
+            turn = in_turn({self._anonymous_word: out_of_reach, usual: asked}, uids, self._last)
+            self._asked_for = spec
+            why = self._ask(turn, homes, now_us)
             self.trouble = why or self.trouble
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             why = "the kernel has not answered a write to memory.reclaim for a minute"
@@ -264,15 +275,14 @@ class Reclaiming:
 
     def _ask(
         self,
-        asked: Mapping[str, Collection[Step]],
+        every: Collection[tuple[str, Step]],
         homes: Mapping[str, Collection[str]],
         now_us: int,
     ) -> str:
-        """Begin a round with these steps, by the word that says which memory is to go.
+        """Begin a round with these steps, each with the word that says which memory is to go.
 
         Return why it could not begin, if so: then nobody is asked until the next look.
         """
-        every = [(word, step) for word, steps_of in asked.items() for step in steps_of]
         if not every:
             return ""
         # Who was to be asked may be another by the time of the next look.
@@ -293,7 +303,6 @@ class Reclaiming:
                 "of pids and memory of the agent's container"
             )
         self._asked_us = now_us
-        self._asked |= {(step.uid, word): now_us for word, step in every}
         self._round = begun
         self._collect(now_us)
         return ""
@@ -306,11 +315,17 @@ class Reclaiming:
         for answer in self._round.answers:
             uid, word = answer.asked.uid, answer.asked.word
             self._freed.add(uid, answer.freed)
+            self._asked[uid, word] = self._asked_us
             if answer.error is None or answer.error.errno in GONE:
                 continue
             self._resting[uid, word] = now_us + _REST_US
             if answer.error.errno not in FOUND_LESS:
                 self._probe.doubt()
+        if not self._round.was_cut:
+            self._last = None
+        elif self._round.answers:
+            last = self._round.answers[-1].asked
+            self._last = last.uid, last.word
         self._round = None
 
     def _tell(self, takes: Takes, message: str) -> None:

@@ -6,8 +6,10 @@ cold part is gone: then it is left alone for a while, and asked for less when th
 (docs/adr/0024).
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Final
 
 from damon_agent.brake.brake import Brake, History, Limits, tolerated_pages
@@ -55,6 +57,37 @@ def wanted(
         or (role == "Ladder" and available.wakes(rungs.mark(pod.priority)))
     ]
     return tuple(pod.uid for pod in sorted(chosen, key=lambda pod: pod.priority))
+
+
+def in_turn(
+    asked: Mapping[str, Collection[Step]],
+    uids: Collection[str],
+    last: tuple[str, str] | None,
+) -> list[tuple[str, Step]]:
+    """Return what is asked for in one round, by words, in its order.
+
+    The less important a pod, the earlier it is asked, for whatever it is: `uids` are in that order.
+    But a pod that takes all the time of a round must not keep others from ever being asked. So a
+    turn that one round could not finish is gone on with by the next: that begins behind `last`, the
+    uid and word that came last, and when it comes to the end it goes on at the beginning. Within a
+    turn the order is that of importance, and between two turns of a pod there is one of every
+    other. Where `last` is not to be asked any more, a new turn begins.
+    """
+    order = {uid: place for place, uid in enumerate(uids)}
+    words = list(asked)
+    turn = sorted(
+        (
+            (order[step.uid], place, step)
+            for place, word in enumerate(words)
+            for step in asked[word]
+        ),
+        key=itemgetter(0, 1),
+    )
+    begin = 0
+    if last is not None and last[0] in order and last[1] in words:
+        before = order[last[0]], words.index(last[1])
+        begin = bisect_right(turn, before, key=itemgetter(0, 1))
+    return [(words[place], step) for _, place, step in (*turn[begin:], *turn[:begin])]
 
 
 def left_behind(
