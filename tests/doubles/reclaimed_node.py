@@ -1,5 +1,7 @@
 """The emulated memory.reclaim of a node, and what the cgroups of its pods hold."""
 
+import errno
+import shutil
 from pathlib import Path
 
 from damon_mock.nodes.cgroup_memory import CgroupMemory
@@ -16,11 +18,23 @@ class Kernel:
         self.memory = CgroupMemory(root / "cgroup", **options)
         self.written = []
         self.error = None
+        self.lacks = None
+        """A word: such memory is not found."""
+        self._ending = {}
+
+    def ends(self, home, number):
+        """Let a cgroup be removed while it is written next, which then fails in this way."""
+        self._ending[home] = number
 
     def write(self, directory, text):
         self.written.append((Path(directory).name, text))
+        if (number := self._ending.pop(Path(directory), None)) is not None:
+            shutil.rmtree(directory)
+            raise OSError(number, "it has ended")
         if self.error is not None:
             raise OSError(self.error, "as the test wants it")
+        if self.lacks and text.endswith(self.lacks) and not text.startswith("0 "):
+            raise OSError(errno.EAGAIN, "there is less")
         self.memory.write(directory, text)
 
     @property

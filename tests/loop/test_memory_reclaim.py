@@ -157,6 +157,30 @@ def test_what_is_in_the_way_is_told_with_the_remedy_and_looked_for_again(
     assert reclaimer.condition("Ready").reason != "NoMemoryReclaim"
 
 
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV])
+def test_a_pod_that_ends_when_it_is_asked_says_nothing_of_the_node(reclaimer, kernel, pod, number):
+    ended, home = populated(reclaimer, kernel, A, B)
+    kernel.ends(ended, number)
+    reclaimer.plan(pod(1, A, priority=10), pod(2, B, priority=10))
+    reclaimer.run(10)
+    assert reclaimer.status.memory_reclaim.takes == "FilePages"
+    assert reclaimer.condition("Ready").reason != "NoMemoryReclaim"
+    reclaimer.run(290)
+    assert cache_mib(home) == 20
+
+
+def test_where_every_pod_ends_when_it_is_asked_the_next_one_is_asked_soon(reclaimer, kernel, pod):
+    (ended,) = populated(reclaimer, kernel, A)
+    kernel.ends(ended, errno.ENOENT)
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(10)
+    assert reclaimer.condition("Ready").reason != "NoMemoryReclaim"
+    populated(reclaimer, kernel, B)
+    reclaimer.plan(pod(2, B, priority=10), generation=2)
+    reclaimer.run(20)
+    assert reclaimer.status.memory_reclaim.takes == "FilePages"
+
+
 def test_a_mount_that_becomes_read_only_is_noticed_and_told(reclaimer, kernel, pod):
     populated(reclaimer, kernel, A)
     reclaimer.plan(pod(1, A, priority=10))
@@ -294,6 +318,28 @@ def test_a_write_that_is_never_answered_is_told_and_asked_for_no_second_time(
     assert len(works) == 2
 
 
+def test_a_thread_that_cannot_be_had_is_told_and_asked_for_again(make_machine, kernel, pod):
+    threads = []
+
+    def start(work):
+        if not threads:
+            raise RuntimeError("can't start new thread")
+        work()
+
+    machine = make_machine(reclaim_file=kernel, beside_the_loop=start)
+    (home,) = populated(machine, kernel, A)
+    machine.plan(pod(1, A, priority=10))
+    machine.run(90)
+    ready = machine.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "NoMemoryReclaim")
+    assert "limits of pids and memory of the agent" in ready.message
+    assert "can't start new thread" in machine.status.memory_reclaim.message
+    threads.append("there is one again")
+    machine.run(300)
+    assert cache_mib(home) == 20
+    assert machine.condition("Ready").reason != "NoMemoryReclaim"
+
+
 def test_a_node_with_protected_pods_alone_has_nobody_to_ask_and_that_is_no_fault(
     reclaimer, kernel, pod
 ):
@@ -304,6 +350,17 @@ def test_a_node_with_protected_pods_alone_has_nobody_to_ask_and_that_is_no_fault
     assert reclaimer.condition("Ready").reason == "Applied"
     assert reclaimer.status.memory_reclaim.takes == "Nothing"
     assert "no pod that may be reclaimed" in reclaimer.status.memory_reclaim.message
+
+
+def test_what_was_in_the_way_is_no_fault_once_there_is_nobody_to_ask(reclaimer, kernel, pod):
+    populated(reclaimer, kernel, A)
+    kernel.error = errno.EROFS
+    reclaimer.plan(pod(1, A, priority=10))
+    reclaimer.run(30)
+    assert reclaimer.condition("Ready").reason == "NoMemoryReclaim"
+    reclaimer.plan(pod(1, A, priority=90), generation=2)
+    reclaimer.run(90)
+    assert reclaimer.condition("Ready").reason == "Applied"
 
 
 class CrashedDriver:

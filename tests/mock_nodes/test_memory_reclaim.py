@@ -79,6 +79,25 @@ def test_before_linux_6_9_swappiness_is_invalid(tmp_path):
     assert cgroup.write("1M") == 0
 
 
+def test_before_linux_6_16_there_is_no_max(tmp_path):
+    cgroup = Cgroup(tmp_path, takes_max=False)
+    assert cgroup.write("1M swappiness=max") == errno.EINVAL
+    assert cgroup.write("1M swappiness=200") == 0
+
+
+@pytest.mark.parametrize(
+    ("file_mib", "swappiness", "from_file_mib"),
+    [(15, "200", 0), (16, "200", 4), (16, "1", 4), (16, "max", 0), (0, "max", 0)],
+)
+def test_of_much_page_cache_goes_first_whatever_the_swappiness_but_max(
+    tmp_path, file_mib, swappiness, from_file_mib
+):
+    cgroup = Cgroup(tmp_path, Held(8 * MIB, file_mib * MIB))
+    assert cgroup.write(f"4M swappiness={swappiness}") == 0
+    assert cgroup.stat("file") == (file_mib - from_file_mib) * MIB
+    assert cgroup.stat("anon") == (4 + from_file_mib) * MIB
+
+
 def test_cold_file_pages_go_and_nothing_comes_back(cgroup):
     assert cgroup.write("3M swappiness=0") == 0
     assert cgroup.stat("file") == cgroup.stat("inactive_file") == 7 * MIB

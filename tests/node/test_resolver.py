@@ -250,6 +250,47 @@ def test_a_watched_process_that_has_left_its_container_is_dropped(node, resolver
     assert resolver.resolve(planned(A), S, watched=[Process(10, 5)]).processes == {}
 
 
+def exit_first_thread(node, pid, thread):
+    """Let the first thread of a process exit and another go on."""
+    (node.proc / str(pid) / "task" / str(thread)).mkdir(parents=True)
+    stat = node.proc / str(pid) / "stat"
+    line = stat.read_text()
+    (node.proc / str(pid) / "task" / str(thread) / "stat").write_text(
+        line.replace(f"{pid} (", f"{thread} (", 1).replace(" 100 0", " 107 0")
+    )
+    stat.write_text(line.replace(") S ", ") Z "))
+
+
+def test_a_watched_process_whose_first_thread_exits_is_known_by_another_within_a_minute(
+    node, resolver
+):
+    node.start(10, node.container(A))
+    first = resolver.resolve(planned(A), 0).processes[A]
+    assert first == (Process(10, 100),)
+    exit_first_thread(node, 10, 17)
+    for second in range(5, 65, 5):
+        found = resolver.resolve(planned(A), second * S, watched=first).processes[A]
+    assert found == (Process(17, 107),)
+
+
+def test_those_that_are_watched_are_read_again_once_a_minute_and_no_more_often(node):
+    reads: list[int] = []
+
+    class Counting(Procfs):
+        def process(self, pid: int) -> Process | None:
+            reads.append(pid)
+            return super().process(pid)
+
+    home = node.container(A)
+    node.start(10, home)
+    node.start(11, home)
+    resolver = Resolver(Counting(node.proc), Hierarchy(node.cgroup), own_pid=OWN_PID)
+    watched = resolver.resolve(planned(A), 0).processes[A]
+    for second in range(1, 300):
+        resolver.resolve(planned(A), second * S, watched=watched)
+    assert len(reads) == 2 * 5
+
+
 def test_a_process_of_a_container_in_a_container_is_targeted_once_when_both_are_planned(
     node, resolver
 ):

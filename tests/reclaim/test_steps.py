@@ -174,6 +174,10 @@ def test_order_of_the_pods_asked_is_kept():
     assert all(int(a.uid) < int(b.uid) for a, b in pairwise(found))
 
 
+def left_of(readings, before, *, spares_cache=True):
+    return left_behind(readings, readings, before, spares_cache=spares_cache, page_bytes=PAGE)
+
+
 @given(
     st.dictionaries(st.sampled_from("abc"), st.integers(0, 1 << 30)),
     st.dictionaries(st.sampled_from("abc"), st.integers(0, 1 << 30)),
@@ -182,13 +186,24 @@ def test_what_a_disk_has_left_is_asked_for_when_it_has_lain_there_since_the_look
     now, before
 ):
     readings = {uid: replace(cache(0), left_bytes=size) for uid, size in now.items()}
-    found = {step.uid: step.size_bytes for step in left_behind("abc", readings, before)}
+    found = {step.uid: step.size_bytes for step in left_of(readings, before)}
     for uid, size_bytes in found.items():
         assert LEAST_BYTES <= size_bytes <= min(now[uid], before[uid])
     steady = {
         uid for uid in now.keys() & before.keys() if min(now[uid], before[uid]) >= LEAST_BYTES
     }
     assert found.keys() == steady
+
+
+def test_where_page_cache_may_go_instead_so_much_is_not_asked_for_at_once():
+    def asked_mib(file_mib, **options):
+        readings = {"pod": replace(cache(file_mib * MIB), left_bytes=200 * MIB)}
+        found = left_of(readings, {"pod": 200 * MIB}, **options)
+        return [step.size_bytes / MIB for step in found]
+
+    assert asked_mib(300) == [200]
+    assert asked_mib(300, spares_cache=False) == [25]
+    assert asked_mib(15, spares_cache=False) == [200], "the kernel goes by swappiness"
 
 
 def shares(mapped_mib, *, anon_mib=100, fresh=("pod",)):

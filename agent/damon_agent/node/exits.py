@@ -1,7 +1,8 @@
 """Notice at once when a target exits: pidfd_open(2) and one epoll the loop sleeps on.
 
-A pidfd becomes readable when its process exits (pidfd_open(2)). Forks inside a container raise no
-event anywhere; for those the loop looks again every few seconds.
+A pidfd becomes readable when its process exits (pidfd_open(2)), and not when only its first thread
+does. That thread and forks inside a container raise no event: for those the loop looks again every
+few seconds, and once a minute at the first threads of those that are watched.
 """
 
 import errno
@@ -50,7 +51,11 @@ class Exits:
         return self._descriptors.keys()
 
     def is_alive(self, process: Process) -> bool:
-        """Say whether this very process is there, by its descriptor if it is watched."""
+        """Say whether this very process is there, by its descriptor if it is watched.
+
+        By a descriptor a process lives until its last thread has exited. That the first one has is
+        found by the look, which then knows the process by another thread.
+        """
         descriptor = self._descriptors.get(process)
         if descriptor is None:
             return self._alive(process)

@@ -116,7 +116,9 @@ class Procfs:
     def resident_bytes(self, pid: int) -> int | None:
         """Return the resident memory of a process, shared pages included; None: it has vanished.
 
-        Field 2 of statm (proc_pid_statm(5)), which is off by a few pages per CPU. Raise
+        Field 2 of statm (proc_pid_statm(5)). From Linux 6.2 until the stable releases of July 2025
+        what a CPU has not yet added to the sum is left out: of each kind of memory up to max(32,
+        2 * CPUs) pages per CPU, 8 MiB on 32 CPUs and 512 MiB on 256 (docs/kernels.md). Raise
         UnreadableError, MalformedError.
         """
         sizes = self._statm(pid)
@@ -125,8 +127,9 @@ class Procfs:
     def anonymous_bytes(self, pid: int) -> int | None:
         """Return the resident anonymous memory of a process; None: it has vanished.
 
-        Fields 2 and 3 of statm: what is resident, less files and shared memory. What a process
-        shares with its forks is in each of them. Raise UnreadableError, MalformedError.
+        Fields 2 and 3 of statm: what is resident, less files and shared memory; as exact as
+        `resident_bytes`. What a process shares with its forks is in each of them. Raise
+        UnreadableError, MalformedError.
         """
         sizes = self._statm(pid)
         return None if sizes is None else max(0, sizes[0] - sizes[1])

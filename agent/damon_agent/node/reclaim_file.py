@@ -15,9 +15,14 @@ from damon_agent.mounts import below, filesystem
 _NAME: Final = "memory.reclaim"
 FILE_PAGES_ONLY: Final = "swappiness=0"
 """Leaves anonymous memory where it is; Linux 6.9 and later, EINVAL before."""
-
-ANONYMOUS_ONLY: Final = "swappiness=200"
-"""Leaves page cache where it is; a kernel that knows the one knows the other."""
+ANONYMOUS_ONLY: Final = "swappiness=max"
+"""Leaves page cache where it is; Linux 6.16 and later, EINVAL before."""
+ANONYMOUS_FIRST: Final = "swappiness=200"
+"""The best there is where the kernel does not know `swappiness=max`: one that knows the word at all
+knows this. Page cache may go instead. The classic LRU goes by swappiness only where less than 4,096
+inactive file pages of the cgroup are on a NUMA node; else it takes those and nothing else
+(cache_trim_mode in prepare_scan_control() of mm/vmscan.c, which comes before swappiness in
+get_scan_count()). The multi-generational LRU takes file pages when it finds no anonymous ones."""
 
 
 class ReclaimFile(Protocol):

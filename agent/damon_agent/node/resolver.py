@@ -26,6 +26,10 @@ so many a tick takes 0.5 s, and the kdamonds some percent of a core."""
 
 _FIRST_SEARCH_US: Final = 1_000_000
 _LONGEST_SEARCH_US: Final = 60_000_000
+_IDENTITY_US: Final = 60_000_000
+"""How often those are identified again whose exit would be seen. The first thread of a process may
+exit while others go on: no descriptor tells of that, and DAMON finds no memory by it any more. It
+is one file for each process: 20 ms a minute for 2,000 of them."""
 _SWAP_US: Final = 60_000_000
 """memory.swap.max changes only when somebody resizes a pod or edits it by hand."""
 
@@ -81,6 +85,7 @@ class Resolver:
         """Containers for which a directory is to be searched."""
         self._search_us = _FIRST_SEARCH_US
         self._next_search_us = 0
+        self._next_identity_us = 0
         self._verified: dict[Process, str] = {}
         """Processes that were found in their container's cgroup by their identity."""
         self._troubles: dict[str, AgentError] = {}
@@ -92,8 +97,9 @@ class Resolver:
     ) -> Resolution:
         """Return the live processes of the containers `wanted` (id -> uid of its pod).
 
-        `watched` are processes that are known to live; their identity is not read again. Unknown
-        ids, pause containers, monitors, zombies and the agent itself are never in the answer.
+        `watched` are processes that are known to live; their identity is read again only once a
+        minute. Unknown ids, pause containers, monitors, zombies and the agent itself are never in
+        the answer.
         Raise UnreadableError when /proc as a whole can't be read.
         """
         self._troubles = {}
@@ -103,6 +109,8 @@ class Resolver:
         verified: dict[Process, str] = {}
         taken = {self._own_pid}
         known = {process.pid: process for process in watched if process in self._verified}
+        if now_us >= self._next_identity_us:
+            known, self._next_identity_us = {}, now_us + _IDENTITY_US
         for container, candidates in pids.items():
             live: list[Process] = []
             for pid in candidates:

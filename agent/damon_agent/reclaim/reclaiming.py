@@ -17,7 +17,12 @@ from damon_agent.facts import PodMemory
 from damon_agent.kernel.availability import Availability
 from damon_agent.kernel.intent import Intent
 from damon_agent.node import pods
-from damon_agent.node.reclaim_file import ANONYMOUS_ONLY, FILE_PAGES_ONLY, ReclaimFile
+from damon_agent.node.reclaim_file import (
+    ANONYMOUS_FIRST,
+    ANONYMOUS_ONLY,
+    FILE_PAGES_ONLY,
+    ReclaimFile,
+)
 from damon_agent.node.resolver import Resolution
 from damon_agent.reclaim.freed import Freed
 from damon_agent.reclaim.probe import Probe, Takes
@@ -28,6 +33,7 @@ from damon_agent.reclaim.steps import (
     STEP_US,
     Step,
     file_pages,
+    in_turn,
     left_behind,
     shared,
     steps,
@@ -43,7 +49,7 @@ from damon_contract.v1alpha1.node import (
 )
 
 _REST_US: Final = 60_000_000
-"""How long a pod is left alone that had less to give than it was asked for."""
+"""How long a pod is left alone that had less of a kind to give than it was asked for."""
 _LONG_US: Final = 60_000_000
 """A round that takes so long is told."""
 _NEVER_US: Final = 1 << 62
@@ -62,7 +68,8 @@ class Reclaiming:
     ) -> None:
         """`anonymous_bytes`: anonymous memory that a pid has resident, None: it has gone.
 
-        `start`: has a function run beside the loop; it may have ended on return.
+        `start`: has a function run beside the loop; it may have ended on return. RuntimeError: it
+        does not run, for want of a thread.
         """
         self._file = file
         self._clock = clock
@@ -74,19 +81,26 @@ class Reclaiming:
         self._round: Round | None = None
         self._asked_us = 0
         """When the last round began."""
+        self._asked_for: DamonNodeSpec | None = None
+        """What it was decided by."""
         self._forget()
         self.status: MemoryReclaim | None = None
         """None without a plan."""
 
     def _forget(self) -> None:
+        if self._round is not None:
+            self._round.stop()
         self._brake = Brake()
         self._spared: Mapping[str, Spared] = {}
         self._available = Availability()
         self._asked: dict[tuple[str, str], int] = {}
         """By uid and word: when a pod was last asked for such memory, if not long ago."""
+        self._last: tuple[str, str] | None = None
+        """Uid and word that came last in a round that could not ask everybody."""
         self._left: Mapping[str, int] = {}
         """By uid: what a swap disk had left of a pod in memory at the last look."""
-        self._resting: dict[str, int] = {}
+        self._resting: dict[tuple[str, str], int] = {}
+        """By uid and word: until when a pod is not asked for such memory."""
         self.next_us = _NEVER_US
         """When the next look is due."""
         self.trouble = ""
@@ -126,6 +140,8 @@ class Reclaiming:
             self._forget()
             self.status = None
             return
+        if self._round is not None and (halted or spec is not self._asked_for):
+            self._round.stop()
         self._freed.keep({pod.uid for pod in spec.pods})
         limits = limits_of(spec, self._page_bytes)
         if limits is None or (why_not := _why_not(intent, limits)):
@@ -145,31 +161,29 @@ class Reclaiming:
             here = [pod for pod in spec.pods if homes.get(pod.uid)]
             uids = wanted(intent, here, self._available) if not halted else ()
             readings = self._read(uids, homes, limits, now_us)
-            # What came back from swap says nothing against page cache: that has a brake of its own.
-            alone = {*self._resting, *(spared if takes == "AllMemory" else ())}
-            able = [uid for uid in uids if uid not in alone]
             self._asked = {
                 each: at_us for each, at_us in self._asked.items() if now_us - at_us <= FRESH_US
             }
+            # Of anonymous memory lanes take what they can. Without room in swap the kernel would
+            # take page cache instead, or nothing at all.
+            may_swap = intent.memory.swap_total_bytes and not intent.memory.swap_full
+            beside_lanes = [uid for uid in uids if uid not in spared] if damon and may_swap else []
+            out_of_reach = self._out_of_reach(spec, resolution, beside_lanes, readings)
             usual = self._usual_word(takes)
-            # Of anonymous memory lanes take what they can.
-            beside_lanes = [uid for uid in able if uid not in spared] if damon else []
-            out_of_reach = left_behind(beside_lanes, readings, self._left)
-            if intent.memory.swap_total_bytes and not intent.memory.swap_full:
-                mapped = self._mapped_bytes(spec, resolution, beside_lanes)
-                out_of_reach += shared(
-                    beside_lanes, readings, mapped, fresh=self._fresh(ANONYMOUS_ONLY)
-                )
-            self._left = {uid: seen.left_bytes for uid, seen in readings.items() if seen}
+            # What came back from swap says nothing against page cache: that has a brake of its own.
+            alone = spared if takes == "AllMemory" else ()
             asked = steps(
-                able,
+                [uid for uid in self._rested(uids, usual) if uid not in alone],
                 readings,
                 self._brake,
                 limits,
                 fresh=self._fresh(usual),
                 all_memory=takes == "AllMemory",
             )
-            self._ask({ANONYMOUS_ONLY: out_of_reach, usual: asked}, homes, now_us)
+            turn = in_turn({self._anonymous_word: out_of_reach, usual: asked}, uids, self._last)
+            self._asked_for = spec
+            why = self._ask(turn, homes, now_us)
+            self.trouble = why or self.trouble
         elif self._round is not None and now_us - self._asked_us > _LONG_US:
             why = "the kernel has not answered a write to memory.reclaim for a minute"
             self.trouble = why
@@ -193,6 +207,30 @@ class Reclaiming:
         before, self._brake = self._brake, brake.look(self._brake, readings, now_us, limits)
         self._spared = told(before, self._brake, self._spared, self._clock, now_us)
         return readings
+
+    def _out_of_reach(
+        self,
+        spec: DamonNodeSpec,
+        resolution: Resolution,
+        uids: Collection[str],
+        readings: Mapping[str, PodMemory | None],
+    ) -> tuple[Step, ...]:
+        """Return for how much anonymous memory pods are asked that their lanes can't take.
+
+        Where page cache may go instead, those that the brake of page cache spares are left out.
+        """
+        before, self._left = (
+            self._left,
+            {uid: seen.left_bytes for uid, seen in readings.items() if seen},
+        )
+        spares_cache = self._probe.knows_anonymous_only
+        alone = () if spares_cache else self._brake.spared.keys()
+        able = [uid for uid in self._rested(uids, self._anonymous_word) if uid not in alone]
+        left = left_behind(
+            able, readings, before, spares_cache=spares_cache, page_bytes=self._page_bytes
+        )
+        mapped = self._mapped_bytes(spec, resolution, able)
+        return left + shared(able, readings, mapped, fresh=self._fresh(self._anonymous_word))
 
     def _mapped_bytes(
         self, spec: DamonNodeSpec, resolution: Resolution, uids: Collection[str]
@@ -219,9 +257,17 @@ class Reclaiming:
             # The look for processes says so of whom it can't read.
             return 0
 
+    @property
+    def _anonymous_word(self) -> str:
+        return ANONYMOUS_ONLY if self._probe.knows_anonymous_only else ANONYMOUS_FIRST
+
     def _usual_word(self, takes: Takes) -> str:
         only_file_pages = takes == "FilePages" and self._probe.knows_file_pages_only
         return FILE_PAGES_ONLY if only_file_pages else ""
+
+    def _rested(self, uids: Collection[str], word: str) -> list[str]:
+        """Return the pods that did not have too little of such memory to give just now."""
+        return [uid for uid in uids if (uid, word) not in self._resting]
 
     def _fresh(self, word: str) -> frozenset[str]:
         """Return the uids of the pods that were asked for such memory not long ago."""
@@ -229,19 +275,19 @@ class Reclaiming:
 
     def _ask(
         self,
-        asked: Mapping[str, Collection[Step]],
+        every: Collection[tuple[str, Step]],
         homes: Mapping[str, Collection[str]],
         now_us: int,
-    ) -> None:
-        """Begin a round with these steps, by the word that says which memory is to go."""
-        every = [(word, step) for word, steps_of in asked.items() for step in steps_of]
+    ) -> str:
+        """Begin a round with these steps, each with the word that says which memory is to go.
+
+        Return why it could not begin, if so: then nobody is asked until the next look.
+        """
         if not every:
-            return
+            return ""
         # Who was to be asked may be another by the time of the next look.
         late_us = self._clock.now_us() + STEP_US
-        self._asked_us = now_us
-        self._asked |= {(step.uid, word): now_us for word, step in every}
-        self._round = Round(
+        begun = Round(
             [
                 Asked(step.uid, pods.cgroups(homes[step.uid]), step.size_bytes, word)
                 for word, step in every
@@ -249,21 +295,37 @@ class Reclaiming:
             self._file,
             lambda: self._clock.now_us() > late_us,
         )
-        self._start(self._round.carry_out)
+        try:
+            self._start(begun.carry_out)
+        except RuntimeError as error:
+            return (
+                f"no thread can be had for writes to memory.reclaim ({error}): raise the limits "
+                "of pids and memory of the agent's container"
+            )
+        self._asked_us = now_us
+        self._round = begun
         self._collect(now_us)
+        return ""
 
     def _collect(self, now_us: int) -> None:
         """Hear what came of the last round, if it has ended."""
-        self._resting = {uid: until for uid, until in self._resting.items() if until > now_us}
+        self._resting = {each: until for each, until in self._resting.items() if until > now_us}
         if self._round is None or not self._round.is_done:
             return
         for answer in self._round.answers:
-            self._freed.add(answer.uid, answer.freed)
+            uid, word = answer.asked.uid, answer.asked.word
+            self._freed.add(uid, answer.freed)
+            self._asked[uid, word] = self._asked_us
             if answer.error is None or answer.error.errno in GONE:
                 continue
-            self._resting[answer.uid] = now_us + _REST_US
+            self._resting[uid, word] = now_us + _REST_US
             if answer.error.errno not in FOUND_LESS:
                 self._probe.doubt()
+        if not self._round.was_cut:
+            self._last = None
+        elif self._round.answers:
+            last = self._round.answers[-1].asked
+            self._last = last.uid, last.word
         self._round = None
 
     def _tell(self, takes: Takes, message: str) -> None:

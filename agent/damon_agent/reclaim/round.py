@@ -15,6 +15,9 @@ GONE: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR})
 FOUND_LESS: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.EBUSY})
 """The pod had less to give, or the kernel was kept from looking further."""
 
+PIECE_BYTES: Final = 1 << 30
+"""Of one write at most: less than a second where clean page cache goes, some seconds for swap."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -32,14 +35,18 @@ class Asked:
 class Reclaimed:
     """What came of it."""
 
-    uid: str
+    asked: Asked
     freed: PodCharge
     error: OSError | None = None
     """The first write that failed, if so: BlockingIOError says that less was found."""
 
 
 class Round:
-    """The writes of one look; carried out beside the loop, because a write may block."""
+    """The writes of one look; carried out beside the loop, because a write may block.
+
+    A write can't be called back, and nobody is listened to while it lasts. So what is asked for is
+    written in pieces, and before each it is seen whether there may be another one.
+    """
 
     def __init__(
         self, asked: Collection[Asked], file: ReclaimFile, is_over: Callable[[], bool]
@@ -47,9 +54,16 @@ class Round:
         """`is_over`: whether it is too late for another write."""
         self._asked = asked
         self._file = file
-        self._is_over = is_over
+        self._is_late = is_over
+        self._is_stopped = False
         self.answers: list[Reclaimed] = []
+        self.was_cut = False
+        """Whether it was over before everybody had been asked for everything."""
         self.is_done = False
+
+    def stop(self) -> None:
+        """Let no further write begin."""
+        self._is_stopped = True
 
     def carry_out(self) -> None:
         """Ask pod after pod; what goes wrong with one is its answer."""
@@ -61,19 +75,30 @@ class Round:
         finally:
             self.is_done = True
 
+    def _is_over(self) -> bool:
+        self.was_cut = self.was_cut or self._is_stopped or self._is_late()
+        return self.was_cut
+
     def _ask(self, asked: Asked) -> Reclaimed:
         before, error = _charge(asked.directories), None
         share_bytes = asked.size_bytes // max(1, len(asked.directories))
         for directory in asked.directories:
             try:
-                self._file.write(directory, f"{share_bytes} {asked.word}".rstrip())
+                self._write(directory, share_bytes, asked.word)
             except OSError as failed:
                 error = error or failed
         after = _charge(asked.directories)
         if before is None or after is None:
-            return Reclaimed(asked.uid, PodCharge(0, 0), error)
+            return Reclaimed(asked, PodCharge(0, 0), error)
         freed = (max(0, was - now) for was, now in zip(before, after, strict=True))
-        return Reclaimed(asked.uid, PodCharge(*freed), error)
+        return Reclaimed(asked, PodCharge(*freed), error)
+
+    def _write(self, directory: str, size_bytes: int, word: str) -> None:
+        for begin in range(0, size_bytes, PIECE_BYTES):
+            if self._is_over():
+                return
+            piece_bytes = min(PIECE_BYTES, size_bytes - begin)
+            self._file.write(directory, f"{piece_bytes} {word}".rstrip())
 
 
 def _charge(directories: Collection[str]) -> PodCharge | None:

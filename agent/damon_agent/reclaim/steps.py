@@ -6,8 +6,10 @@ cold part is gone: then it is left alone for a while, and asked for less when th
 (docs/adr/0024).
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Final
 
 from damon_agent.brake.brake import Brake, History, Limits, tolerated_pages
@@ -23,6 +25,8 @@ STEP_PERMILLE: Final = 50
 """Of a pod's memory, at most, in one step."""
 LEAST_BYTES: Final = 256 << 10
 """A step that would be smaller is left out; and the first step of a pod."""
+_TRIMMED_PAGES: Final = 1 << 12
+"""With fewer file pages than these the kernel goes by swappiness (see `ANONYMOUS_FIRST`)."""
 _SHARED_BY: Final = 2
 """So many processes map each page in the mean where lanes can't take most of them."""
 FRESH_US: Final = 60_000_000
@@ -55,10 +59,44 @@ def wanted(
     return tuple(pod.uid for pod in sorted(chosen, key=lambda pod: pod.priority))
 
 
+def in_turn(
+    asked: Mapping[str, Collection[Step]],
+    uids: Collection[str],
+    last: tuple[str, str] | None,
+) -> list[tuple[str, Step]]:
+    """Return what is asked for in one round, by words, in its order.
+
+    The less important a pod, the earlier it is asked, for whatever it is: `uids` are in that order.
+    But a pod that takes all the time of a round must not keep others from ever being asked. So a
+    turn that one round could not finish is gone on with by the next: that begins behind `last`, the
+    uid and word that came last, and when it comes to the end it goes on at the beginning. Within a
+    turn the order is that of importance, and between two turns of a pod there is one of every
+    other. Where `last` is not to be asked any more, a new turn begins.
+    """
+    order = {uid: place for place, uid in enumerate(uids)}
+    words = list(asked)
+    turn = sorted(
+        (
+            (order[step.uid], place, step)
+            for place, word in enumerate(words)
+            for step in asked[word]
+        ),
+        key=itemgetter(0, 1),
+    )
+    begin = 0
+    if last is not None and last[0] in order and last[1] in words:
+        before = order[last[0]], words.index(last[1])
+        begin = bisect_right(turn, before, key=itemgetter(0, 1))
+    return [(words[place], step) for _, place, step in (*turn[begin:], *turn[:begin])]
+
+
 def left_behind(
     uids: Collection[str],
     readings: Mapping[str, PodMemory | None],
     before: Mapping[str, int],
+    *,
+    spares_cache: bool,
+    page_bytes: int,
 ) -> tuple[Step, ...]:
     """Return for how much of what lanes have swapped out, and a disk has left, each is asked.
 
@@ -66,13 +104,22 @@ def left_behind(
     by nobody, until the kernel looks at it again: asked for so much anonymous memory, it finds
     these pages first. `before`: uid -> what lay there at the look before. What is new since may
     still be on its way to the disk, and the kernel would take memory in use instead.
+
+    `spares_cache`: only anonymous memory goes. Else a pod with so much page cache that this may go
+    in its place is asked for no more at once than where both kinds are asked for.
     """
-    sizes = {
-        uid: min(memory.left_bytes, before.get(uid, 0))
-        for uid in uids
-        if (memory := readings.get(uid)) is not None
-    }
-    return tuple(Step(uid, size) for uid, size in sizes.items() if size >= LEAST_BYTES)
+    asked = []
+    for uid in uids:
+        memory = readings.get(uid)
+        if memory is None:
+            continue
+        size_bytes = min(memory.left_bytes, before.get(uid, 0))
+        if not spares_cache and memory.file_bytes >= _TRIMMED_PAGES * page_bytes:
+            all_bytes = memory.resident_bytes + memory.left_bytes
+            size_bytes = min(size_bytes, all_bytes * STEP_PERMILLE // ladder.FULL)
+        if size_bytes >= LEAST_BYTES:
+            asked.append(Step(uid, size_bytes))
+    return tuple(asked)
 
 
 def shared(

@@ -20,7 +20,8 @@ class CgroupMemory:
     """What the cgroups below a directory hold; safe for threads.
 
     has_swap: whether the node has any left. takes_swappiness: whether the kernel knows that word
-    of memory.reclaim, as it does from Linux 6.9 on.
+    of memory.reclaim, as it does from Linux 6.9 on. takes_max: whether it knows `swappiness=max`,
+    as it does from Linux 6.16 on.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class CgroupMemory:
         *,
         has_swap: Callable[[], bool] = lambda: True,
         takes_swappiness: bool = True,
+        takes_max: bool = True,
     ) -> None:
         self.lock = threading.Lock()
         """Held while files change: whoever removes directories takes it."""
         self._root = root
         self._has_swap = has_swap
         self._takes_swappiness = takes_swappiness
+        self._takes_max = takes_max
         self._held: dict[Path, Held] = {}
 
     def hold(self, cgroup: Path, held: Held) -> None:
@@ -56,7 +59,9 @@ class CgroupMemory:
         Raise OSError: EAGAIN when less was there to be taken, which is gone then; EINVAL for what
         the kernel can't read; ENOENT without such a cgroup.
         """
-        request = reclaim.parse(text, takes_swappiness=self._takes_swappiness)
+        request = reclaim.parse(
+            text, takes_swappiness=self._takes_swappiness, takes_max=self._takes_max
+        )
         cgroup = Path(directory)
         with self.lock:
             stat = _read_stat(cgroup)

@@ -1,8 +1,8 @@
 """What a write to `memory.reclaim` of a cgroup takes. Pure.
 
 user_proactive_reclaim() in mm/vmscan.c, memory_reclaim() in mm/memcontrol.c before Linux 6.17, and
-https://docs.kernel.org/admin-guide/cgroup-v2.html. Here numbers are decimal, and `swappiness=max`
-(Linux 6.16) is not known.
+https://docs.kernel.org/admin-guide/cgroup-v2.html. Here numbers are decimal, the lists are the
+classic ones, and there is one NUMA node.
 """
 
 import errno
@@ -17,9 +17,14 @@ _BATCH_BYTES: Final = 32 * PAGE
 """SWAP_CLUSTER_MAX: the kernel looks for no fewer pages at a time, so it may take more."""
 _DEFAULT_SWAPPINESS: Final = 60
 _MOST_SWAPPINESS: Final = 200
+_ANON_ONLY: Final = _MOST_SWAPPINESS + 1
+"""SWAPPINESS_ANON_ONLY: what `swappiness=max` means."""
+_TRIM_BYTES: Final = PAGE << 12
+"""From so many inactive file pages on (`file >> sc->priority`, at DEF_PRIORITY) there is
+cache_trim_mode: they go and nothing else, whatever the swappiness, unless it is 0 or max."""
 _SIZE: Final = re.compile(r"([0-9]+)([KMGTPE]?)", re.ASCII | re.IGNORECASE)
 _SUFFIXES: Final = ("", "K", "M", "G", "T", "P", "E")
-_SWAPPINESS: Final = re.compile(r"swappiness=([0-9]+)", re.ASCII)
+_SWAPPINESS: Final = re.compile(r"swappiness=([0-9]+|max)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Request:
     size_bytes: int
     """A whole number of pages."""
     swappiness: int = _DEFAULT_SWAPPINESS
+    """201: max."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,11 @@ class Taken:
     """What was taken, those that came back included."""
 
 
-def parse(text: str, *, takes_swappiness: bool) -> Request:
-    """Read what was written; OSError with EINVAL. takes_swappiness: from Linux 6.9 on."""
+def parse(text: str, *, takes_swappiness: bool, takes_max: bool = True) -> Request:
+    """Read what was written; OSError with EINVAL.
+
+    takes_swappiness: from Linux 6.9 on. takes_max: `swappiness=max`, from Linux 6.16 on.
+    """
     text = text.strip()
     size = _SIZE.match(text)
     if size is None:
@@ -81,22 +90,29 @@ def parse(text: str, *, takes_swappiness: bool) -> Request:
     swappiness = _DEFAULT_SWAPPINESS
     for word in filter(None, text[size.end() :].split(" ")):
         found = _SWAPPINESS.fullmatch(word)
-        if not takes_swappiness or found is None or int(found[1]) > _MOST_SWAPPINESS:
+        if not takes_swappiness or found is None:
             raise failure(errno.EINVAL)
-        swappiness = int(found[1])
+        is_max = found[1] == "max"
+        swappiness = _ANON_ONLY if is_max else int(found[1])
+        if swappiness > _MOST_SWAPPINESS and not (is_max and takes_max):
+            raise failure(errno.EINVAL)
     return Request(size_bytes // PAGE * PAGE, swappiness)
 
 
 def take(stat: dict[str, int], held: Held, request: Request, *, may_swap: bool) -> Taken:
     """Take pages, cold ones first; those in use come back at once and are counted as refaults.
 
-    Swappiness weighs anonymous pages against file pages, and 0 spares them (get_scan_count()).
+    Swappiness weighs anonymous pages against file pages, 0 spares them, and max spares file pages;
+    what lies between takes page cache first where there is much of it (get_scan_count()).
     """
     wanted = -(-request.size_bytes // _BATCH_BYTES) * _BATCH_BYTES
     left = stat.get("swapcached", 0)
     anon = stat["anon"] + left if may_swap and request.swappiness else 0
-    from_anon = min(wanted * request.swappiness // _MOST_SWAPPINESS, anon)
-    from_file = min(wanted - from_anon, stat["file"])
+    file = stat["file"] if request.swappiness != _ANON_ONLY else 0
+    trimmed = min(wanted, file) if stat.get("inactive_file", 0) >= _TRIM_BYTES else 0
+    swappiness = min(request.swappiness, _MOST_SWAPPINESS)
+    from_anon = min((wanted - trimmed) * swappiness // _MOST_SWAPPINESS, anon)
+    from_file = min(wanted - from_anon, file)
     from_anon = min(wanted - from_file, anon)
     after = dict(stat)
     from_left = min(from_anon, left)
