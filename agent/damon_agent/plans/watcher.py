@@ -17,15 +17,15 @@ from damon_agent.plans.errors import ApiError, RefusedError, UnusableError
 from damon_agent.plans.plan import (
     Latest,
     Plan,
+    Said,
     apply,
-    conditions,
     identity,
     read,
+    said,
     silenced,
 )
 from damon_agent.plans.store import PlanStore
 from damon_contract import quantities
-from damon_contract.v1alpha1.model import Condition
 from damon_contract.watches import WATCH_S, Backoff, Ended, after_list, after_watch
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -96,12 +96,12 @@ class Watcher:
         stored = self._store.load()
         now_us = self._clock.now_us()
         if stored is None:
-            return Latest(contact_us=now_us, conditions=None)
+            return Latest(contact_us=now_us, said=None)
         plan, stored_s = stored
         # A clock that was set back must not make the plan younger than now.
         age_s = max(0.0, self._clock.wall_s() - stored_s)
         contact_us = now_us - int(age_s * 1_000_000)
-        return Latest(known=True, plan=plan, contact_us=contact_us, conditions=None)
+        return Latest(known=True, plan=plan, contact_us=contact_us, said=None)
 
     def _run(self) -> None:
         failures = 0
@@ -199,7 +199,7 @@ class Watcher:
         `heard`: the API server has told so, and is within reach.
         """
         if silenced(item):
-            self._take_back(conditions(item))
+            self._take_back(said(item))
         before = self.latest()
         seen = None if item is None else identity(item)
         if seen is not None and seen == self._identity:
@@ -208,13 +208,14 @@ class Watcher:
             return
         found = None if item is None else read(item)
         after = apply(before, found)
-        if before.conditions is None:
-            after = replace(after, conditions=conditions(item))
-        changed = (after.known, after.plan, after.invalid, after.conditions) != (
+        stands = said(item)
+        if before.said is None or before.said.uid != stands.uid:
+            after = replace(after, said=stands)
+        changed = (after.known, after.plan, after.invalid, after.said) != (
             before.known,
             before.plan,
             before.invalid,
-            before.conditions,
+            before.said,
         )
         if isinstance(found, Plan):
             if after.plan != before.plan or not before.known:
@@ -231,11 +232,11 @@ class Watcher:
         if changed:
             self._on_change()
 
-    def _take_back(self, said: tuple[Condition, ...]) -> None:
+    def _take_back(self, stands: Said) -> None:
         """Go on from what the operator said in this agent's place; it goes with the next status."""
         self._on_silenced()
         with self._lock:
-            self._latest = replace(self._latest, conditions=said)
+            self._latest = replace(self._latest, said=stands)
         self._on_change()
 
     def _contact(self) -> None:
