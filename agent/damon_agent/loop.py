@@ -221,6 +221,8 @@ class Loop:
         in_force = None if expired else latest.plan
         self._look(in_force, now_us)
         self._intent = None
+        if in_force is None:
+            self._holding.forget()
         spec = in_force.spec if in_force else None
         look = self._looking.look(spec, self._resolution, now_us)
         min_ages_us = self._min_ages.look(
