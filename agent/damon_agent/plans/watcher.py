@@ -126,9 +126,12 @@ class Watcher:
     def _list(self) -> str:
         try:
             answer = self._api.list()
-        except RefusedError as error:
+        except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._resource_missing()
+            else:
+                # A server that is away says nothing of it, and answers 404 again when it starts.
+                self._missing_since_us = None
             raise
         self._missing_since_us = None
         version, items = _version(answer), answer["items"]
