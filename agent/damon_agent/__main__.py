@@ -312,6 +312,7 @@ def _plans(
         clock,
         on_change=bell.ring,
         on_silenced=reporter.doubt,
+        on_listed=reporter.compare,
     )
     watcher.start()
     reporter.start()

@@ -1,6 +1,8 @@
 import pytest
 
 from damon_agent.plans.reporter import Reporter
+from damon_agent.plans.store import PlanStore
+from damon_agent.plans.watcher import Watcher
 from damon_agent.plans.wire import wire
 from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import (
@@ -196,3 +198,26 @@ def test_counters_beyond_what_the_api_takes_do_not_cost_a_node_its_status(api, p
     assert told["triedBytes"] == told["appliedBytes"] == 2**63 - 1
     assert said["refaultedBytes"] == said["reclaim"]["fileBytes"] == 2**63 - 1
     assert told["active"] is True
+
+
+def test_a_status_that_was_restored_from_a_backup_is_written_again(api, client, uid, state_dir):
+    reporter = Reporter(client, ManualClock(), backoff=Backoff(lambda: 0.0))
+    watcher = Watcher(
+        client,
+        PlanStore(state_dir),
+        ManualClock(),
+        on_change=lambda: None,
+        on_listed=reporter.compare,
+    )
+    reporter.report(uid, status(observed_hash="h1"))
+    reporter.write()
+    watcher._list()
+    assert reporter.due_us() is None, "it is what was written"
+    before = {"status": {"observedHash": "h0"}}
+    api.call(api.server.cluster.patch, "damonnodes", NODE, before, subresource="status")
+    watcher._list()
+    assert reporter.due_us() is not None
+    reporter.write()
+    assert stored(api)["observedHash"] == "h1"
+    watcher._list()
+    assert reporter.due_us() is None

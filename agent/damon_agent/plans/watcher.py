@@ -51,6 +51,7 @@ class Watcher:
         *,
         on_change: Callable[[], None],
         on_silenced: Callable[[], None] = lambda: None,
+        on_listed: Callable[[Said], None] = lambda _stands: None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
@@ -60,6 +61,8 @@ class Watcher:
         self._on_change = on_change
         self._on_silenced = on_silenced
         """Called when the object says that this agent is silent."""
+        self._on_listed = on_listed
+        """Called with what the object says after each list."""
         self._backoff = backoff or Backoff(random.random)
         self._latest = self._from_store()
         self._identity: tuple[str, int, bytes] | None = None
@@ -137,7 +140,9 @@ class Watcher:
         version, items = _version(answer), answer["items"]
         if not version:
             raise UnusableError("a list of no version")
-        self._seen(items[0] if items else None)
+        item = items[0] if items else None
+        self._seen(item)
+        self._on_listed(said(item))
         return version
 
     def _follow(self) -> Ended:
