@@ -238,7 +238,7 @@ def _health(settings: Settings, plans: ApiPlans, ticks: Ticks) -> Iterator[None]
         return
 
     def ready() -> bool:
-        answered = plans.latest().conditions is not None
+        answered = plans.latest().said is not None
         return answered and ticks.ended > ticks.failed and plans.pulse.beats()
 
     checks = {"/livez": plans.pulse.beats, "/readyz": ready}
@@ -312,6 +312,7 @@ def _plans(
         clock,
         on_change=bell.ring,
         on_silenced=reporter.doubt,
+        on_listed=reporter.compare,
     )
     watcher.start()
     reporter.start()

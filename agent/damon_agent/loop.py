@@ -26,11 +26,10 @@ from damon_agent.looks import Looks
 from damon_agent.node.exits import Exits
 from damon_agent.node.meminfo import MemoryMeter
 from damon_agent.node.resolver import Resolution, Resolver
-from damon_agent.plans.plan import Latest, Plan
+from damon_agent.plans.plan import Latest, Plan, Said
 from damon_agent.reclaim.reclaiming import Reclaiming
 from damon_agent.tuning.min_ages import MinAges
 from damon_contract import quantities
-from damon_contract.v1alpha1.model import Condition
 from damon_contract.v1alpha1.node import UNAVAILABLE, DamonNodeStatus, NodeReason
 from damon_contract.v1alpha1.tuning import Safety
 
@@ -122,8 +121,10 @@ class Loop:
         self._journal = Journal()
         self._surprise = ""
         """The unexpected error of the last tick: its trace is logged once."""
-        self._heard: tuple[Condition, ...] | None = None
-        """Conditions that somebody else wrote, and that ours went on from."""
+        self._said = Said()
+        """What our status said last."""
+        self._heard: Said | None = None
+        """What somebody else wrote, and what ours went on from."""
         self.ticks = ticks or Ticks()
         self._retry_us = _FIRST_RETRY_US
         self._not_before_us = 0
@@ -220,6 +221,8 @@ class Loop:
         in_force = None if expired else latest.plan
         self._look(in_force, now_us)
         self._intent = None
+        if in_force is None:
+            self._holding.forget()
         spec = in_force.spec if in_force else None
         look = self._looking.look(spec, self._resolution, now_us)
         min_ages_us = self._min_ages.look(
@@ -295,7 +298,7 @@ class Loop:
         newest = latest.invalid or latest.plan
         if newest is None:
             # There is no object that could carry a status.
-            self._status = DamonNodeStatus()
+            self._status, self._said = DamonNodeStatus(), Said()
             self._journal.look(latest, self._status, failure)
             return
         self._status = status.build(
@@ -320,19 +323,20 @@ class Loop:
             now=rfc3339(self._clock.wall_s()),
             release=self._release,
         )
+        self._said = Said(newest.uid, self._status.observed_hash, self._status.conditions)
         self._journal.look(latest, self._status, failure)
-        if latest.conditions is not None:
+        if latest.said is not None:
             self._plans.report(newest.uid, self._status)
 
-    def _previous(self, latest: Latest) -> tuple[Condition, ...]:
-        """Return the conditions that stand there: those of somebody else, until ours do.
+    def _previous(self, latest: Latest) -> Said:
+        """Return what stands there: what somebody else wrote, until ours does.
 
         What was said before the API server had answered has reached nobody.
         """
-        if latest.conditions is not None and latest.conditions is not self._heard:
-            self._heard = latest.conditions
-            return latest.conditions
-        return self._status.conditions
+        if latest.said is not None and latest.said is not self._heard:
+            self._heard = latest.said
+            return latest.said
+        return self._said
 
     def _failed(self, failure: Fault) -> int:
         """Report a failed tick with what earlier ones have seen; return when to try again."""

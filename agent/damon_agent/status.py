@@ -12,8 +12,8 @@ from damon_agent.kernel import ladder
 from damon_agent.kernel.intent import Intent
 from damon_agent.kernel.report import Fault, Report
 from damon_agent.node.resolver import Resolution
-from damon_agent.plans.plan import Latest, Plan
-from damon_contract.v1alpha1.model import Condition, Verdict, settle
+from damon_agent.plans.plan import Latest, Plan, Said
+from damon_contract.v1alpha1.model import Verdict, settle
 from damon_contract.v1alpha1.node import (
     LIMITATIONS,
     MAX_POD_MESSAGE,
@@ -74,21 +74,21 @@ class Observation:
     """Why the tick did not come to its end."""
 
 
-def build(
-    seen: Observation, *, previous: Sequence[Condition], now: str, release: str
-) -> DamonNodeStatus:
+def build(seen: Observation, *, previous: Said, now: str, release: str) -> DamonNodeStatus:
     """Return the status, with all details of all pods: not all may fit when it is written.
 
-    `now` is RFC 3339, `previous` are the conditions that stand there.
+    `now` is RFC 3339, `previous` is what stands there; of another object it says nothing here.
     """
     plan, report = seen.latest.plan, seen.report
     newest = seen.latest.invalid or plan
+    if newest is None or previous.uid != newest.uid:
+        previous = Said()
     return DamonNodeStatus(
         observed_generation=plan.generation if plan else 0,
         observed_hash=plan.spec.hash if plan else "",
         conditions=settle(
             verdicts(seen, previous),
-            previous,
+            previous.conditions,
             now=now,
             generation=newest.generation if newest else 0,
         ),
@@ -108,7 +108,7 @@ def build(
     )
 
 
-def verdicts(seen: Observation, previous: Sequence[Condition] = ()) -> tuple[Verdict, ...]:
+def verdicts(seen: Observation, previous: Said) -> tuple[Verdict, ...]:
     """Return the four conditions of a node; each message says what is the case and what to do."""
     faults = _faults(seen)
     applied = _applied(seen, faults, previous)
@@ -198,11 +198,12 @@ def _swap_faults(intent: Intent) -> Iterator[Fault]:
         )
 
 
-def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Condition]) -> Verdict:
+def _applied(seen: Observation, faults: Sequence[Fault], previous: Said) -> Verdict:
     """Say whether the plan is in force.
 
     Once it is, forks and exits, marks that follow the memory and pods that are spared are no news:
-    they take a commit each, and what keeps one from its end is a fault.
+    they take a commit each, and what keeps one from its end is a fault. So it stays in force, also
+    for an agent that starts again, if just this plan was found applied last.
     """
     kind = NodeCondition.APPLIED
     for fault in faults[:1]:
@@ -210,7 +211,7 @@ def _applied(seen: Observation, faults: Sequence[Fault], previous: Sequence[Cond
             return _verdict(kind, "False", fault.reason, fault.message)
     plan = seen.latest.plan
     applied = seen.report is not None and (seen.report.applied or _without_damon(seen))
-    if not applied and not _in_force(plan, previous):
+    if not applied and not (plan is not None and previous.applied(plan)):
         return _verdict(kind, "False", NodeReason.APPLYING, "the plan is being written")
     if plan is None:
         return _verdict(kind, "False", NodeReason.NO_PLAN, "there is no plan for this node")
@@ -224,16 +225,6 @@ def _by_reclaim(seen: Observation) -> str:
         return ""
     all_memory = seen.memory_reclaim.takes == "AllMemory"
     return f"without DAMON, {'memory' if all_memory else 'page cache'} goes by memory.reclaim"
-
-
-def _in_force(plan: Plan | None, previous: Sequence[Condition]) -> bool:
-    """Say whether just this plan was found applied before, and nothing has gone wrong since."""
-    return plan is not None and any(
-        condition.type == NodeCondition.APPLIED.value
-        and condition.status == "True"
-        and condition.observed_generation == plan.generation
-        for condition in previous
-    )
 
 
 def _summary(plan: Plan, seen: Observation) -> str:

@@ -121,3 +121,15 @@ def test_without_limits_nothing_is_held(machine, limited):
 def test_while_only_observing_it_is_no_fault(machine, limited):
     limited(mode="Observe", maxSwapUsedPermille=1)
     assert machine.condition("Degraded").status == "False"
+
+
+def test_a_plan_that_comes_back_is_not_held_for_what_was_before(machine, limited):
+    limited(maxSwapUsedPermille=500)
+    fill(machine, 490)
+    machine.run(30)
+    assert said(machine) == HELD
+    machine.hear(plan=None)
+    machine.run(30)
+    fill(machine, 540)
+    limited(maxSwapUsedPermille=500)
+    assert actions(machine) == {"stat", "pageout"}, "it is near the limit and was not over it since"

@@ -1,9 +1,12 @@
 """The CRD is deleted, with and without word of each object, and comes back."""
 
+import contextlib
+
 import pytest
-from cluster_objects import CRDS
+from cluster_objects import CRDS, planned_node
 
 from damon_agent.clock import SystemClock
+from damon_agent.plans.errors import ApiError, RefusedError, UnreachableError
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
 from damon_contract.watches import Backoff
@@ -79,3 +82,39 @@ def test_a_crd_that_went_while_nobody_watched_is_believed_to_be_gone_after_a_min
     eventually(lambda: "does not serve DamonNodes" in watcher.latest().trouble)
     assert watcher.latest().plan is not None
     eventually(lambda: clock.later() and watcher.latest().plan is None)
+
+
+class Answers:
+    """An API server that answers as it is told."""
+
+    error = None
+
+    def list(self):
+        if self.error is not None:
+            raise self.error
+        return {"metadata": {"resourceVersion": "1"}, "items": [planned_node()]}
+
+
+@pytest.mark.parametrize(
+    "between", [UnreachableError("no answer"), RefusedError("", 503, ""), None]
+)
+def test_a_server_that_starts_twice_takes_no_plan_away(state_dir, woken, clock, between):
+    """The minute is one of nothing but this answer: what comes between begins it anew."""
+    api = Answers()
+    watcher = Watcher(api, PlanStore(state_dir), clock, on_change=woken)
+    watcher._list()
+    missing = RefusedError("", 404, "")
+
+    def lists(error):
+        api.error = error
+        with contextlib.suppress(ApiError):
+            watcher._list()
+
+    lists(missing)
+    lists(between)
+    clock.ahead_us += 61_000_000
+    lists(missing)
+    assert watcher.latest().plan is not None
+    clock.ahead_us += 61_000_000
+    lists(missing)
+    assert watcher.latest().plan is None

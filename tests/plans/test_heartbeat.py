@@ -206,8 +206,8 @@ def test_a_watcher_hears_that_its_agent_is_called_silent(api, watcher, eventuall
         subresource="status",
     )
     eventually(lambda: doubts)
-    eventually(lambda: watcher.latest().conditions)
-    assert watcher.latest().conditions[0].reason == "AgentSilent"
+    eventually(lambda: watcher.latest().said.conditions)
+    assert watcher.latest().said.conditions[0].reason == "AgentSilent"
     assert woken.count > 1
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from damon_agent.plans.plan import Invalid, Latest, Plan, apply, identity, read
+from damon_agent.plans.plan import Invalid, Latest, Plan, Said, apply, identity, read, said
 
 
 def test_a_damon_node_is_read_with_its_identity(damon_node, pod):
@@ -79,3 +79,31 @@ def test_an_object_is_the_same_while_uid_generation_and_spec_are(damon_node):
         item["spec"] |= spec
         assert identity(item) not in seen
         seen.add(identity(item))
+
+
+def test_what_a_status_says_is_of_one_plan(damon_node):
+    item = damon_node(hash="h1")
+    item["metadata"] |= {"uid": "u", "generation": 3}
+    plan = read(item)
+    applied = {
+        "type": "Applied",
+        "status": "True",
+        "reason": "Applied",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "observedGeneration": 3,
+    }
+    item["status"] = {"observedHash": "h1", "conditions": [applied]}
+    assert said(item).applied(plan)
+    other = [
+        {"observedHash": "h2", "conditions": [applied]},
+        {"observedHash": 7, "conditions": [applied]},
+        {"observedHash": "h1", "conditions": [applied | {"observedGeneration": 4}]},
+        {"observedHash": "h1", "conditions": [applied | {"status": "False"}]},
+        {"observedHash": "h1"},
+        None,
+    ]
+    assert not any(said(item | {"status": status}).applied(plan) for status in other)
+    item["metadata"]["uid"] = "another"
+    assert not said(item).applied(plan)
+    assert said(None) == Said()

@@ -1,9 +1,18 @@
 import pytest
 
 from damon_agent.plans.reporter import Reporter
+from damon_agent.plans.store import PlanStore
+from damon_agent.plans.watcher import Watcher
 from damon_agent.plans.wire import wire
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeStatus, Kernel, MemoryReclaim
+from damon_contract.v1alpha1.node import (
+    DamonNodeStatus,
+    Kernel,
+    Lane,
+    MemoryReclaim,
+    PodReclaim,
+    PodStatus,
+)
 from damon_contract.v1alpha1.totals import Totals
 from damon_contract.watches import Backoff
 
@@ -165,3 +174,50 @@ def test_what_an_object_below_no_longer_says_does_not_stay(api, paced, clock, ui
     paced.write()
     assert "message" not in stored(api)["memoryReclaim"]
     assert "cold" not in stored(api)["totals"]
+
+
+def test_counters_beyond_what_the_api_takes_do_not_cost_a_node_its_status(api, paced, uid):
+    """The kernel's counters are unsigned, and sz_tried grows by all address space it looks at."""
+    lane = Lane(
+        kdamond=0,
+        priorities=(50,),
+        role="Ladder",
+        pods=1,
+        targets=1,
+        state="on",
+        active=True,
+        tried_bytes=2**64 - 1,
+        applied_bytes=2**63,
+    )
+    reclaim = PodReclaim(file_bytes=2**63)
+    pod = PodStatus(uid="p", priority=50, processes=1, refaulted_bytes=2**63 - 1, reclaim=reclaim)
+    paced.report(uid, status(lanes=(lane,), pods=(pod,)))
+    paced.write()
+    assert (paced.written, paced.failed) == (1, 0)
+    (told,), (said,) = stored(api)["lanes"], stored(api)["pods"]
+    assert told["triedBytes"] == told["appliedBytes"] == 2**63 - 1
+    assert said["refaultedBytes"] == said["reclaim"]["fileBytes"] == 2**63 - 1
+    assert told["active"] is True
+
+
+def test_a_status_that_was_restored_from_a_backup_is_written_again(api, client, uid, state_dir):
+    reporter = Reporter(client, ManualClock(), backoff=Backoff(lambda: 0.0))
+    watcher = Watcher(
+        client,
+        PlanStore(state_dir),
+        ManualClock(),
+        on_change=lambda: None,
+        on_listed=reporter.compare,
+    )
+    reporter.report(uid, status(observed_hash="h1"))
+    reporter.write()
+    watcher._list()
+    assert reporter.due_us() is None, "it is what was written"
+    before = {"status": {"observedHash": "h0"}}
+    api.call(api.server.cluster.patch, "damonnodes", NODE, before, subresource="status")
+    watcher._list()
+    assert reporter.due_us() is not None
+    reporter.write()
+    assert stored(api)["observedHash"] == "h1"
+    watcher._list()
+    assert reporter.due_us() is None

@@ -1,5 +1,5 @@
 from damon_agent.clock import SystemClock
-from damon_agent.plans.plan import read
+from damon_agent.plans.plan import read, said
 from damon_agent.plans.store import PlanStore
 from damon_agent.plans.watcher import Watcher
 from damon_contract.watches import Backoff
@@ -183,3 +183,15 @@ def test_it_stops_at_once_although_the_watch_is_silent(api, watcher, damon_node,
     eventually(lambda: api.server.journal.watches("damonnodes"))
     watcher.stop()
     assert not watcher._thread.is_alive()
+
+
+def test_an_object_made_anew_says_what_its_own_status_says(watcher, damon_node):
+    for uid in ("u1", "u2"):
+        item = damon_node()
+        item["metadata"]["uid"] = uid
+        item["status"] = {"observedHash": f"of {uid}"}
+        watcher._seen(item)
+        assert watcher.latest().said == said(item)
+        # The echo of a report is no news.
+        watcher._seen(item | {"status": {"observedHash": "reported"}})
+        assert watcher.latest().said == said(item)

@@ -4,7 +4,7 @@ What is remembered lives in this process: after a restart a node is held again i
 limit, and not if it is only near one.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from damon_agent import intents
 from damon_agent.brake import safety
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from damon_agent.facts import MemoryReading, PodSwap
     from damon_agent.node.resolver import Resolution
     from damon_contract.v1alpha1.node import DamonNodeSpec
+
+
+_APART_US: Final = 120_000_000
+"""What pods have given up is read once a minute. Readings that are further apart than this say
+nothing of a minute."""
 
 
 class Holding:
@@ -42,15 +47,12 @@ class Holding:
         now_us: int,
     ) -> None:
         """Look at what the limits are about; `swap` is what pods had given up at the last look."""
+        # Also while there are no limits: one that comes is judged by the minute before.
+        self._follow(spec, swap, now_us)
         limits = limits_of(spec)
         if limits == SafetyLimits():
             self.why = ""
             return
-        if swap is not self._swap:
-            mine = {uid: swap[uid] for uid in intents.unprotected(spec) & swap.keys()}
-            before, elapsed_us = self._swap, now_us - self._swap_us
-            self._reclaimed_bytes = safety.given_up_bytes(before, mine, elapsed_us)
-            self._swap, self._swap_us = swap, now_us
         # Up to an eighth early, to spare the loop a pass of its own.
         if (
             limits.protected_pressure_permille is not None
@@ -64,6 +66,24 @@ class Holding:
             reclaimed_bytes=self._reclaimed_bytes,
         )
         self.why = safety.over(seen, limits, was_held=bool(self.why))
+
+    def forget(self) -> None:
+        """Forget everything: there is no plan."""
+        self.why = ""
+        self._pressure_bp = self._reclaimed_bytes = None
+        self._next_us = self._swap_us = 0
+        self._swap = {}
+
+    def _follow(self, spec: "DamonNodeSpec", swap: "Mapping[str, PodSwap]", now_us: int) -> None:
+        """Take in how much went between the last two readings of what pods have given up."""
+        if swap is self._swap:
+            return
+        mine = {uid: swap[uid] for uid in intents.unprotected(spec) & swap.keys()}
+        before, elapsed_us = self._swap, now_us - self._swap_us
+        self._swap, self._swap_us = swap, now_us
+        self._reclaimed_bytes = (
+            safety.given_up_bytes(before, mine, elapsed_us) if elapsed_us <= _APART_US else None
+        )
 
 
 def limits_of(spec: "DamonNodeSpec") -> SafetyLimits:

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from damon_contract.v1alpha1.model import Condition
-from damon_contract.v1alpha1.node import DamonNodeSpec, NodeReason
+from damon_contract.v1alpha1.node import DamonNodeSpec, NodeCondition, NodeReason
 
 _SHOWN_ERRORS: Final = 3
 
@@ -35,6 +35,26 @@ class Invalid:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What the status of a DamonNode says, and of which plan of which object."""
+
+    uid: str = ""
+    """metadata.uid of the DamonNode."""
+    observed_hash: str = ""
+    conditions: tuple[Condition, ...] = ()
+    """With the generation that they speak of."""
+
+    def applied(self, plan: Plan) -> bool:
+        """Say whether it says of just this plan that it is applied."""
+        return (self.uid, self.observed_hash) == (plan.uid, plan.spec.hash) and any(
+            condition.type == NodeCondition.APPLIED.value
+            and condition.status == "True"
+            and condition.observed_generation == plan.generation
+            for condition in self.conditions
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Latest:
     """What is known of the plan at one moment."""
 
@@ -48,7 +68,7 @@ class Latest:
     """When the API server was last heard of, on the monotonic clock."""
     trouble: str = ""
     """Why the API server is not heard of, if it is not."""
-    conditions: tuple[Condition, ...] | None = ()
+    said: Said | None = Said()
     """What the object said when this agent first saw it (a restart is no transition), or when the
     operator last said that this agent is silent. None: the API server has not answered since the
     start, so what stands there is unknown."""
@@ -73,6 +93,14 @@ def apply(latest: Latest, found: Plan | Invalid | None) -> Latest:
             return replace(latest, known=True, invalid=found)
         case None:
             return replace(latest, known=True, plan=None, invalid=None)
+
+
+def said(item: object) -> Said:
+    """Return what the status of a DamonNode says."""
+    status = item.get("status") if isinstance(item, Mapping) else None
+    observed = status.get("observedHash") if isinstance(status, Mapping) else None
+    uid, _ = _identity(item)
+    return Said(uid, observed if isinstance(observed, str) else "", conditions(item))
 
 
 def conditions(item: object) -> tuple[Condition, ...]:

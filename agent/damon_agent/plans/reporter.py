@@ -16,6 +16,7 @@ from damon_agent.plans.client import Api
 from damon_agent.plans.errors import ApiError
 from damon_agent.plans.heartbeat import Heartbeat
 from damon_agent.plans.pace import INTERVAL_US, Urgency, urgency
+from damon_agent.plans.plan import Said
 from damon_agent.plans.wire import wire
 from damon_contract.v1alpha1.node import DamonNodeStatus
 from damon_contract.watches import Backoff
@@ -77,6 +78,19 @@ class Reporter:
         with self._changed:
             self._doubted = self._doubt_is_new = True
             self._changed.notify()
+
+    def compare(self, stands: Said) -> None:
+        """Hear what the status says; what differs from what was written last is written again.
+
+        Such is an object that was restored from a backup. Figures that differ move sooner or later.
+        """
+        with self._changed:
+            if self._written is None:
+                return
+            uid, status = self._written
+            if stands != Said(uid, status.observed_hash, status.conditions):
+                self._written = None
+                self._changed.notify()
 
     def start(self) -> None:
         """Start writing."""

@@ -17,15 +17,15 @@ from damon_agent.plans.errors import ApiError, RefusedError, UnusableError
 from damon_agent.plans.plan import (
     Latest,
     Plan,
+    Said,
     apply,
-    conditions,
     identity,
     read,
+    said,
     silenced,
 )
 from damon_agent.plans.store import PlanStore
 from damon_contract import quantities
-from damon_contract.v1alpha1.model import Condition
 from damon_contract.watches import WATCH_S, Backoff, Ended, after_list, after_watch
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class Watcher:
         *,
         on_change: Callable[[], None],
         on_silenced: Callable[[], None] = lambda: None,
+        on_listed: Callable[[Said], None] = lambda _stands: None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
@@ -60,6 +61,8 @@ class Watcher:
         self._on_change = on_change
         self._on_silenced = on_silenced
         """Called when the object says that this agent is silent."""
+        self._on_listed = on_listed
+        """Called with what the object says after each list."""
         self._backoff = backoff or Backoff(random.random)
         self._latest = self._from_store()
         self._identity: tuple[str, int, bytes] | None = None
@@ -96,12 +99,12 @@ class Watcher:
         stored = self._store.load()
         now_us = self._clock.now_us()
         if stored is None:
-            return Latest(contact_us=now_us, conditions=None)
+            return Latest(contact_us=now_us, said=None)
         plan, stored_s = stored
         # A clock that was set back must not make the plan younger than now.
         age_s = max(0.0, self._clock.wall_s() - stored_s)
         contact_us = now_us - int(age_s * 1_000_000)
-        return Latest(known=True, plan=plan, contact_us=contact_us, conditions=None)
+        return Latest(known=True, plan=plan, contact_us=contact_us, said=None)
 
     def _run(self) -> None:
         failures = 0
@@ -126,15 +129,20 @@ class Watcher:
     def _list(self) -> str:
         try:
             answer = self._api.list()
-        except RefusedError as error:
+        except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._resource_missing()
+            else:
+                # A server that is away says nothing of it, and answers 404 again when it starts.
+                self._missing_since_us = None
             raise
         self._missing_since_us = None
         version, items = _version(answer), answer["items"]
         if not version:
             raise UnusableError("a list of no version")
-        self._seen(items[0] if items else None)
+        item = items[0] if items else None
+        self._seen(item)
+        self._on_listed(said(item))
         return version
 
     def _follow(self) -> Ended:
@@ -199,7 +207,7 @@ class Watcher:
         `heard`: the API server has told so, and is within reach.
         """
         if silenced(item):
-            self._take_back(conditions(item))
+            self._take_back(said(item))
         before = self.latest()
         seen = None if item is None else identity(item)
         if seen is not None and seen == self._identity:
@@ -208,13 +216,14 @@ class Watcher:
             return
         found = None if item is None else read(item)
         after = apply(before, found)
-        if before.conditions is None:
-            after = replace(after, conditions=conditions(item))
-        changed = (after.known, after.plan, after.invalid, after.conditions) != (
+        stands = said(item)
+        if before.said is None or before.said.uid != stands.uid:
+            after = replace(after, said=stands)
+        changed = (after.known, after.plan, after.invalid, after.said) != (
             before.known,
             before.plan,
             before.invalid,
-            before.conditions,
+            before.said,
         )
         if isinstance(found, Plan):
             if after.plan != before.plan or not before.known:
@@ -231,11 +240,11 @@ class Watcher:
         if changed:
             self._on_change()
 
-    def _take_back(self, said: tuple[Condition, ...]) -> None:
+    def _take_back(self, stands: Said) -> None:
         """Go on from what the operator said in this agent's place; it goes with the next status."""
         self._on_silenced()
         with self._lock:
-            self._latest = replace(self._latest, conditions=said)
+            self._latest = replace(self._latest, said=stands)
         self._on_change()
 
     def _contact(self) -> None:

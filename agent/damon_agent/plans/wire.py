@@ -13,6 +13,9 @@ _ALWAYS_FIT: Final = 40
 """So many pods fit with all that can be said of them, however long their names are."""
 _RESERVE_BYTES: Final = 512
 """For what a merge patch takes away: fields that it names with null."""
+_MOST: Final = (1 << 63) - 1
+"""The CRD's integers are int64; the kernel counts up to twice as far. A status with a larger number
+would be refused as a whole."""
 _DETAILS: Final[dict[str, None]] = dict.fromkeys(
     (
         "namespace",
@@ -31,9 +34,22 @@ _DETAILS: Final[dict[str, None]] = dict.fromkeys(
 def wire(status: DamonNodeStatus) -> dict[str, Any]:
     """Return as much of the status as fits, as a merge patch: what has no value is taken away."""
     fits = fitting(status)
-    body: dict[str, Any] = fits.model_dump(by_alias=True, mode="json", exclude_none=True)
+    dumped = fits.model_dump(by_alias=True, mode="json", exclude_none=True)
+    body: dict[str, Any] = _at_most_int64(dumped)
     _take_away(fits, body)
     return body
+
+
+def _at_most_int64(part: Any) -> Any:
+    match part:
+        case dict():
+            return {name: _at_most_int64(value) for name, value in part.items()}
+        case list():
+            return [_at_most_int64(value) for value in part]
+        case int():
+            return min(part, _MOST)
+        case _:
+            return part
 
 
 def _take_away(part: Model, body: dict[str, Any]) -> None:
