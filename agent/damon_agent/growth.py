@@ -120,7 +120,9 @@ class Growing:
         self._resident_bytes = resident_bytes
         self._growth = Growth()
         self.next_us = 0
-        """When to look again, in mode Enforce."""
+        """When to look again at the latest, in mode Enforce."""
+        self._available_bytes = 0
+        """What the node had available at the last look."""
 
     @property
     def grown_us(self) -> Mapping[Process, int]:
@@ -129,22 +131,28 @@ class Growing:
 
     def look(
         self,
-        spec: DamonNodeSpec | None,
+        spec: DamonNodeSpec,
         members: Iterable[Member],
         now_us: int,
         *,
+        available_bytes: int,
         min_ages_us: Mapping[int, int],
     ) -> int:
         """Look at all processes that may be reclaimed, once per aggregation or second at most.
 
+        When the node has less available than at the last look somebody may have grown just now,
+        and a lane may wake by that in this very tick: then the next look is due at once.
         Return how many of them were seen to have grown.
         `min_ages_us`: by priority, where the agent has chosen how long memory must be idle.
         """
-        if spec is None or spec.mode != "Enforce":
-            self._growth = Growth()
+        if spec.mode != "Enforce":
+            self.forget()
             return 0
-        if now_us < self.next_us:
+        # Half of it may have been freed by somebody else meanwhile.
+        is_less = available_bytes < self._available_bytes - LEAST_BYTES // 2
+        if now_us < self.next_us and not is_less:
             return 0
+        self._available_bytes = available_bytes
         aggregation_us = microseconds(spec.settings.monitoring.aggregation_interval)
         self.next_us = now_us + max(aggregation_us, _LEAST_APART_US)
         unprotected = intents.unprotected(spec)
@@ -158,6 +166,10 @@ class Growing:
         }
         self._growth = look(self._growth, readings, now_us)
         return sum(at_us == now_us for at_us in self.grown_us.values())
+
+    def forget(self) -> None:
+        """Forget everybody: nothing is reclaimed."""
+        self._growth = Growth()
 
     def _read(self, process: Process) -> int | None:
         try:

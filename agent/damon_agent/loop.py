@@ -223,16 +223,23 @@ class Loop:
         self._intent = None
         if in_force is None:
             self._holding.forget()
+            self._growing.forget()
         spec = in_force.spec if in_force else None
         look = self._looking.look(spec, self._resolution, now_us)
         min_ages_us = self._min_ages.look(
             spec, look, spared=self._sparing.spared.keys(), now_us=now_us
         )
         self._sparing.look(spec, self._resolution, look, now_us)
-        self.ticks.grown += self._growing.look(spec, self._members, now_us, min_ages_us=min_ages_us)
         if in_force is not None:
             members = intents.spare(self._members, self._sparing.spared.keys())
             memory = self._memory.read(now_us)
+            self.ticks.grown += self._growing.look(
+                in_force.spec,
+                self._members,
+                now_us,
+                available_bytes=memory.available_bytes,
+                min_ages_us=min_ages_us,
+            )
             self._holding.look(in_force.spec, self._resolution, memory, self._given_up.pods, now_us)
             halted = self._stopping or bool(self._holding.why)
             self._intent = intents.intent(

@@ -81,6 +81,16 @@ def test_it_stays_in_a_lane_that_has_been_awake_for_long(idle, later_ds):
     assert cold_mib(idle) == 264
 
 
+@pytest.mark.parametrize("later_ds", range(0, 50, 3))
+def test_it_stays_where_the_lane_wakes_right_after_a_look(idle, later_ds):
+    idle.run(later_ds / 10)
+    idle.loop.guarded_tick()
+    available(idle, 300)
+    holds(idle, cold_mib=264)
+    idle.run(20)
+    assert cold_mib(idle) == 264
+
+
 def ticks(machine, seconds):
     """Return how often the agent looks in that time."""
     counted, tick = [], machine.loop.guarded_tick
