@@ -96,6 +96,8 @@ def test_the_schema_knows_the_values_and_no_others():
         ("metrics.podMonitor.labels.release=1", "release"),
         ('metrics.from=[{"podSelector":{"labels":{"app":"prometheus"}}}]', "from"),
         ("metrics.from=[{}]", "from"),
+        ('fullnameOverride="My_Name"', "fullnameOverride"),
+        ('nameOverride="a: b"', "nameOverride"),
         ('image.tag="a b"', "tag"),
         ('image.pullPolicy="Sometimes"', "pullPolicy"),
         ('crds="yes"', "crds"),
