@@ -99,6 +99,7 @@ def test_the_schema_knows_the_values_and_no_others():
         ('fullnameOverride="My_Name"', "fullnameOverride"),
         ('nameOverride="a: b"', "nameOverride"),
         ('image.tag="a b"', "tag"),
+        ("image.pullSecrets=[{}]", "name"),
         ('image.pullPolicy="Sometimes"', "pullPolicy"),
         ('crds="yes"', "crds"),
         ("uninstall.timeoutSeconds=0", "timeoutSeconds"),
