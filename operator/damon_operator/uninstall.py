@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from damon_contract import names
 from damon_contract.logs import FORMS, Form
@@ -24,15 +24,48 @@ from damon_contract.v1alpha1.tuning import Settings
 from damon_operator import errors, logs
 from damon_operator.cluster import Cluster, connect
 from damon_operator.facts import read_tuning, spec_digest
+from damon_operator.listing import LeftOut
 from damon_operator.planner.plan import wire
 from damon_operator.planner.status import uninstalled_status
 from damon_operator.resources import DAMON_NODES, DAMON_TUNINGS, NODES, Raw, Resource
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _PLAN_POLICY = "'damonnodes-plan.damon-operator.io'"
 """How a refusal names the policy by which one installation alone may write plans. It is made with
 the release, and lets this hook of its own release write."""
+_BLANK: Final = wire(DamonNodeSpec(tuning="", mode="Off", settings=Settings(), hash=""))
+"""The plan of a node of whose plan nothing is known."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a DamonNode decides about an uninstall.
+
+    A plan names every pod of its node, and its status does so again: no more of it is kept, or the
+    plans of a large cluster would not fit into the hook's pod.
+    """
+
+    name: str
+    uid: str
+    """Empty: it is still to be created."""
+    wanted: Raw | None
+    """The plan with nothing to do that is to be written; None: it stands already."""
+    is_off: bool = False
+    """The agent has said of this very plan that nothing of ours is in the kernel."""
+    answered: bool = False
+    """An agent has said anything, of this plan or of one before."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of a Node decides about an uninstall."""
+
+    name: str
+    uid: str
+    is_ready: bool
 
 
 @dataclass(frozen=True)
@@ -95,102 +128,113 @@ async def _pass(cluster: Cluster, release: Release) -> list[str]:
             await cluster.delete_deployment(release.namespace, release.deployment)
         return ["the operator's last pod to go"]
     try:
-        plans = await _all(cluster, DAMON_NODES)
+        plans = await _all(cluster, DAMON_NODES, read_plan)
     except errors.NotFound:
         plans = []  # the CRDs went before
-    nodes = {node["metadata"]["name"]: node for node in await _all(cluster, NODES)}
+    machines = {machine.name: machine for machine in await _all(cluster, NODES, read_machine)}
     agents = await _agents(cluster, release)
-    plans += [_planless(nodes[name]) for name in agents.keys() & nodes.keys() - _names(plans)]
+    planless = agents & machines.keys() - {plan.name for plan in plans}
+    plans += [_planless(machines[name]) for name in planless]
     waiting = []
     for plan in plans:
-        name = plan["metadata"]["name"]
-        if plan["spec"]["mode"] != "Off" or plan["spec"].get("pods") or not _exists(plan):
-            await cluster.apply_node(_off(plan))
-            _log.info("planned off node=%s", name)
-            waiting.append(f"the agent of {name}")
-        elif _is_off(plan):
+        if plan.wanted is not None:
+            await cluster.apply_node(plan.wanted)
+            _log.info("planned off node=%s", plan.name)
+            waiting.append(f"the agent of {plan.name}")
+        elif plan.is_off:
             continue
-        elif name in agents or _conditions(plan, "status"):
-            waiting.append(f"the agent of {name}{_trouble(nodes.get(name), agents.get(name))}")
+        elif plan.name in agents or plan.answered:
+            trouble = _trouble(machines.get(plan.name), has_agent=plan.name in agents)
+            waiting.append(f"the agent of {plan.name}{trouble}")
         else:
-            _log.info("not waited for, no agent has ever run there node=%s", name)
+            _log.info("not waited for, no agent has ever run there node=%s", plan.name)
     if not waiting:
         await _remove(cluster, release, plans)
     return waiting
 
 
-async def _all(cluster: Cluster, resource: Resource) -> list[Raw]:
-    items: list[Any] = []
+async def _all(cluster: Cluster, resource: Resource, read: Callable[[Raw], T]) -> list[T]:
+    """Return what `read` makes of each object; the objects themselves are not kept."""
+    found: list[T] = []
+
+    def take(raw: Any) -> None:
+        # Of an object that can't be read its metadata has to do.
+        found.append(read({"metadata": raw.metadata} if isinstance(raw, LeftOut) else raw))
+
     after = ""
     while True:
-        page = await cluster.page(resource, limit=500, after=after, take=items.append)
+        page = await cluster.page(resource, limit=500, after=after, take=take)
         if not (after := page.next):
-            return items
+            return found
 
 
-async def _agents(cluster: Cluster, release: Release) -> dict[str, Raw]:
-    """Return the pods of the agents that have started, by node: something of theirs may be on.
+async def _agents(cluster: Cluster, release: Release) -> set[str]:
+    """Return the nodes where an agent's pod has started: something of it may be on."""
+    pods = Resource(
+        "pods",
+        f"/api/v1/namespaces/{release.namespace}/pods",
+        label_selector=",".join(f"{key}={value}" for key, value in release.agent_labels.items()),
+    )
+    return {name for name in await _all(cluster, pods, _started_on) if name}
+
+
+def _started_on(pod: Raw) -> str:
+    """Return the node of a pod that has started, else nothing.
 
     A pod that is still Pending has never run, nor has one that its node refused; the plan's status
     says whether one before it has.
     """
-    pods = await _all(cluster, Resource("pods", f"/api/v1/namespaces/{release.namespace}/pods"))
-    wanted = release.agent_labels.items()
-    return {
-        str(pod["spec"]["nodeName"]): pod
-        for pod in pods
-        if wanted <= (pod["metadata"].get("labels") or {}).items()
-        and pod["spec"].get("nodeName")
-        and not _never_ran(pod.get("status") or {})
-    }
-
-
-def _never_ran(status: Raw) -> bool:
+    status = pod.get("status") or {}
     phase = status.get("phase")
-    return phase == "Pending" or (phase == "Failed" and not status.get("containerStatuses"))
+    never_ran = phase == "Pending" or (phase == "Failed" and not status.get("containerStatuses"))
+    return "" if never_ran else str((pod.get("spec") or {}).get("nodeName") or "")
 
 
-def _names(objects: Sequence[Raw]) -> set[str]:
-    return {each["metadata"]["name"] for each in objects}
+def read_machine(raw: Raw) -> Machine:
+    """Read a Node."""
+    metadata = raw["metadata"]
+    is_ready = ("Ready", "True") in _conditions(raw, "status")
+    return Machine(metadata["name"], metadata["uid"], is_ready)
 
 
-def _planless(node: Raw) -> dict[str, Any]:
+def read_plan(raw: Raw) -> Plan:
+    """Read a DamonNode."""
+    metadata, spec = raw["metadata"], raw.get("spec") or {}
+    stands = spec.get("mode") == "Off" and not spec.get("pods")
+    return Plan(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        wanted=None if stands else _off(metadata, spec or _BLANK),
+        is_off=_is_off(raw),
+        answered=bool(_conditions(raw, "status")),
+    )
+
+
+def _planless(machine: Machine) -> Plan:
     """Return a plan for a node that has an agent and none.
 
     Its agent may not have heard yet that the plan is gone; only an answer to a plan tells.
     """
-    owner = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "name": node["metadata"]["name"],
-        "uid": node["metadata"]["uid"],
-    }
-    spec = DamonNodeSpec(tuning="", mode="Off", settings=Settings(), hash="")
-    return {
-        "metadata": {"name": owner["name"], "ownerReferences": [owner]},
-        "spec": wire(spec),
-    }
+    owner = {"apiVersion": "v1", "kind": "Node", "name": machine.name, "uid": machine.uid}
+    metadata = {"name": machine.name, "ownerReferences": [owner]}
+    return Plan(machine.name, "", _off(metadata, _BLANK))
 
 
-def _exists(plan: Raw) -> bool:
-    return "uid" in plan["metadata"]
-
-
-def _trouble(node: Raw | None, agent: Raw | None) -> str:
+def _trouble(machine: Machine | None, *, has_agent: bool) -> str:
     """Return what is known of why an agent does not answer, to be shown behind its name."""
-    if node is None or ("Ready", "True") not in _conditions(node, "status"):
+    if machine is None or not machine.is_ready:
         return " (the node is not ready)"
-    return " (it has no pod that runs)" if agent is None else ""
+    return "" if has_agent else " (it has no pod that runs)"
 
 
-def _off(plan: Raw) -> dict[str, Any]:
+def _off(metadata: Raw, spec: Raw) -> dict[str, Any]:
     """Return a plan with nothing to do, by the name of whom it had been applied by."""
-    spec = {**plan["spec"], "mode": "Off", "pods": [], "podsLeftOut": 0}
+    spec = {**spec, "mode": "Off", "pods": [], "podsLeftOut": 0}
     kept = ("name", "ownerReferences")
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.NODE_KIND,
-        "metadata": {key: plan["metadata"][key] for key in kept if key in plan["metadata"]},
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
         "spec": {**spec, "hash": spec_digest(spec)},
     }
 
@@ -202,7 +246,7 @@ def _is_off(plan: Raw) -> bool:
     """
     status = plan.get("status") or {}
     return (
-        status.get("observedHash") == plan["spec"]["hash"]
+        status.get("observedHash") == (plan.get("spec") or {}).get("hash")
         and all(lane["state"] == "off" for lane in status.get("lanes") or ())
         and (
             ("Applied", "Off") in _conditions(plan, "reason")
@@ -215,12 +259,12 @@ def _conditions(of: Raw, key: str) -> set[tuple[str, str]]:
     return {(c["type"], c[key]) for c in (of.get("status") or {}).get("conditions") or ()}
 
 
-async def _remove(cluster: Cluster, release: Release, plans: Sequence[Raw]) -> None:
+async def _remove(cluster: Cluster, release: Release, plans: Sequence[Plan]) -> None:
     with suppress(errors.NotFound):  # the CRDs went before
         await _release_tunings(cluster, release)
     for plan in plans:
         with suppress(errors.NotFound, errors.Conflict):
-            await cluster.delete_node(plan["metadata"]["name"], plan["metadata"]["uid"])
+            await cluster.delete_node(plan.name, plan.uid)
     with suppress(errors.NotFound):
         await cluster.delete_lease(release.namespace, release.lease)
     _log.info("every node is off; removed nodes=%d", len(plans))
@@ -229,7 +273,7 @@ async def _remove(cluster: Cluster, release: Release, plans: Sequence[Raw]) -> N
 async def _release_tunings(cluster: Cluster, release: Release) -> None:
     """Delete the tunings, or let those that stay say that nothing carries them out any more."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for raw in await _all(cluster, DAMON_TUNINGS):
+    for raw in await _all(cluster, DAMON_TUNINGS, dict):
         name = raw["metadata"]["name"]
         if release.delete_tunings:
             with suppress(errors.NotFound):

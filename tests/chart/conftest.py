@@ -17,6 +17,16 @@ CHART = ROOT / "helm/damon-operator"
 NAMESPACE = "damon-system"
 KUBERNETES = "1.36.4"
 """Said to helm, as a helm built from its Go module knows no version of Kubernetes."""
+EVERYTHING = (
+    "metrics.enabled=true",
+    "metrics.assumeMonitoringApi=true",
+    "metrics.serviceMonitor.enabled=true",
+    "metrics.podMonitor.enabled=true",
+    "metrics.prometheusRule.enabled=true",
+    "metrics.dashboard.enabled=true",
+    "crds.enabled=false",
+)
+"""Values with which there is every object but the CRDs, which are long and the same with all."""
 
 NO_HELM = (
     "no helm: put helm 4 or 3 on PATH, name one in the environment variable HELM, or let the "
@@ -73,6 +83,15 @@ def _objects(text: str) -> list[dict[str, Any]]:
     return [o for o in yaml.load_all(text, Loader=loader) if o]
 
 
+def _leaves(value: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, object]]:
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in parts:
+        if isinstance(part, dict | list) and part:
+            yield from _leaves(part, f"{path}.{key}")
+        else:
+            yield f"{path}.{key}", part
+
+
 class Objects:
     """What a rendering holds, by kind and name."""
 
@@ -85,6 +104,11 @@ class Objects:
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [o for o in self.all if o["kind"] == kind]
+
+    def leaves(self) -> Iterator[tuple[str, object]]:
+        """Yield the path and the value of everything that holds nothing further."""
+        for n, o in enumerate(self.all):
+            yield from _leaves(o, f"{o['kind']}[{n}]")
 
     def pods(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the pod, or pod template, of everything that runs."""
@@ -130,6 +154,12 @@ def newest_fixture():
     if not helms():
         pytest.skip(NO_HELM)
     return helms()[0]
+
+
+@pytest.fixture(name="everything", scope="session")
+def everything_fixture():
+    """Return values with which there is every object but the CRDs."""
+    return EVERYTHING
 
 
 @pytest.fixture(name="template", scope="session")

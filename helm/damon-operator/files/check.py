@@ -7,16 +7,19 @@ something is missing after SECONDS.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubernetes import client, config
 
 GROUP, VERSION = "damon-operator.io", "v1alpha1"
 TUNINGS, NODES = "damontunings", "damonnodes"
+PAGE = 10
+"""Objects in memory at once: the DamonNode of a full node has 100 kB, and several times that once
+it is read."""
 
-Read = Callable[[str], list[dict[str, Any]]]
-"""Returns the objects of a plural; raises ApiException when it is not served."""
+Read = Callable[[str], Iterator[dict[str, Any]]]
+"""Yields the objects of a plural; raises ApiException when it is not served."""
 
 
 def said(node: dict[str, Any]) -> str:
@@ -42,12 +45,12 @@ def wait(read: Read, seconds: float) -> dict[str, str]:
 def check(read: Read, seconds: float) -> int:
     """Print what was found; return the exit status."""
     try:
-        tunings = read(TUNINGS)
+        tunings = sum(1 for _ in read(TUNINGS))
         words = wait(read, seconds)
     except client.ApiException as error:
         print(f"the API server does not serve {GROUP}/{VERSION}: {error.status} {error.reason}")
         return 1
-    print(f"{GROUP}/{VERSION} is served; {len(tunings)} DamonTuning(s), {len(words)} DamonNode(s)")
+    print(f"{GROUP}/{VERSION} is served; {tunings} DamonTuning(s), {len(words)} DamonNode(s)")
     for name, word in sorted(words.items()):
         print(f"{name}: {word or 'SILENT: the agent has not reported on its plan'}")
     if not words:
@@ -61,11 +64,16 @@ def main() -> int:
     load()
     api: Any = client.CustomObjectsApi()
 
-    def read(plural: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = api.list_cluster_custom_object(GROUP, VERSION, plural)[
-            "items"
-        ]
-        return items
+    def read(plural: str) -> Iterator[dict[str, Any]]:
+        after: str | None = None
+        while True:
+            listed = api.list_cluster_custom_object(
+                GROUP, VERSION, plural, limit=PAGE, _continue=after
+            )
+            yield from listed["items"]
+            after = listed["metadata"].get("continue") or None
+            if after is None:
+                return
 
     return check(read, float(sys.argv[1]))
 

@@ -1,15 +1,20 @@
+{{/* No name may end with a dot or a dash, which may be where a long one is cut. */}}
+{{- define "damon.short" -}}
+{{- regexReplaceAll "[.-]+$" (trunc 40 .) "" }}
+{{- end }}
+
 {{- define "damon.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- include "damon.short" (default .Chart.Name .Values.nameOverride) }}
 {{- end }}
 
 {{/* 40 characters: the longest suffix below still leaves a valid name for a Pod of a Job. */}}
 {{- define "damon.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- include "damon.short" .Values.fullnameOverride }}
 {{- else if contains (include "damon.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- include "damon.short" .Release.Name }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "damon.name" .) | trunc 40 | trimSuffix "-" }}
+{{- include "damon.short" (printf "%s-%s" .Release.Name (include "damon.name" .)) }}
 {{- end }}
 {{- end }}
 
@@ -21,6 +26,12 @@
 {{ include "damon.fullname" . }}-uninstall
 {{- end }}
 
+{{/* The name of a Service begins with a letter and has no dots, unlike that of a release. */}}
+{{- define "damon.service" -}}
+{{- $name := include "damon.fullname" . | replace "." "-" -}}
+{{ regexMatch "^[0-9]" $name | ternary "damon-" "" }}{{ $name }}-metrics
+{{- end }}
+
 {{- define "damon.test" -}}
 {{ include "damon.fullname" . }}-test
 {{- end }}
@@ -28,8 +39,8 @@
 {{/* Takes (list $ "component"). Never changes within a release: Deployments and DaemonSets select by it. */}}
 {{- define "damon.selector" -}}
 {{- $ := index . 0 -}}
-app.kubernetes.io/name: {{ include "damon.name" $ }}
-app.kubernetes.io/instance: {{ $.Release.Name }}
+app.kubernetes.io/name: {{ include "damon.name" $ | quote }}
+app.kubernetes.io/instance: {{ $.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -41,6 +52,11 @@ app.kubernetes.io/part-of: damon-operator
 app.kubernetes.io/managed-by: {{ $.Release.Service }}
 app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Takes (list $ "component" labels). A user's labels cannot stand beside the chart's own of the same name. */}}
+{{- define "damon.labelsAnd" -}}
+{{- merge (include "damon.labels" . | fromYaml) (index . 2 | default dict) | toYaml }}
 {{- end }}
 
 {{/* Takes (list $ "operator|agent"). */}}
