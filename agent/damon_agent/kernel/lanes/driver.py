@@ -100,6 +100,7 @@ class LanesDriver:
         return replace(
             told,
             faults=obstacle.faults or told.faults,
+            reclaims=self._may_reclaim,
             applied=told.applied and not obstacle.faults,
             at_rest=False,
             next_step_us=obstacle.retry_us,
@@ -252,6 +253,13 @@ class LanesDriver:
             is_whole=len(free) == len(due),
         )
 
+    @property
+    def _may_reclaim(self) -> bool:
+        """Whether the kernel may reclaim in a lane; before there are lanes the record tells."""
+        if not self._lanes:
+            return self._ownership.may_run
+        return any(lane.may_reclaim for lane in self._lanes)
+
     def _told(self, now_us: int, *, is_free: bool) -> Report:
         """Return the report of a node that is not driven now."""
         return Report(
@@ -260,6 +268,7 @@ class LanesDriver:
             faults=tuple(lane.trouble.fault for lane in self._lanes if lane.trouble.fault),
             applied=is_free,
             at_rest=is_free,
+            reclaims=self._may_reclaim,
             next_step_us=min([now_us + IDLE_US, *(lane.next_us for lane in self._lanes)]),
         )
 

@@ -39,7 +39,8 @@ class Lane:
         self.contents = contents
         self.figures = figures
         self.trouble = Trouble(kernel.index)
-        self.is_on = False
+        self.is_on = bool(contents.slots.carried)
+        """What the state read at the last look; before the first one by the record."""
         self.applied_plan: str | None = None
         """Hash of the plan that the kernel has taken last, with everybody in it."""
         self.next_us = 0

@@ -35,6 +35,11 @@ class Record:
     stopped_damon_stat: bool = False
     """Whether we have switched DAMON_STAT off, or are about to: it is to be switched on again."""
 
+    @property
+    def is_occupied(self) -> bool:
+        """Whether a kdamond may hold anybody: all who are put into one are noted before."""
+        return any(slots.carried for slots in self.kdamonds)
+
 
 class StateDirectory:
     """The directory that outlives the agent, and the lock that keeps a second agent out of it."""
