@@ -44,7 +44,7 @@ def schemes(
     acts = awake and intent.mode == "Enforce" and not intent.halted
     watermarks = None
     if mark_permille is not None:
-        kernel_mark = memory.kernel_mark(mark_permille) if awake else NEVER
+        kernel_mark = memory.kernel_mark(mark_permille, intent.memory) if awake else NEVER
         watermarks = Watermarks(intent.interval_us, kernel_mark)
     return (
         monitor,
