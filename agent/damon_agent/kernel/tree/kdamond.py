@@ -72,6 +72,12 @@ class Kdamond:
         """Whether that keeps commands to other kdamonds waiting."""
         return self._command is not None and self._freeing is None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether `off` is under way: it holds DAMON's lock on every kernel, to the end."""
+        command = self._command
+        return command is not None and command.keyword is Keyword.OFF and not command.done
+
     def start(
         self,
         keyword: Keyword,
