@@ -251,7 +251,7 @@ class Running:
     def _spacing_us(self) -> int:
         if self.rungs is None:
             return 0
-        return schemes.commit_spacing_us(self.rungs.intent, self._features)
+        return schemes.commit_spacing_us(self.rungs.intent, "Ladder", self._features)
 
     def _note_applied(self) -> None:
         if self.rungs is not None and not self.homeless:
