@@ -10,7 +10,7 @@ S = 1_000_000
 
 
 def released(name):
-    """Return a profile; of 6.17 there is none: a later kernel, but that each commit restarts all."""
+    """Return a profile; for 6.17, of which there is none, 6.18 whose commits restart the clocks."""
     if name != "6.17":
         return load(name)
     later = load("6.18")

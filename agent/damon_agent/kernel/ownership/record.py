@@ -71,9 +71,11 @@ class StateDirectory:
             raise StateUnwritable(f"cannot write to {self._directory}: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             os.close(descriptor)
-            raise AlreadyRunning(f"another agent works with {self._directory}") from error
+            if isinstance(error, BlockingIOError):
+                raise AlreadyRunning(f"another agent works with {self._directory}") from error
+            raise StateUnwritable(f"cannot lock {self._directory}: {error}") from error
         self._lock = descriptor
 
     def unlock(self) -> None:
