@@ -108,7 +108,7 @@ class Kdamond:
         if self._freeing is not None and not self._freeing.done:
             return None
         if isinstance(command.error, Busy):
-            self._command = None
+            self._command = self._freeing = None
             raise command.error
         answer = Answer(command.keyword, command.error, self.is_on)
         self._command = self._freeing = None
