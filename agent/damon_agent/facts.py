@@ -37,6 +37,13 @@ class MemoryReading:
     """SwapFree; None: it is not told."""
     swap_full: bool = False
     """Whether there is swap, and none of it is left to speak of."""
+    huge_bytes: int = 0
+    """Huge pages of all sizes (Hugetlb): no capacity."""
+
+    @property
+    def total_bytes(self) -> int:
+        """MemTotal: what the kernel's own DAMOS watermark metric is a share of."""
+        return self.capacity_bytes + self.huge_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,8 +152,12 @@ class Loop:
         """
         deadline_us = self._clock.now_us() + _HALT_US
         while (now_us := self._clock.now_us()) < deadline_us:
+            failed = self.ticks.failed
             next_us = self.guarded_tick()
-            if self._intent is None or self._report is None or not self._report.reclaims:
+            if self.ticks.failed > failed:
+                # Nothing is known of the lanes then. It is tried again while there is time.
+                next_us = now_us + _FIRST_RETRY_US
+            elif self._report is None or not self._report.reclaims:
                 return
             self._bell.wait(min(next_us, deadline_us) - now_us)
         _LOGGER.warning("not every lane could be told to stop reclaiming within the time there is")

@@ -63,7 +63,7 @@ def test_both_build_the_same_ladder(planned, free_bytes, available_bytes):
             assert built.mark(pod.priority) == pod.mark
             awake = seen_memory.wakes(pod.mark)
             assert (pod.action, pod.watermark) == (
-                ("pageout", seen_memory.kernel_mark(pod.mark)) if awake else ("stat", 0)
+                ("pageout", seen_memory.kernel_mark(pod.mark, memory)) if awake else ("stat", 0)
             )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from emulated_node import EmulatedNode
+from state_disk import StateDisk
 
 from damon_agent.facts import Process
 from damon_agent.kernel.lanes.driver import LanesDriver
@@ -51,3 +52,8 @@ def node_of(tmp_path):
 @pytest.fixture(params=["6.12", "7.2"])
 def node(request, node_of) -> Node:
     return node_of(request.param)
+
+
+@pytest.fixture
+def disk(monkeypatch) -> StateDisk:
+    return StateDisk(monkeypatch)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from damon_agent import intents
 from damon_agent.facts import MemoryReading
-from damon_agent.kernel.availability import SHIFT_TOLERANCE_PERMILLE, Availability
+from damon_agent.kernel.availability import SHIFT_TOLERANCE_PERMILLE, Availability, works
 from damon_agent.kernel.ladder import lets_work
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_contract.v1alpha1.tuning import Settings
@@ -45,11 +45,47 @@ def test_within_an_interval_the_last_look_is_good_enough():
 
 
 @pytest.mark.parametrize(
-    ("available", "free", "works"), [(599, 30, True), (601, 30, False), (100, 99, True)]
+    ("available", "free", "is_let"), [(599, 30, True), (601, 30, False), (100, 99, True)]
 )
-def test_the_shift_makes_free_memory_speak_of_available_memory(available, free, works):
-    memory = Availability().looked(seen(available, free), 0)
-    assert lets_work(free, memory.kernel_mark(600)) is works
+def test_the_shift_makes_free_memory_speak_of_available_memory(available, free, is_let):
+    intent = seen(available, free)
+    memory = Availability().looked(intent, 0)
+    assert lets_work(free, memory.kernel_mark(600, intent.memory)) is is_let
+
+
+@given(
+    st.integers(10_000, 1 << 42),
+    st.integers(0, 990),
+    st.integers(0, 1000),
+    st.integers(-200, 1000),
+    st.integers(0, 1000),
+)
+def test_the_kernel_stops_where_the_mark_is_whatever_part_of_memory_is_huge_pages(
+    total, huge_permille, mark, shift, free_permille
+):
+    """It compares what is free with MemTotal (mm/damon/core.c); marks are a share of the rest."""
+    huge = total * huge_permille // 1000
+    memory = MemoryReading(total - huge, 0, 0, 0, 0, 4096, huge_bytes=huge)
+    availability = Availability(shift_permille=shift)
+    watermark = availability.kernel_mark(mark, memory)
+    assert 0 <= watermark <= 1000
+    free = memory.capacity_bytes * free_permille // 1000
+    stops_at = max(0, min(1000, mark - shift)) + 1
+    if watermark and lets_work(free * 1000 // total, watermark):
+        assert free * 1000 < stops_at * memory.capacity_bytes, "never later than at the mark"
+    if free * 1000 <= stops_at * memory.capacity_bytes - total - 1000:
+        assert lets_work(free * 1000 // total, watermark), "and less than a per mille earlier"
+
+
+def test_with_half_of_the_memory_in_huge_pages_the_kernel_is_told_half_of_the_share():
+    memory = MemoryReading(256 << 30, 50 << 30, 75 << 30, 64 << 30, 0, 4096, huge_bytes=256 << 30)
+    intent = intents.intent(SPEC, (), memory)
+    seen_memory = Availability().looked(intent, 0)
+    assert (seen_memory.permille, seen_memory.shift_permille) == (292, 97)
+    assert seen_memory.kernel_mark(400, memory) == 151, "77 GiB free, as 102 GiB available are"
+    assert works(intent, "Ladder", 400, seen_memory)
+    freed = replace(intent, memory=replace(memory, free_bytes=78 << 30))
+    assert not works(freed, "Ladder", 400, seen_memory)
 
 
 @pytest.mark.parametrize("free", [0, 30, 600])

@@ -1,9 +1,13 @@
 """State writes never hold up who starts them."""
 
+import errno
 import threading
 
-from damon_agent.kernel.tree.commands import Keyword, Outcome, ThreadCommands
+import pytest
+
+from damon_agent.kernel.tree.commands import Command, Keyword, Outcome, ThreadCommands
 from damon_agent.kernel.tree.errors import Busy, Rejected
+from damon_agent.kernel.tree.kdamond import Kdamond
 from damon_agent.kernel.tree.sysfs import Sysfs
 from damon_mock.damon import (
     Emulator,
@@ -110,3 +114,41 @@ def test_commands_are_counted_while_they_last_and_by_what_became_of_them():
         (Keyword.OFF, Outcome.ACCEPTED): 1,
         (Keyword.OFF, Outcome.REFUSED): 1,
     }
+
+
+def test_a_command_that_no_thread_can_be_had_for_is_answered_and_not_under_way(monkeypatch):
+    def no_more(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    commands = ThreadCommands(Sysfs(Gate()))
+    command = commands.start(3, Keyword.COMMIT)
+    assert (command.done, type(command.error)) == (True, Busy)
+    assert (commands.under_way, commands.outcomes) == (0, {(Keyword.COMMIT, Outcome.BUSY): 1})
+
+
+def test_what_freed_a_command_says_nothing_of_the_next_one():
+    """The one that hung came back with EBUSY: then nothing is left of it to be freed."""
+    started = []
+
+    class Held:
+        def start(self, kdamond, keyword, _then=None):
+            started.append(Command(kdamond, keyword))
+            return started[-1]
+
+    emulator = Emulator("7.2", SimulatedProcesses())
+    files = VirtualFiles(SharedEmulator(emulator), "damon")
+    running(emulator, files)
+    kdamond = Kdamond(0, Sysfs(files), Held(), lambda _pid: 0)
+    kdamond.start(Keyword.COMMIT, 0, 1_000)
+    assert kdamond.hangs(2_000)
+    assert kdamond.free() is Keyword.COMMIT
+    hung, freeing = started
+    hung.error = Busy("admin/kdamonds/0/state", "commit", OSError(errno.EBUSY, "busy"))
+    hung.done = freeing.done = True
+    with pytest.raises(Busy):
+        kdamond.take_answer()
+    kdamond.start(Keyword.COMMIT, 3_000, 1_000)
+    assert kdamond.holds_kernel
+    assert kdamond.hangs(5_000)
+    assert kdamond.free() is Keyword.COMMIT, "it is freed as the first one was"

@@ -71,7 +71,10 @@ def test_what_the_kernel_is_told_is_in_its_range_and_in_order_whatever_memory_th
     rungs = ladder.build(intent, priorities)
     memory = Availability().looked(intent, 0)
     told = [
-        (memory.wakes(rungs.mark(priority)), memory.kernel_mark(rungs.mark(priority)))
+        (
+            memory.wakes(rungs.mark(priority)),
+            memory.kernel_mark(rungs.mark(priority), intent.memory),
+        )
         for priority in sorted(priorities)
         if rungs.role(priority) != "Protected"
     ]

@@ -80,6 +80,28 @@ def test_whatever_is_seen_the_next_look_is_later_and_no_rule_is_broken(seen):
         assert not (seen.is_on and seen.is_missing)
 
 
+@pytest.mark.parametrize("question", ["counters_us", "regions_us"])
+@given(
+    commit_us=st.integers(NOW_US + 1, LATER_US),
+    drift_us=st.integers(NOW_US + 1, LATER_US),
+    due_us=st.integers(0, LATER_US),
+)
+def test_a_question_that_waits_for_the_kernel_costs_no_look_of_its_own(
+    question, commit_us, drift_us, due_us
+):
+    """Each look is a tick of the agent."""
+    waiting = Seen(
+        **{**ON, question: due_us},
+        is_missing=True,
+        kernel_is_free=False,
+        commit_us=commit_us,
+        drift_us=drift_us,
+    )
+    action, until_us = next_move(waiting, NOW_US)
+    assert action is Action.WAIT
+    assert until_us >= min(commit_us, drift_us, NOW_US + POLL_US)
+
+
 @given(anything)
 def test_what_waits_for_the_kernel_asks_again_within_half_a_second(seen):
     """Nobody wakes it in a test, and in an agent the end of the other command does."""

@@ -1,3 +1,7 @@
+import errno
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +76,23 @@ def test_a_second_agent_is_kept_out_until_the_first_is_gone(tmp_path):
     first.unlock()
     second.lock()
     second.unlock()
+
+
+@pytest.mark.parametrize(
+    ("failing", "raised"), [(errno.ENOLCK, StateUnwritable), (errno.EAGAIN, AlreadyRunning)]
+)
+def test_a_lock_that_is_not_to_be_had_costs_no_descriptor(tmp_path, monkeypatch, failing, raised):
+    def flock(_descriptor, _operation):
+        raise OSError(failing, os.strerror(failing))
+
+    monkeypatch.setattr(record.fcntl, "flock", flock)
+    store = StateDirectory(tmp_path, "boot")
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(3):
+        with pytest.raises(raised, match=str(tmp_path)):
+            store.lock()
+    assert len(list(descriptors.iterdir())) == before
 
 
 @given(written=records, data=st.data())

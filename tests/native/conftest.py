@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from emulated_node import EmulatedNode
+from state_disk import StateDisk
 
 from damon_agent.facts import Process
 from damon_agent.kernel.intent import Intent
@@ -105,3 +106,8 @@ def node_of(tmp_path):
 @pytest.fixture
 def node(node_of) -> Node:
     return node_of()
+
+
+@pytest.fixture
+def disk(monkeypatch) -> StateDisk:
+    return StateDisk(monkeypatch)

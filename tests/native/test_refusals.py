@@ -178,3 +178,18 @@ def test_numbers_that_do_not_read_back_keep_the_kdamond_off(node):
     assert not node.events("on")
     node.emulator.write = original
     node.settle(intent)
+
+
+def test_until_a_look_has_succeeded_what_an_earlier_agent_left_may_reclaim(node):
+    members = [(node.spawn(), 10)]
+    unreadable = Fault("*/nr_kdamonds", Fails(errno.EIO), operation="read", times=None)
+    node.emulator.faults.add(unreadable)
+    assert not node.step(node.intent(members)).reclaims, "nothing was left"
+    node.emulator.faults.clear()
+    node.settle(node.intent(members))
+    node.restart()
+    node.emulator.faults.add(unreadable)
+    report = node.step(node.intent(members, halted=True))
+    assert (report.reclaims, len(report.faults)) == (True, 1)
+    node.emulator.faults.clear()
+    node.settle(node.intent(members, halted=True), until=lambda report: not report.reclaims)

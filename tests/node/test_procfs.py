@@ -167,7 +167,8 @@ def test_a_stat_that_says_nothing_is_an_error_of_its_process(root, text):
 def test_huge_pages_are_no_capacity(root):
     total = MEMINFO.replace("1000 kB", "134217728 kB")
     (root / "meminfo").write_text(total + "HugePages_Total: 32768\nHugetlb: 67108864 kB\n")
-    assert MemoryMeter(Procfs(root)).read(0).capacity_bytes == 64 << 30
+    memory = MemoryMeter(Procfs(root)).read(0)
+    assert (memory.capacity_bytes, memory.total_bytes) == (64 << 30, 128 << 30)
 
 
 def test_nothing_but_huge_pages_is_no_meminfo(root):

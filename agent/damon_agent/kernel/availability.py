@@ -12,7 +12,7 @@ from typing import Final
 
 from damon_agent.facts import MemoryReading
 from damon_agent.kernel.intent import Intent
-from damon_agent.kernel.ladder import Role, clamp, lets_work, permille
+from damon_agent.kernel.ladder import FULL, Role, clamp, lets_work, permille
 
 SHIFT_TOLERANCE_PERMILLE: Final = 8
 """A shift that has moved by no more than this is left where it is: each move costs a commit."""
@@ -50,16 +50,25 @@ class Availability:
         """Say whether a lane with this mark is to reclaim; a higher mark wakes no later."""
         return min(self.permille, self.before_permille) < mark_permille
 
-    def kernel_mark(self, mark_permille: int) -> int:
-        """Return the watermark for a lane that is awake, in 0..1000 of free memory."""
-        return clamp(mark_permille - self.shift_permille)
+    def kernel_mark(self, mark_permille: int, memory: MemoryReading) -> int:
+        """Return the watermark for a lane that is awake: in 0..1000 of MemTotal, free memory.
+
+        A mark is a share of the capacity, which is less where there are huge pages. The kernel
+        rounds down what is free, so a scheme works until a whole per mille more than its watermark
+        is: that must not be more memory than the mark says (docs/adr/0016).
+        """
+        free_permille = clamp(mark_permille - self.shift_permille)
+        if memory.capacity_bytes >= memory.total_bytes:
+            return free_permille
+        stops_bytes = (free_permille + 1) * memory.capacity_bytes
+        return min(FULL, max(0, stops_bytes // memory.total_bytes - 1))
 
 
 def works(intent: Intent, role: Role, mark_permille: int | None, memory: Availability) -> bool:
     """Say whether a lane's scheme works now: it is awake, and the kernel does not stop it."""
-    free = permille(intent.memory.free_bytes, intent.memory.capacity_bytes)
+    free = permille(intent.memory.free_bytes, intent.memory.total_bytes)
     is_awake = mark_permille is not None and memory.wakes(mark_permille)
-    below = lets_work(free, memory.kernel_mark(mark_permille or 0))
+    below = lets_work(free, memory.kernel_mark(mark_permille or 0, intent.memory))
     return not intent.halted and (role == "Eager" or (is_awake and below))
 
 

@@ -81,7 +81,7 @@ def floor(intent: Intent) -> int:
 
 
 def lets_work(free_permille: int, watermark_permille: int) -> bool:
-    """Say whether the kernel lets a scheme with this watermark work.
+    """Say whether the kernel lets a scheme with this watermark work; both are of MemTotal.
 
     damos_wmark_wait_us() in mm/damon/core.c deactivates it above `high`.
     """

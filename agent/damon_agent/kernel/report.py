@@ -55,7 +55,8 @@ class Report:
     at_rest: bool = False
     """Whether everything wanted at this moment is in the kernel."""
     reclaims: bool = False
-    """Whether some scheme may reclaim now, if the agent does nothing more."""
+    """Whether some scheme may reclaim now, if the agent does nothing more. It is said as well where
+    nobody could look whether what an earlier agent left does."""
     next_step_us: int = 0
     """When the next step is due at the latest, on the clock of `now_us`."""
     surveys: Mapping[int, Survey] = field(default_factory=dict)

@@ -44,7 +44,7 @@ def schemes(
     acts = awake and intent.mode == "Enforce" and not intent.halted
     watermarks = None
     if mark_permille is not None:
-        kernel_mark = memory.kernel_mark(mark_permille) if awake else NEVER
+        kernel_mark = memory.kernel_mark(mark_permille, intent.memory) if awake else NEVER
         watermarks = Watermarks(intent.interval_us, kernel_mark)
     return (
         monitor,
@@ -96,16 +96,18 @@ def quota_window_ms(intent: Intent) -> int:
     return -(-window_us // 1000)
 
 
-def commit_spacing_us(intent: Intent, features: Features) -> int:
+def commit_spacing_us(intent: Intent, role: Role, features: Features) -> int:
     """Return the shortest time from one commit of a lane to the next (docs/adr/0006).
 
     Where each commit restarts the kdamond's clocks, an aggregation and a search for new mappings
-    have to fit between two of them, or a lane whose processes come and go would see neither. Where
-    it does not, the distance only keeps the work small.
+    have to fit between two of them, or a lane whose processes come and go would see neither: those
+    of the lane, which may be slower than the tuning says. Where it does not, the distance only
+    keeps the work small.
     """
     if features.commit_keeps_clocks:
         return intent.aggregation_us // 2
-    return max(intent.aggregation_us, intent.update_us) + 2 * intent.sample_us
+    longest_us = max(intent.aggregation_us, intent.update_us) + 2 * intent.sample_us
+    return longest_us * slowness(intent, role)
 
 
 def most_snapshots(scheme: Scheme, counted: int, current: int, allowance: int) -> int:

@@ -168,6 +168,7 @@ class Procfs:
             zone_high_bytes=zone_high_bytes,
             page_bytes=self.page_bytes,
             swap_free_bytes=kib["SwapFree"] * _KIB if "SwapFree" in kib else None,
+            huge_bytes=kib["Hugetlb"] * _KIB,
         )
 
     def zone_high_bytes(self) -> int:

@@ -1,7 +1,9 @@
 """Who stands in one kdamond, by the record, and the files that say so.
 
 Every change is noted in the record before its first write, and whoever is to be written is looked
-up right before and again right after: a pid that is written may be somebody else's by then.
+up right before and again right after: a pid that is written may be somebody else's by then. What
+has become of a change is noted afterwards, and need not be: an older note makes the next agent
+clear a slot or make a commit once more than it had to.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from damon_agent.kernel import slots as slot_rules
 from damon_agent.kernel.lanes.change import Change, acts, changed, must_restart, must_stop
 from damon_agent.kernel.lanes.wanted import Wanted
 from damon_agent.kernel.slots import Slots
+from damon_agent.kernel.tree.errors import StateUnwritable
 from damon_agent.kernel.tree.features import Features
 from damon_agent.kernel.tree.kdamond import Kdamond
 
@@ -29,7 +32,7 @@ class Contents:
         note: Callable[[int, Slots], None],
     ) -> None:
         """`adopted`: who is in it by the record; `note` records that before it is written."""
-        self.slots = adopted
+        self.slots = self._noted = adopted
         self.change: Change | None = None
         """What was wanted last: it is to be committed, or the kernel has it."""
         self._kernel = kernel
@@ -69,6 +72,13 @@ class Contents:
         return self.change is not None and must_stop(self._kernel.files.known, self.change.files)
 
     @property
+    def must_let_go(self) -> bool:
+        """Whether something reclaims that is not to, or from somebody who is not to be in here."""
+        if self.change is None or not acts(self._kernel.files.known):
+            return False
+        return self.must_stop or any(map(self._alive, self.change.slots.leaving))
+
+    @property
     def may_reclaim(self) -> bool:
         """Whether the kernel may reclaim here while it is on; it does where that is unknown."""
         files = self._kernel.files
@@ -85,7 +95,7 @@ class Contents:
     def settle(self) -> None:
         """Take the dummy regions of what the kernel has taken back out of the files."""
         if self.slots.is_to_settle and not self._kernel.files.is_unknown:
-            self._keep(self._kernel.settle(self.slots))
+            self._follow(self._kernel.settle(self.slots))
 
     def lay_out(self, wanted: Wanted, snapshots: int) -> bool:
         """Write everything for a start; return whether everybody in it lives: else do not start."""
@@ -121,7 +131,7 @@ class Contents:
 
     def ended(self) -> None:
         """Note that the kdamond is off."""
-        self._keep(Slots())
+        self._follow(Slots())
 
     def _changed(self, wanted: Wanted, slots: Slots, snapshots: int) -> Change:
         known = self._kernel.files.known
@@ -130,6 +140,14 @@ class Contents:
         )
 
     def _keep(self, slots: Slots) -> None:
-        if slots != self.slots:
+        if slots != self._noted:
             self._note(self._kernel.index, slots)
+            self._noted = slots
+        self.slots = slots
+
+    def _follow(self, slots: Slots) -> None:
+        """Note what has become of the kdamond; where that can't be done, the older note will do."""
+        try:
+            self._keep(slots)
+        except StateUnwritable:
             self.slots = slots

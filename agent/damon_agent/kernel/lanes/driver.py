@@ -88,7 +88,7 @@ class LanesDriver:
         # It is finished, whatever the next intent says.
         self._releasing = not is_free
         self._report = self._told(now_us, is_free=is_free and intent is None)
-        if intent is not None:
+        if intent is not None and is_free:
             self._report = replace(self._report, next_step_us=now_us)
 
     def _hindered(self, obstacle: Obstacle) -> Report:
@@ -100,6 +100,7 @@ class LanesDriver:
         return replace(
             told,
             faults=obstacle.faults or told.faults,
+            reclaims=self._may_reclaim,
             applied=told.applied and not obstacle.faults,
             at_rest=False,
             next_step_us=obstacle.retry_us,
@@ -155,8 +156,8 @@ class LanesDriver:
         elif self._epoch != self._ownership.epoch or not self._lanes:
             # Without knowing the features: to switch off takes none.
             self._build(record)
-        for lane in self._lanes:
-            lane.step(None, now_us, kernel_is_free=True)
+        for lane in self._in_turn():
+            self._step_lane(lane, None, now_us)
         if not all(lane.is_idle for lane in self._lanes):
             return False
         if record is not None:
@@ -207,8 +208,10 @@ class LanesDriver:
         )
 
     def _step_lane(self, lane: Lane, asked: Wanted | None, now_us: int) -> None:
-        is_free = not any(other.kernel.holds_kernel for other in self._lanes if other is not lane)
-        if not is_free and self._features.sync_commit:
+        others = [other.kernel for other in self._lanes if other is not lane]
+        is_free = not any(kernel.holds_kernel for kernel in others)
+        is_locked = not is_free and self._features.sync_commit
+        if is_locked or any(kernel.is_ending for kernel in others):
             # The command that is under way holds the lock every file needs; its end wakes us.
             lane.next_us = max(lane.next_us, now_us + POLL_US)
             return
@@ -222,7 +225,7 @@ class LanesDriver:
         The one whose command is under way is first, so that the others find the kernel free as
         soon as it is; then those that come after the one that had a command last.
         """
-        turn = self._turn % len(self._lanes)
+        turn = self._turn % max(1, len(self._lanes))
         rest = (*self._lanes[turn:], *self._lanes[:turn])
         return tuple(sorted(rest, key=lambda lane: not lane.kernel.is_waiting))
 
@@ -252,6 +255,13 @@ class LanesDriver:
             is_whole=len(free) == len(due),
         )
 
+    @property
+    def _may_reclaim(self) -> bool:
+        """Whether the kernel may reclaim in a lane; before there are lanes the record tells."""
+        if not self._lanes:
+            return self._ownership.may_run
+        return any(lane.may_reclaim for lane in self._lanes)
+
     def _told(self, now_us: int, *, is_free: bool) -> Report:
         """Return the report of a node that is not driven now."""
         return Report(
@@ -260,6 +270,7 @@ class LanesDriver:
             faults=tuple(lane.trouble.fault for lane in self._lanes if lane.trouble.fault),
             applied=is_free,
             at_rest=is_free,
+            reclaims=self._may_reclaim,
             next_step_us=min([now_us + IDLE_US, *(lane.next_us for lane in self._lanes)]),
         )
 

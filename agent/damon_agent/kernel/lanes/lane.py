@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from damon_agent.facts import Process
+from damon_agent.kernel.guard import RETRY_US
 from damon_agent.kernel.lanes import moves
 from damon_agent.kernel.lanes.contents import Contents
 from damon_agent.kernel.lanes.figures import Figures
@@ -17,7 +18,7 @@ from damon_agent.kernel.lanes.moves import Action, Seen
 from damon_agent.kernel.lanes.trouble import Trouble
 from damon_agent.kernel.lanes.wanted import GRACE_US, Wanted
 from damon_agent.kernel.tree.commands import Keyword
-from damon_agent.kernel.tree.errors import Busy, KernelError
+from damon_agent.kernel.tree.errors import Busy, KernelError, StateUnwritable
 from damon_agent.kernel.tree.kdamond import DRIFT_US, QUESTIONS, Answer, Kdamond
 from damon_contract.v1alpha1.node import NodeReason
 
@@ -39,7 +40,8 @@ class Lane:
         self.contents = contents
         self.figures = figures
         self.trouble = Trouble(kernel.index)
-        self.is_on = False
+        self.is_on = bool(contents.slots.carried)
+        """What the state read at the last look; before the first one by the record."""
         self.applied_plan: str | None = None
         """Hash of the plan that the kernel has taken last, with everybody in it."""
         self.next_us = 0
@@ -67,7 +69,7 @@ class Lane:
         return self.is_on and self.contents.may_reclaim
 
     def step(self, wanted: Wanted | None, now_us: int, *, kernel_is_free: bool) -> None:
-        """Make the next move; None: switch it off. Raise StateUnwritable or Blocked.
+        """Make the next move; None: switch it off. Raise Blocked.
 
         `kernel_is_free`: whether no other lane's command is under way.
         """
@@ -87,6 +89,11 @@ class Lane:
             self.next_us = self.trouble.lock.until_us
         except KernelError as error:
             self._fail(error.reason, str(error), now_us)
+        except StateUnwritable as error:
+            # Nothing was written, so nothing has failed that is worth a longer pause.
+            self._rests = False
+            self.trouble.is_unwritable(f"{error}; nothing is changed until it works")
+            self.next_us = now_us + RETRY_US
         else:
             self.trouble.lock.clear()
 
@@ -138,7 +145,7 @@ class Lane:
                 all_live = self.contents.lay_out(wanted, self.figures.snapshots)
                 self._send_unless_late(Keyword.ON, now_us, all_live=all_live)
             case Action.COMMIT, _:
-                self._send_unless_late(Keyword.COMMIT, now_us, all_live=self.contents.write())
+                self._commit(now_us)
             case Action.CHECK_DRIFT, Wanted():
                 # First: a comparison that fails is not to come again at once.
                 self._drift_us = now_us + DRIFT_US
@@ -155,6 +162,25 @@ class Lane:
             self.applied_plan = wanted.plan
 
     # Commands
+
+    def _commit(self, now_us: int) -> None:
+        """Write what is wanted and commit it; raise StateUnwritable where it can't be noted.
+
+        If the lane reclaims what it must not, it is switched off then: that takes no note, and
+        whatever moment the agent is killed at, the next one finds what it knows.
+        """
+        try:
+            all_live = self.contents.write()
+        except StateUnwritable as error:
+            if not self.contents.must_let_go:
+                raise
+            self.trouble.is_unwritable(
+                f"{error}; it is switched off, because it can't be told what not to reclaim"
+            )
+            self._ran = False
+            self._send(Keyword.OFF, now_us)
+        else:
+            self._send_unless_late(Keyword.COMMIT, now_us, all_live=all_live)
 
     def _send_unless_late(self, keyword: Keyword, now_us: int, *, all_live: bool) -> None:
         if all_live:

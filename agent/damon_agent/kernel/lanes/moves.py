@@ -110,7 +110,9 @@ def _on(seen: Seen, now_us: int) -> Move:
     soon_us = now_us + POLL_US
     commit_us = seen.retry_us if seen.must_stop else max(seen.commit_us, seen.retry_us)
     is_due = seen.is_missing and now_us >= commit_us
-    due_us = min(seen.drift_us, seen.counters_us, seen.regions_us)
+    asks_us = min(seen.counters_us, seen.regions_us)
+    # A question that is due waits for the kernel as everything does.
+    due_us = min(seen.drift_us, asks_us if seen.kernel_is_free else max(asks_us, soon_us))
     rows = (
         (not seen.is_wanted or not seen.is_known, Action.STOP, soon_us),
         (not seen.files_known, Action.CHECK_DRIFT, now_us),
@@ -120,7 +122,7 @@ def _on(seen: Seen, now_us: int) -> Move:
         (now_us >= seen.counters_us and seen.kernel_is_free, Action.ASK_COUNTERS, soon_us),
         (now_us >= seen.regions_us and seen.kernel_is_free, Action.ASK_REGIONS, soon_us),
         (is_due, Action.WAIT, soon_us),
-        (seen.is_missing, Action.WAIT, max(min(due_us, commit_us), now_us + 1)),
+        (seen.is_missing, Action.WAIT, min(due_us, commit_us)),
         (True, Action.REST, max(due_us, soon_us)),
     )
     return next(Move(action, until_us) for holds, action, until_us in rows if holds)

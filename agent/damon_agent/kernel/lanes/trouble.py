@@ -32,6 +32,10 @@ class Trouble:
         if message is not None:
             self._say(NodeReason.SYSFS_LOCKED, message)
 
+    def is_unwritable(self, message: str) -> None:
+        """Note that the record can't be written: it is tried again at the next step."""
+        self._say(NodeReason.STATE_UNWRITABLE, message)
+
     def fail(self, reason: NodeReason, message: str, now_us: int) -> None:
         """Note a failure that is worth a pause."""
         self._say(reason, message)

@@ -95,7 +95,7 @@ def wanted(
         aggregation_us=aggregation_us,
         update_us=intent.update_us * slowness,
         page_bytes=intent.memory.page_bytes,
-        spacing_us=schemes.commit_spacing_us(intent, features),
+        spacing_us=schemes.commit_spacing_us(intent, band.role, features),
         allowance=max(1, intent.max_plan_age_us // aggregation_us),
         cold_age=schemes.cold_age(intent, band.role),
         grown_us={each: intent.grown_us[each] for each in processes if each in intent.grown_us},

@@ -72,7 +72,7 @@ def refuse_beforehand(memory: MemoryReading, *, host_pid_namespace: bool) -> Non
         )
     if not memory.swap_total_bytes:
         raise refused("the node has no swap: nothing would be reclaimed")
-    free = permille(memory.free_bytes, memory.capacity_bytes)
+    free = permille(memory.free_bytes, memory.total_bytes)
     if free < LEAST_FREE_PERMILLE:
         raise refused(
             f"{free} per mille of memory is free, and starting the kernel's tuner is safe only "

@@ -109,6 +109,7 @@ class NativeDriver:
         try:
             phase = self._look()
         except Foreign as foreign:
+            self._running, self._is_on = None, False
             if plan is not None:
                 raise refused(foreign.fault.message) from foreign
             self._at_rest = True
@@ -303,7 +304,7 @@ class NativeDriver:
         at_rest = applied = self._at_rest and obstacle is None
         if intent is not None and intent.mode != "Off":
             applied = running is not None and running.applied_plan == intent.plan
-        is_unknown = self._boot is None and obstacle is not None and not obstacle.faults
+        is_unknown = self._boot is None and self._ownership.may_run
         report = Report(
             driver_name="native",
             features=tuple(sorted(self._features.names)),

@@ -26,6 +26,7 @@ from damon_agent.kernel.report import Blocked, Fault
 from damon_agent.kernel.slots import TOMBSTONE_PID, Slots
 from damon_agent.kernel.tree.commands import Keyword
 from damon_agent.kernel.tree.context import render
+from damon_agent.kernel.tree.errors import StateUnwritable
 from damon_agent.kernel.tree.features import CONTEXT, Features
 from damon_agent.kernel.tree.kdamond import COUNTERS_US, Answer
 from damon_agent.kernel.tree.retry_delay import RetryDelay
@@ -66,7 +67,7 @@ class Running:
         self._layout = layout
         self._alive = alive
         record = ownership.record
-        held = layout.vacant() if record is None else record.kdamonds[KDAMOND]
+        held = self._noted = layout.vacant() if record is None else record.kdamonds[KDAMOND]
         if len(held.slots) != len(layout.numbers):
             held = layout.vacant()  # the record was lost: every slot is cleared
         # The kernel may have computed marks while nobody looked: all is committed once.
@@ -74,6 +75,8 @@ class Running:
         self._snapshots: dict[int, int] = {}
         self._sent_us = 0
         self._sent_changes = False
+        self._sent_whole = False
+        """Whether what was committed last is all that was wanted."""
         self._sent_grown_us: Mapping[Process, int] = {}
         self._grown_us: Mapping[Process, int] = {}
         """When processes had last grown as their regions began, where that is not 0."""
@@ -103,7 +106,7 @@ class Running:
         if self._kernel.files.is_unknown:
             self._check_drift(now_us)
         elif self.slots.is_to_settle:
-            self._keep(self._kernel.settle(self.slots))
+            self._settle()
         placed = self._place()
         desired = self._desired(placed)
         is_again = self._again_us is not None and now_us >= self._again_us
@@ -168,16 +171,32 @@ class Running:
         )
 
     @property
+    def _all_live(self) -> bool:
+        return all(map(self._alive, self.slots.occupants))
+
+    @property
     def _actions(self) -> tuple[str, ...]:
         return tuple(f"{CONTEXT}/schemes/{i}/action" for i in range(len(self._layout.numbers)))
 
     # Committing
 
     def _commit(self, placed: Slots, desired: Mapping[str, str], now_us: int) -> None:
-        """Write and commit; nothing is committed that does not read back."""
-        self._sent_us, self._sent_changes = now_us, not placed.committed
+        """Write and commit; nothing is committed that does not read back.
+
+        Raise StateUnwritable where it can't be noted who is to stand where.
+        """
+        self._sent_us, self._sent_changes, self._sent_whole = now_us, not placed.committed, True
         self._sent_grown_us = self._asked_grown_us
-        self._keep(replace(placed, committed=False))
+        try:
+            self._keep(replace(placed, committed=False))
+        except StateUnwritable:
+            # Who stands where stays as it is noted; whoever is to be left alone is.
+            desired = self._desired(self.slots)
+            if not self._kernel.files.missing(desired) or not self._all_live:
+                raise
+            self.slots = replace(self.slots, committed=False)
+            self._sent_changes = self._sent_whole = False
+            self._sent_grown_us = self._grown_us
         files = self._kernel.files
         files.write(desired)
         if differing := files.compare_written() | self._changed_sentinels():
@@ -187,7 +206,8 @@ class Running:
                 f"kdamond {KDAMOND} does not read what was written to it "
                 f"({', '.join(sorted(differing)[:3])}): it is not committed, but written again",
             )
-        if self._place() is not self.slots:
+        in_place = self._place() is self.slots if self._sent_whole else self._all_live
+        if not in_place:
             self.next_us = now_us  # somebody died while we wrote: never commit a dead pid
             return
         self._kernel.tell(Keyword.COMMIT, now_us)
@@ -208,7 +228,7 @@ class Running:
     def _committed(self, answer: Answer, now_us: int) -> None:
         # Whoever died while the kernel took them may have left his number to another process: his
         # slot is cleared at once, before that one's memory can count as cold.
-        died = not all(map(self._alive, self.slots.occupants))
+        died = not self._all_live
         if answer.error is not None:
             if not died:
                 self.fault = Fault(NodeReason.COMMIT_FAILED, f"kdamond {KDAMOND}: {answer.error}")
@@ -224,22 +244,33 @@ class Running:
             self._again_us = now_us + AGAIN_US
         elif self._again_us is not None and self._sent_us >= self._again_us:
             self._again_us = None
-        self._note_applied()
+        if self._sent_whole:
+            self._note_applied()
 
     @property
     def _spacing_us(self) -> int:
         if self.rungs is None:
             return 0
-        return schemes.commit_spacing_us(self.rungs.intent, self._features)
+        return schemes.commit_spacing_us(self.rungs.intent, "Ladder", self._features)
 
     def _note_applied(self) -> None:
         if self.rungs is not None and not self.homeless:
             self.applied_plan = self.rungs.intent.plan
 
+    def _settle(self) -> None:
+        """Take the dummy regions back; where that can't be noted, the next agent clears again."""
+        settled = self._kernel.settle(self.slots)
+        try:
+            self._keep(settled)
+        except StateUnwritable:
+            self.slots = settled
+
     def _keep(self, slots: Slots) -> None:
-        if slots != self.slots:
+        """Note who stands where. Whether that is committed need not be: the next agent does it."""
+        if (slots.slots, slots.leaving) != (self._noted.slots, self._noted.leaving):
             self._ownership.note(KDAMOND, slots)
-            self.slots = slots
+            self._noted = slots
+        self.slots = slots
 
     # Resting
 

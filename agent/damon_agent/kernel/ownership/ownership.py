@@ -35,6 +35,12 @@ class Ownership:
         self._epoch = 0
         self._allocated = 0
         self._record: Record | None = None
+        self._may_run = False
+
+    @property
+    def may_run(self) -> bool:
+        """Whether kdamonds of the record may run with somebody in them; a look may have failed."""
+        return self._may_run
 
     @property
     def record(self) -> Record | None:
@@ -59,19 +65,23 @@ class Ownership:
         StateUnwritable as well.
         """
         self._lock()
-        found = self._count()
         known = self._record
         record = self._state.load() if known is None else known
+        # Until the look has come to its end.
+        self._may_run = record is not None and record.is_occupied
+        found = self._count()
         if record is not None and record.native is not self._native and found:
+            self._may_run = False
             raise _of_another_driver(record)
         if found and (known is None or idle):
             record = self._recognised(found, record)
         if record is None or (found and found != len(record.kdamonds)):
-            self._record = None
+            self._record, self._may_run = None, False
             if not found:
                 return None
             raise _foreign(found)
         self._allocated = found
+        self._may_run = self._may_run and found > 0
         if known is None and found:
             self._epoch += 1
         self._record = record
@@ -142,7 +152,7 @@ class Ownership:
         record = self._record
         if record is not None and self._count() == len(record.kdamonds):
             self._damon.write(NR_KDAMONDS, "0")
-        self._record = None
+        self._record, self._may_run = None, False
         self._state.forget()
 
     def _recognised(self, found: int, record: Record | None) -> Record | None:

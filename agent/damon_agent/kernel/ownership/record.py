@@ -35,6 +35,11 @@ class Record:
     stopped_damon_stat: bool = False
     """Whether we have switched DAMON_STAT off, or are about to: it is to be switched on again."""
 
+    @property
+    def is_occupied(self) -> bool:
+        """Whether a kdamond may hold anybody: all who are put into one are noted before."""
+        return any(slots.carried for slots in self.kdamonds)
+
 
 class StateDirectory:
     """The directory that outlives the agent, and the lock that keeps a second agent out of it."""
@@ -66,9 +71,11 @@ class StateDirectory:
             raise StateUnwritable(f"cannot write to {self._directory}: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             os.close(descriptor)
-            raise AlreadyRunning(f"another agent works with {self._directory}") from error
+            if isinstance(error, BlockingIOError):
+                raise AlreadyRunning(f"another agent works with {self._directory}") from error
+            raise StateUnwritable(f"cannot lock {self._directory}: {error}") from error
         self._lock = descriptor
 
     def unlock(self) -> None:

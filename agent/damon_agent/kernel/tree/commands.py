@@ -5,6 +5,8 @@ aggregation, and the writer sleeps uninterruptibly until then; on some kernels f
 command runs on a thread of its own, and a later step of the driver collects what came of it.
 """
 
+import errno
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from damon_agent.kernel.tree.errors import Busy, KernelError
+from damon_agent.kernel.tree.errors import Busy, KernelError, translated
 from damon_agent.kernel.tree.sysfs import Sysfs, state_path
 
 
@@ -60,6 +62,8 @@ class Commands(Protocol):
     ) -> Command:
         """Write `keyword` to the kdamond's state; the command may be done on return.
 
+        Where it can't even be begun, that is its error.
+
         `then` belongs to it: it is called when the write has succeeded, where waiting is allowed,
         and may raise KernelError.
         """
@@ -105,23 +109,34 @@ class ThreadCommands:
     ) -> Command:
         """See `Commands`."""
         command = Command(kdamond, keyword)
-        with self._lock:
-            self._under_way += 1
         # Daemonic: a write that never returns must not keep the agent from exiting. It keeps the
         # lock of the state directory all the same, because the kernel waits for it.
-        threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(command, then), name=f"{keyword}-{kdamond}", daemon=True
-        ).start()
+        )
+        with self._lock:
+            self._under_way += 1
+        try:
+            thread.start()
+        except RuntimeError:
+            # There are as many threads as there may be: tried again as what the kernel puts off.
+            no_thread = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            command.error = translated(state_path(kdamond), keyword, no_thread)
+            command.done = True
+            self._count(command)
         return command
 
     def _run(self, command: Command, then: Callable[[], None] | None) -> None:
         try:
             _carry_out(self._sysfs, command, then)
         finally:
-            with self._lock:
-                self._under_way -= 1
-                self._outcomes[command.keyword, _outcome(command)] += 1
+            self._count(command)
         self._wake()
+
+    def _count(self, command: Command) -> None:
+        with self._lock:
+            self._under_way -= 1
+            self._outcomes[command.keyword, _outcome(command)] += 1
 
 
 def _outcome(command: Command) -> Outcome:

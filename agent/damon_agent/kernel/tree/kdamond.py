@@ -72,6 +72,12 @@ class Kdamond:
         """Whether that keeps commands to other kdamonds waiting."""
         return self._command is not None and self._freeing is None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether `off` is under way: it holds DAMON's lock on every kernel, to the end."""
+        command = self._command
+        return command is not None and command.keyword is Keyword.OFF and not command.done
+
     def start(
         self,
         keyword: Keyword,
@@ -102,7 +108,7 @@ class Kdamond:
         if self._freeing is not None and not self._freeing.done:
             return None
         if isinstance(command.error, Busy):
-            self._command = None
+            self._command = self._freeing = None
             raise command.error
         answer = Answer(command.keyword, command.error, self.is_on)
         self._command = self._freeing = None
