@@ -272,11 +272,11 @@ class Loop:
             )
         self._tell(latest, expired=expired)
         is_enforced = spec is not None and spec.mode == "Enforce"
-        # While lanes sleep, whoever has grown is seen by the tick that wakes them.
-        is_awake = any(lane.active and lane.role == "Ladder" for lane in self._report.lanes)
+        # While lanes sleep, whoever has grown is seen by the tick that wakes them. One that is
+        # awake begins again by itself when less is free than the kernel's watermark says.
         return min(
             self._report.next_step_us,
-            self._growing.next_us if is_enforced and is_awake else now_us + _IDLE_US,
+            self._growing.next_us if is_enforced and self._report.is_awake else now_us + _IDLE_US,
             self._looks.next_us if in_force else now_us + _IDLE_US,
             self._reclaiming.next_us if self._reclaiming else now_us + _IDLE_US,
             now_us + _IDLE_US if expired else expires_us,

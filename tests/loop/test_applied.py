@@ -63,3 +63,29 @@ def test_another_plan_of_the_same_generation_is_applied_when_the_kernel_has_it(
     tuned.run(10)
     assert tuned.condition("Applied").status == "True"
     assert {uid for uid, _ in tuned.plans.reported[told:]} == {uid}
+
+
+@pytest.mark.parametrize("profile", ["6.12", "7.2"])
+def test_a_plan_that_comes_back_is_applied_when_the_kernel_has_all_of_it_again(
+    make_machine, pod, profile
+):
+    machine = make_machine(profile=profile)
+    machine.start(10, machine.container(ONE))
+    machine.start(11, machine.container(TWO))
+
+    def plan(generation, name, priority):
+        pods = (pod(1, ONE, priority=priority), pod(2, TWO, priority=60))
+        machine.plan(*pods, generation=generation, hash=name)
+
+    plan(1, "first", 10)
+    machine.run(30)
+    plan(2, "second", 90)
+    machine.run(0.5)
+    plan(3, "first", 10)
+    found = set()
+    for _ in range(300):
+        machine.run(0.1)
+        has_second = any(lane.applied_plan == "second" for lane in machine.loop._driver._lanes)
+        found.add((machine.condition("Applied").status, has_second))
+    assert ("True", False) in found
+    assert ("True", True) not in found

@@ -59,6 +59,8 @@ class Report:
     nobody could look whether what an earlier agent left does."""
     next_step_us: int = 0
     """When the next step is due at the latest, on the clock of `now_us`."""
+    is_awake: bool = False
+    """Whether some lane of the ladder may reclaim as soon as the kernel's watermark lets it."""
     surveys: Mapping[int, Survey] = field(default_factory=dict)
     """By kdamond: where its processes are in use; absent until it is known."""
 

@@ -176,6 +176,9 @@ class LanesDriver:
         )
         self._memory = self._memory.looked(intent, now_us)
         self._lifetimes.look(intent.members, now_us)
+        if intent.plan != self._applied_plan:
+            # A plan that comes back is another one: what came between may be in the kernel in part.
+            self._applied_plan = None
         at_rest = applied = True
         carried = _carried(self._lanes)
         was_held = any(lane.kernel.holds_kernel for lane in self._lanes)

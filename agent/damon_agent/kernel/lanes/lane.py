@@ -191,6 +191,10 @@ class Lane:
     def _send(self, keyword: Keyword, now_us: int, then: Callable[[], None] | None = None) -> None:
         if keyword in {Keyword.ON, Keyword.COMMIT}:
             self.figures.changed(now_us)
+            change = self.contents.change
+            if change is None or change.wanted.plan != self.applied_plan:
+                # Until it is answered the kernel has one plan or the other.
+                self.applied_plan = None
         if self.kernel.start(keyword, now_us, self._patience_us, then):
             self.next_us = now_us
             self._take_answer(now_us)

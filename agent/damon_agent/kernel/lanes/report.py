@@ -35,6 +35,11 @@ def report(
         surveys=_surveys(lanes, assignment.bands),
         faults=tuple(lane.trouble.fault for lane in lanes if lane.trouble.fault is not None),
         reclaims=any(lane.may_reclaim for lane in lanes),
+        is_awake=any(
+            lanes[kdamond].may_reclaim
+            for kdamond, band in assignment.bands.items()
+            if band.role == "Ladder"
+        ),
         next_step_us=min([latest_us, *(lane.next_us for lane in lanes)]),
     )
 

@@ -312,6 +312,7 @@ class NativeDriver:
             applied=applied and not faults,
             at_rest=at_rest,
             reclaims=is_unknown or self._may_reclaim,
+            is_awake=self._may_reclaim,
             next_step_us=self._next_us if obstacle is None else obstacle.retry_us,
         )
         if running is None or (rungs := running.rungs) is None:
