@@ -24,6 +24,7 @@ from damon_contract.v1alpha1.totals import NOTHING, Sums, Totals
 from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
 from damon_operator.capacity import reserved_bytes
 from damon_operator.errors import BadObject
+from damon_operator.stored_status import read_status
 
 Raw = Mapping[str, Any]
 Labels = tuple[tuple[str, str], ...]
@@ -134,6 +135,8 @@ class Tuning(NamedTuple):
     status: DamonTuningStatus | None
     revision: str = ""
     """Of its policy, where it has a rollout."""
+    stored: Raw = MappingProxyType({})
+    """`status` as the API server has it, fields of other versions included."""
 
 
 class ReportedCondition(NamedTuple):
@@ -272,10 +275,6 @@ def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
             problem = _problem(error)
             if before is not None and before.uid == metadata.get("uid"):
                 spec = before.spec
-        try:
-            status = DamonTuningStatus.model_validate(raw.get("status") or {})
-        except ValidationError:
-            status = None  # written by something else; it will be written anew
         return Tuning(
             name=_text(metadata["name"], 253),
             uid=_text(metadata["uid"], 64),
@@ -284,7 +283,8 @@ def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
             created=str(metadata.get("creationTimestamp") or ""),
             spec=spec,
             problem=problem,
-            status=status,
+            status=read_status(raw.get("status")),
+            stored=raw.get("status") or {},
             revision=spec.policy().revision() if spec and spec.rollout else "",
         )
 

@@ -11,12 +11,15 @@ from hashlib import sha256
 from heapq import nsmallest
 from typing import Final, NamedTuple
 
+from pydantic import JsonValue
+
 from damon_contract.quantities import share_of
 from damon_contract.v1alpha1.model import Verdict
 from damon_contract.v1alpha1.node import SERVED_OTHERWISE, NodeReason
 from damon_contract.v1alpha1.tuning import Policy
 from damon_operator.facts import Tuning
 from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, Row
+from damon_operator.stored_status import unreadable_standing
 
 ROLLED_OUT: Final = "RolledOut"
 """The condition of a DamonTuning that has a rollout."""
@@ -73,6 +76,8 @@ class Progress(NamedTuple):
     """Each with the reason."""
     standing: bool
     """Whether the newest is what stands already: nobody has to wait."""
+    unknown: str = ""
+    """Why it is not known what nodes that wait go on with: see `unknown_standing`."""
 
     @property
     def updated(self) -> int:
@@ -91,7 +96,7 @@ class Progress(NamedTuple):
     @property
     def next(self) -> tuple[str, ...]:
         """Return the nodes that may take the newest revision now."""
-        if self.complete or self.paused or self.failing:
+        if self.complete or self.paused or self.failing or self.unknown:
             return ()
         free = max(0, self.most - len(self.taking))
         return tuple(nsmallest(free, self.waiting, key=lambda node: _place(self.tuning, node)))
@@ -103,12 +108,23 @@ def before(tuning: Tuning) -> Tuning | None:
     mode Off never waits. A tuning of which nothing has stood yet is new everywhere.
     """
     spec, standing = tuning.spec, tuning.status.standing if tuning.status else None
-    if spec is None or spec.rollout is None or spec.mode == "Off" or standing is None:
+    if spec is None or spec.rollout is None or spec.mode == "Off":
         return None
-    if standing == spec.policy():
+    if not isinstance(standing, Policy) or standing == spec.policy():
         return None
     stated = {name: getattr(standing, name) for name in Policy.model_fields}
     return tuning._replace(spec=spec.model_copy(update=stated), revision=standing.revision())
+
+
+def unknown_standing(tuning: Tuning) -> str:
+    """Return why nodes that have to wait keep the plans that they have, whatever these are.
+
+    Something stood, and cannot be read. To take that for nothing would send a change to all nodes
+    at once.
+    """
+    if tuning.spec is None or tuning.spec.rollout is None or tuning.spec.mode == "Off":
+        return ""
+    return unreadable_standing(tuning.status)
 
 
 def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
@@ -124,6 +140,7 @@ def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
         if why:
             reasons[row.node] = why
     governed = sum(map(len, names.values()))
+    unknown = unknown_standing(tuning)
     return Progress(
         tuning=tuning.name,
         revision=tuning.revision,
@@ -135,7 +152,8 @@ def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
         taking=tuple(sorted(names[State.TAKING])),
         settled=tuple(names[State.SETTLED]),
         failing=tuple((node, reasons[node]) for node in sorted(names[State.FAILING])),
-        standing=before(tuning) is None,
+        standing=not unknown and before(tuning) is None,
+        unknown=unknown,
     )
 
 
@@ -151,8 +169,8 @@ def trouble(row: Row, most_spared_permille: int) -> str:
     return reason
 
 
-def standing(tuning: Tuning, far: Progress | None) -> Policy | None:
-    """Return what stands from now on, for the tuning's status."""
+def standing(tuning: Tuning, far: Progress | None) -> Policy | dict[str, JsonValue] | None:
+    """Return what stands from now on, for the tuning's status; unread what cannot be read."""
     if tuning.spec is None or (far is not None and not far.complete):
         return tuning.status.standing if tuning.status else None
     return tuning.spec.policy()
@@ -168,6 +186,13 @@ def verdict(far: Progress) -> Verdict:
     so_far = f"{far.updated} of {far.governed} nodes have revision {far.revision}"
     if far.apart:
         so_far += f"; {len(far.apart)} that are not well take it last (such as {min(far.apart)})"
+    if far.unknown:
+        message = f"{so_far}; halted because what stood last cannot be read ({far.unknown}): all "
+        message += "others keep the plans that they have. Another version of the operator wrote it:"
+        message += (
+            " use that one; or let all take the newest at once by mode Off or without rollout"
+        )
+        return _verdict("False", RolloutReason.HALTED, message)
     if far.failing:
         node, why = far.failing[0]
         message = f"{so_far}; halted because node {node}: {why}. It goes on when that node is well"

@@ -13,7 +13,7 @@ from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_operator.facts import Namespace, Node, Pod, Tuning, Written, digest
 from damon_operator.planner.plan import NodePlan, plan
-from damon_operator.planner.rollout import before, progress
+from damon_operator.planner.rollout import before, progress, unknown_standing
 from damon_operator.planner.selection import choose, ranked
 from damon_operator.planner.tally import (
     PLAN_ALTERED,
@@ -39,6 +39,8 @@ class Outline(NamedTuple):
     """Digest of what the plan says of exempt pods."""
     revision: str = ""
     """Of the policy that it is made by, where the tuning has a rollout."""
+    kept: bool = False
+    """It is the plan that the node has, whatever that is."""
 
 
 class Apply(NamedTuple):
@@ -86,6 +88,8 @@ class World:
     _tallies: Tallies = field(default_factory=Tallies)
     _before: dict[str, Tuning] = field(default_factory=dict)
     """By name: what tunings that are rolled out are for the nodes that wait."""
+    _unknown: set[str] = field(default_factory=set)
+    """Tunings of which it is not known what they are for the nodes that wait."""
     _moved: set[str] = field(default_factory=set)
     """Tunings of which something has changed since their rollouts were looked at."""
     _let: dict[str, str] = field(default_factory=dict)
@@ -159,8 +163,11 @@ class World:
             for each in (old, new):
                 if each is not None:
                     self._before.pop(each.name, None)
+                    self._unknown.discard(each.name)
             if new is not None and (waiting := before(new)) is not None:
                 self._before[new.name] = waiting
+            if new is not None and unknown_standing(new):
+                self._unknown.add(new.name)
             self._ranked = ranked(self.tunings.values())
             changed = [tuning for tuning in (old, new) if tuning is not None]
             for node in self.nodes.values():
@@ -205,15 +212,7 @@ class World:
         if self._failed.get(name) == PLAN_FAILED:
             del self._failed[name]
         if name in self.nodes:
-            hashed = planned.spec.hash if planned.spec is not None else ""
-            self.plans[name] = Outline(
-                planned.matching,
-                hashed,
-                planned.pods,
-                planned.agentless,
-                digest(planned.exempt),
-                planned.revision,
-            )
+            self.plans[name] = self._outline(name, planned)
         else:
             self.plans.pop(name, None)
         self._let.pop(name, None)
@@ -229,7 +228,7 @@ class World:
         failure = self._failed.get(name, "")
         if outline is not None and outline.agentless:
             contribution = agentless_row(name, outline.matching, outline.agentless)
-        elif outline is not None and outline.matching and (outline.hash or failure):
+        elif outline is not None and outline.matching and (outline.hash or outline.kept or failure):
             contribution = row(
                 name,
                 outline.matching,
@@ -273,6 +272,8 @@ class World:
     def is_due(self, name: str) -> bool:
         """Return whether the node's DamonNode is not what its plan wants."""
         node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
+        if node is not None and outline is not None and outline.kept:
+            return False
         if node is None or outline is None or not outline.hash:
             return written is not None
         return written is None or not is_stored(
@@ -288,6 +289,8 @@ class World:
         if not self.is_due(name):
             return None
         planned, node, written = self._planned(name), self.nodes.get(name), self.written.get(name)
+        if planned.kept:
+            return None
         if planned.spec is not None and node is not None:
             return Apply(node, planned.spec, planned.exempt, planned.revision)
         return Delete(name, written.uid) if written is not None else None
@@ -316,26 +319,52 @@ class World:
         if node is None:
             return NodePlan((), None, {}, ())
         written = self.written.get(name)
-        return plan(
+        planned = plan(
             [self._as_taken(tuning, name) for tuning in self._ranked],
             node,
             self.pods.get(name, {}).values(),
             self.namespaces,
             reported=written is not None and bool(written.conditions),
         )
+        governor = planned.matching[0] if planned.matching else ""
+        kept = governor in self._unknown and not self._has(self.tunings[governor].revision, name)
+        return planned._replace(kept=kept)
+
+    def _outline(self, name: str, planned: NodePlan) -> Outline:
+        if planned.kept and not planned.agentless:
+            made, written = self.plans.get(name), self.written.get(name)
+            return Outline(
+                planned.matching,
+                written.hash if written is not None else "",
+                made.pods if made is not None else {},
+                revision=written.revision if written is not None else "",
+                kept=True,
+            )
+        return Outline(
+            planned.matching,
+            planned.spec.hash if planned.spec is not None else "",
+            planned.pods,
+            planned.agentless,
+            digest(planned.exempt),
+            planned.revision,
+        )
 
     def _as_taken(self, tuning: Tuning, name: str) -> Tuning:
-        """Return what a tuning is for a node: as it is now, or as it stood while the node waits.
-
-        Who has the newest revision keeps it: by its DamonNode, or because it is about to be
-        written.
-        """
+        """Return what a tuning is for a node: as it is now, or as it stood while the node waits."""
         waiting = self._before.get(tuning.name)
-        if waiting is None:
-            return tuning
+        return tuning if waiting is None or self._has(tuning.revision, name) else waiting
+
+    def _has(self, revision: str, name: str) -> bool:
+        """Return whether a node has a revision, and keeps it: nothing is taken back.
+
+        It has by its DamonNode, or because that is about to be written.
+        """
         written, outline = self.written.get(name), self.plans.get(name)
-        has = (written and written.revision, outline and outline.revision, self._let.get(name))
-        return tuning if tuning.revision in has else waiting
+        return revision in (
+            written and written.revision,
+            outline and outline.revision,
+            self._let.get(name),
+        )
 
     def _is_settled(self, row: Row) -> bool:
         """Return whether plans of this revision have been carried out for `rollout.minReady`.
@@ -382,6 +411,7 @@ def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:
         "created": tuning.created,
         "uid": tuning.uid,
         "standing": standing.revision if standing is not None else "",
+        "unknown": unknown_standing(tuning),
     }
 
 
