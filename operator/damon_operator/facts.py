@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.model import WORD
+from damon_contract.v1alpha1.node import MAX_BYTES, MAX_PODS
 from damon_contract.v1alpha1.totals import NOTHING, Sums, Totals
 from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
 from damon_operator.capacity import reserved_bytes
@@ -324,11 +325,14 @@ def _condition(raw: Raw) -> ReportedCondition:
 
 
 def _figures(totals: object) -> Sums:
-    """Read what an agent adds up; nonsense counts as nothing, and costs its own node alone."""
+    """Read what an agent adds up; more than a node can have, and other nonsense, is nothing."""
     try:
-        return Totals.model_validate(totals).figures()
+        read = Totals.model_validate(totals, extra="ignore").figures()
     except ValidationError:
         return NOTHING
+    most_bytes = max(read.cold_bytes, read.given_up_bytes, read.refaulted_bytes)
+    odd = max(read.running, read.spared) > MAX_PODS or most_bytes > MAX_BYTES
+    return NOTHING if odd else read
 
 
 def digest(text: str) -> str:
