@@ -117,6 +117,46 @@ def test_nodes_that_were_not_well_before_take_it_last_and_halt_nothing(changed):
     assert not progress(made, [bad, mute]).complete
 
 
+@pytest.mark.parametrize(
+    ("reasons", "hurt"),
+    [
+        (("SafetyLimit",), Sums()),
+        (("SwapFull",), Sums()),
+        (("CommitFailed",), Sums()),
+        (("PlanInvalid",), Sums()),
+        ((), Sums(running=30, spared=20)),
+    ],
+)
+def test_the_cure_reaches_nodes_that_what_stands_has_made_ill(changed, reasons, hurt):
+    made = changed(maxNodes=2)
+    ill = [row(name, *reasons, revision=OLD.revision(), figures=hurt) for name in "abcde"]
+    far = progress(made, ill)
+    assert len(far.next) == 2
+    assert verdict(far).reason == "RollingOut"
+    cured = new(made, *far.next)
+    left = [each for each in ill if each.node not in far.next]
+    assert len(progress(made, [*cured, *left]).next) == 2
+    still = [row(name, *reasons, revision=made.revision, figures=hurt) for name in far.next]
+    assert progress(made, [*still, *left]).next == (), "it has to be well with it"
+
+
+@pytest.mark.parametrize("reason", ["DamonBusy", "NeedsReboot", "AgentSilent", "WriteFailed"])
+def test_where_no_node_could_show_how_it_does_it_halts_and_says_so(changed, reason):
+    made = changed(maxNodes=9)
+    ill = [row(name, reason, revision=OLD.revision()) for name in "abc"]
+    far = progress(made, ill)
+    assert (far.next, far.complete) == ((), False)
+    said = verdict(far)
+    assert (said.status, said.reason) == ("False", "RolloutHalted")
+    assert "no node is left that could show how it does" in said.message
+    assert verdict(progress(made, [*ill, *old("d")])).reason == "RollingOut"
+
+
+def test_a_node_that_memory_reclaim_serves_waits_like_others(changed):
+    served = row("a", "NoDamon", revision=OLD.revision())._replace(applied=True)
+    assert progress(changed(), [served]).next == ("a",)
+
+
 def test_paused_it_lets_nobody_and_says_so(changed):
     made = changed(maxNodes=9, paused=True)
     far = progress(made, old("b", "c"))

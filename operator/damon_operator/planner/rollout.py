@@ -15,10 +15,10 @@ from pydantic import JsonValue
 
 from damon_contract.quantities import share_of
 from damon_contract.v1alpha1.model import Verdict
-from damon_contract.v1alpha1.node import SERVED_OTHERWISE, NodeReason
+from damon_contract.v1alpha1.node import SERVED_OTHERWISE, UNAVAILABLE, NodeReason
 from damon_contract.v1alpha1.tuning import Policy
 from damon_operator.facts import Tuning
-from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, Row
+from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, WRITE_FAILED, Row
 from damon_operator.stored_status import unreadable_standing
 
 ROLLED_OUT: Final = "RolledOut"
@@ -33,6 +33,17 @@ _HARMLESS: Final = PASSING | {
 """Reasons that say nothing against the plan that a node has."""
 _WITHOUT_DAMON: Final = frozenset(reason.value for reason in SERVED_OTHERWISE)
 """Nor do these where the plan is in force all the same: memory.reclaim serves the pods."""
+_OWN: Final = frozenset(
+    {
+        *(reason.value for reason in UNAVAILABLE),
+        NodeReason.AGENT_SILENT.value,
+        NodeReason.STATE_UNWRITABLE.value,
+        NodeReason.NODE_UNREADABLE.value,
+        WRITE_FAILED,
+    }
+)
+"""Reasons that a node has under any policy. All others may come of the one that stands, and the
+newest may be what cures them."""
 
 
 class RolloutReason(StrEnum):
@@ -48,7 +59,7 @@ class State(StrEnum):
     """Where a node stands towards the newest revision."""
 
     WAITING = "Waiting"
-    """It has another one, and may take the newest."""
+    """It has another one, and may take the newest, also if it is not well with what it has."""
     APART = "Apart"
     """It has another one, and is not well for a reason of its own: it takes the newest last."""
     TAKING = "Taking"
@@ -200,6 +211,10 @@ def verdict(far: Progress) -> Verdict:
     if far.paused:
         message = f"{so_far}; paused: no other node takes it (rollout.paused)"
         return _verdict("False", RolloutReason.PAUSED, message)
+    if far.apart and not far.waiting and not far.taking:
+        message = f"{so_far}; halted because no node is left that could show how it does: "
+        message += "it goes on when one is well"
+        return _verdict("False", RolloutReason.HALTED, message)
     waits = f"; at most {far.most} at a time"
     if far.taking:
         waits += f", waiting for {', '.join(far.taking[:3])}"
@@ -214,10 +229,16 @@ def _verdict(status: str, reason: RolloutReason, message: str) -> Verdict:
 
 def _state(row: Row, revision: str, why: str) -> State:
     if row.revision != revision:
-        return State.APART if why or row.unreported else State.WAITING
+        return State.APART if row.unreported or _is_ill(row) else State.WAITING
     if why:
         return State.FAILING
     return State.SETTLED if row.settled else State.TAKING
+
+
+def _is_ill(row: Row) -> bool:
+    """Return whether a node is not well for a reason of its own."""
+    own = _OWN - _WITHOUT_DAMON if row.applied else _OWN
+    return not own.isdisjoint(row.reasons)
 
 
 def _place(tuning: str, node: str) -> bytes:
