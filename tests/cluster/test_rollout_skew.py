@@ -23,6 +23,7 @@ def left_fixture(idle):
         idle.start()
         for name in NODES:
             await idle.planned_as(name, {})
+            carry_out(idle, name)
         await idle.replace()
         idle.change_tuning("all", mode="Enforce", rollout=ROLLOUT)
         status = {"standing": stood, "conditions": None}
@@ -32,20 +33,39 @@ def left_fixture(idle):
     return leave
 
 
+def carry_out(lab, name):
+    conditions = [
+        {
+            "type": kind,
+            "status": "True",
+            "reason": "Applied",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        for kind in ("Ready", "Applied")
+    ]
+    hashed = lab.api.cluster.get("damonnodes", name)["spec"]["hash"]
+    status = {"observedHash": hashed, "conditions": conditions}
+    lab.api.cluster.patch("damonnodes", name, {"status": status}, subresource="status")
+
+
 def modes(lab):
     return {name: lab.api.cluster.get("damonnodes", name)["spec"]["mode"] for name in NODES}
 
 
-async def test_fields_that_only_the_newer_one_knows_send_the_change_to_nobody(idle, left):
+async def test_fields_that_only_the_newer_one_knows_let_it_go_on_node_by_node(idle, left):
     brake = {**standing()["brake"], "fromTheFuture": True}
-    before = await left(standing(brake=brake, alsoNew={"a": 1}))
+    await left(standing(brake=brake, alsoNew={"a": 1}))
     idle.start()
     await idle.conditioned("all", "RolledOut", "RollingOut")
+    await idle.eventually(lambda: "Enforce" in modes(idle).values())
     await idle.quiet()
-    assert modes(idle) == before
+    assert sorted(modes(idle).values()) == ["Enforce", "Observe", "Observe", "Observe"]
     plans = [idle.api.cluster.get("damonnodes", name) for name in NODES]
-    assert {p["spec"]["settings"]["protectFrom"] for p in plans} == {70}, "by what stood"
-    assert {p["metadata"]["labels"][names.REVISION_LABEL] for p in plans} == {STOOD.revision()}
+    waiting = [each for each in plans if each["spec"]["mode"] == "Observe"]
+    assert {p["spec"]["settings"]["protectFrom"] for p in waiting} == {70}, "by what stood"
+    revisions = {p["metadata"]["labels"][names.REVISION_LABEL] for p in waiting}
+    assert revisions == {STOOD.revision()}
     stored = idle.api.cluster.get("damontunings", "all")["status"]["standing"]
     assert stored == standing(), "it is replaced as a whole, and holds what is carried out"
 

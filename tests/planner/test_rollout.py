@@ -53,6 +53,18 @@ def test_so_many_nodes_take_it_as_are_let(changed):
     assert len(progress(changed(maxNodes="5%"), old(*"abcdefghij")).next) == 1
 
 
+def test_one_that_takes_it_for_much_too_long_leaves_the_budget_or_halts_it(changed):
+    made = changed()
+    mute = row("a", "NoReport", revision=made.revision, unreported=True)
+    assert progress(made, [mute, *old("b", "c")]).next == ()
+    far = progress(made, [mute._replace(late=True), *old("b", "c")])
+    assert (far.apart, far.updated, len(far.next)) == (("a",), 1, 1)
+    behind = row("a", "PlanPending", revision=made.revision)._replace(late=True)
+    far = progress(made, [behind, *old("b", "c")])
+    assert far.failing == (("a", "PlanPending for too long"),)
+    assert (far.next, verdict(far).reason) == ((), "RolloutHalted")
+
+
 def test_the_next_one_waits_until_the_one_before_is_ready_with_it(changed):
     made = changed()
     taking = new(made, "a", reasons=("PlanPending",))

@@ -61,13 +61,14 @@ class State(StrEnum):
     WAITING = "Waiting"
     """It has another one, and may take the newest, also if it is not well with what it has."""
     APART = "Apart"
-    """It has another one, and is not well for a reason of its own: it takes the newest last."""
+    """It is not well for a reason of its own, and has another one: it takes the newest last. Or it
+    has the newest, and nobody has reported from it for long."""
     TAKING = "Taking"
     """It has the newest, and has not carried it out yet, or not for long enough."""
     SETTLED = "Settled"
     """It has carried out the newest for `minReady`."""
     FAILING = "Failing"
-    """It has the newest, and is not well."""
+    """It has the newest, and is not well, or has not carried it out for much too long."""
 
 
 class Progress(NamedTuple):
@@ -76,6 +77,8 @@ class Progress(NamedTuple):
     tuning: str
     revision: str
     governed: int
+    updated: int
+    """How many nodes have the newest revision."""
     most: int
     """So many nodes at once may be taking it."""
     paused: bool
@@ -89,11 +92,6 @@ class Progress(NamedTuple):
     """Whether the newest is what stands already: nobody has to wait."""
     unknown: str = ""
     """Why it is not known what nodes that wait go on with: see `unknown_standing`."""
-
-    @property
-    def updated(self) -> int:
-        """Return how many nodes have the newest revision."""
-        return len(self.taking) + len(self.settled) + len(self.failing)
 
     @property
     def complete(self) -> bool:
@@ -145,8 +143,10 @@ def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
     asked = tuning.spec.rollout
     names: dict[State, list[str]] = {state: [] for state in State}
     reasons: dict[str, str] = {}
+    updated = 0
     for row in rows:
-        why = trouble(row, asked.max_spared_permille)
+        why = trouble(row, asked.max_spared_permille) or _lateness(row)
+        updated += row.revision == tuning.revision
         names[_state(row, tuning.revision, why)].append(row.node)
         if why:
             reasons[row.node] = why
@@ -156,6 +156,7 @@ def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
         tuning=tuning.name,
         revision=tuning.revision,
         governed=governed,
+        updated=updated,
         most=share_of(governed, asked.max_nodes),
         paused=asked.paused,
         waiting=tuple(names[State.WAITING]),
@@ -196,7 +197,7 @@ def verdict(far: Progress) -> Verdict:
         return _verdict("True", RolloutReason.ROLLED_OUT, message)
     so_far = f"{far.updated} of {far.governed} nodes have revision {far.revision}"
     if far.apart:
-        so_far += f"; {len(far.apart)} that are not well take it last (such as {min(far.apart)})"
+        so_far += f"; {len(far.apart)} that are not well are left apart (such as {min(far.apart)})"
     if far.unknown:
         message = f"{so_far}; halted because what stood last cannot be read ({far.unknown}): all "
         message += "others keep the plans that they have. Another version of the operator wrote it:"
@@ -232,7 +233,16 @@ def _state(row: Row, revision: str, why: str) -> State:
         return State.APART if row.unreported or _is_ill(row) else State.WAITING
     if why:
         return State.FAILING
+    if row.late:
+        return State.APART  # unreported: by its budget alone it would hold up all others
     return State.SETTLED if row.settled else State.TAKING
+
+
+def _lateness(row: Row) -> str:
+    """Return why a node that reports is late; empty: it is not, or nobody reports from it."""
+    if not row.late or row.unreported:
+        return ""
+    return f"{next(iter(row.reasons), NodeReason.APPLYING.value)} for too long"
 
 
 def _is_ill(row: Row) -> bool:

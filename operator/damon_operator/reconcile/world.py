@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_operator.facts import Namespace, Node, Pod, Tuning, Written, digest
 from damon_operator.planner.plan import NodePlan, plan
@@ -25,6 +24,7 @@ from damon_operator.planner.tally import (
     agentless_row,
     row,
 )
+from damon_operator.reconcile.readiness import Course, course
 
 
 class Outline(NamedTuple):
@@ -94,8 +94,8 @@ class World:
     """Tunings of which something has changed since their rollouts were looked at."""
     _let: dict[str, str] = field(default_factory=dict)
     """Nodes that may take a revision and are not planned with it yet."""
-    _since: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """By node: the revision that it was first seen to have carried out, and when."""
+    _courses: dict[str, Course] = field(default_factory=dict)
+    """How each node does with the revision that it has."""
 
     # What streams report: (old, new), None where there is none.
 
@@ -116,12 +116,13 @@ class World:
         for each in (old, new):
             if each is not None:
                 self._touch(each.name)
+        if old is not None and (new is None or new.uid != old.uid):
+            self._courses.pop(old.name, None)
         if new is not None:
             self.nodes[new.name] = new
         elif old is not None:
             self.nodes.pop(old.name, None)
             self._let.pop(old.name, None)
-            self._since.pop(old.name, None)
 
     def namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
         """Take a namespace's change.
@@ -238,7 +239,7 @@ class World:
                 failure=failure,
                 revision=outline.revision,
             )
-            contribution = contribution._replace(settled=self._is_settled(contribution))
+            contribution = self._as_it_does(contribution)
         touched = self._tallies.put(name, contribution)
         if touched:
             self.stale |= touched
@@ -255,7 +256,7 @@ class World:
                 self._touch(node)
 
     def ripen(self) -> None:
-        """Look again at nodes that have to be Ready for a while with what is rolled out."""
+        """Look again at nodes that have to be Ready for a while with it, or are to be by now."""
         for name in self._before:
             for each in list(self.tally(name).rows.values()):
                 if each.revision == self.tunings[name].revision and not each.settled:
@@ -366,21 +367,17 @@ class World:
             self._let.get(name),
         )
 
-    def _is_settled(self, row: Row) -> bool:
-        """Return whether plans of this revision have been carried out for `rollout.minReady`.
-
-        Counted from when this process saw it first: one that begins anew waits once more.
-        """
+    def _as_it_does(self, row: Row) -> Row:
+        """Return the row with how long the node has been well with its revision."""
         tuning = self.tunings.get(row.matching[0])
         asked = tuning.spec.rollout if tuning is not None and tuning.spec is not None else None
-        revision, since_s = self._since.get(row.node, ("", 0.0))
-        if revision != row.revision or asked is None:
-            self._since.pop(row.node, None)
-            if not row.revision or not row.applied or asked is None:
-                return False
-            since_s = self.clock()
-            self._since[row.node] = (row.revision, since_s)
-        return (self.clock() - since_s) * 1_000_000 >= microseconds(asked.min_ready)
+        if not row.revision or asked is None:
+            self._courses.pop(row.node, None)
+            return row
+        now = self._courses[row.node] = course(
+            self._courses.get(row.node), row, asked, self.clock()
+        )
+        return now.of(row)
 
     def _touch(self, node: str) -> None:
         self.dirty.add(node)
