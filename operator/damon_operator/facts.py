@@ -170,7 +170,7 @@ class Written(NamedTuple):
     version: str = ""
     """metadata.resourceVersion."""
     lease: str = ""
-    """Name of the Lease that the agent says it renews; empty: it says none."""
+    """Name of the node's Lease, if its agent says that it renews it; empty: it does not."""
     revision: str = ""
     """The label that says by which policy the plan is made."""
 
@@ -312,7 +312,7 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
             ),
             figures=_figures(status.get("totals")),
             version=str(metadata.get("resourceVersion") or ""),
-            lease=_lease(status.get("lease")),
+            lease=_lease(status.get("lease"), metadata["name"]),
             revision=str((metadata.get("labels") or {}).get(names.REVISION_LABEL) or ""),
         )
 
@@ -377,10 +377,10 @@ def _word(value: object) -> str:
     return word if len(word) <= 128 and _REASON.fullmatch(word) else UNREADABLE
 
 
-def _lease(value: object) -> str:
-    """Return the name of a Lease, empty for what is none: it costs the agent that sent it."""
-    known = isinstance(value, str) and len(value) <= 253 and value.isprintable()
-    return str(value) if known else ""
+def _lease(value: object, node: str) -> str:
+    """Return a node's own Lease if its agent states it: another's would hide that one's silence."""
+    own = names.agent_lease(node)
+    return own if value == own else ""
 
 
 def _labels(metadata: Raw, pool: Pool | None) -> Labels:
