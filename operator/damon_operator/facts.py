@@ -20,10 +20,12 @@ from pydantic import ValidationError
 from damon_contract import names, priorities
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.model import WORD
+from damon_contract.v1alpha1.node import MAX_BYTES, MAX_PODS
 from damon_contract.v1alpha1.totals import NOTHING, Sums, Totals
 from damon_contract.v1alpha1.tuning import DamonTuningSpec, DamonTuningStatus
 from damon_operator.capacity import reserved_bytes
 from damon_operator.errors import BadObject
+from damon_operator.stored_status import read_status
 
 Raw = Mapping[str, Any]
 Labels = tuple[tuple[str, str], ...]
@@ -134,6 +136,8 @@ class Tuning(NamedTuple):
     status: DamonTuningStatus | None
     revision: str = ""
     """Of its policy, where it has a rollout."""
+    stored: Raw = MappingProxyType({})
+    """`status` as the API server has it, fields of other versions included."""
 
 
 class ReportedCondition(NamedTuple):
@@ -166,7 +170,7 @@ class Written(NamedTuple):
     version: str = ""
     """metadata.resourceVersion."""
     lease: str = ""
-    """Name of the Lease that the agent says it renews; empty: it says none."""
+    """Name of the node's Lease, if its agent says that it renews it; empty: it does not."""
     revision: str = ""
     """The label that says by which policy the plan is made."""
 
@@ -272,10 +276,6 @@ def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
             problem = _problem(error)
             if before is not None and before.uid == metadata.get("uid"):
                 spec = before.spec
-        try:
-            status = DamonTuningStatus.model_validate(raw.get("status") or {})
-        except ValidationError:
-            status = None  # written by something else; it will be written anew
         return Tuning(
             name=_text(metadata["name"], 253),
             uid=_text(metadata["uid"], 64),
@@ -284,7 +284,8 @@ def read_tuning(raw: Raw, before: Tuning | None = None) -> Tuning:
             created=str(metadata.get("creationTimestamp") or ""),
             spec=spec,
             problem=problem,
-            status=status,
+            status=read_status(raw.get("status")),
+            stored=raw.get("status") or {},
             revision=spec.policy().revision() if spec and spec.rollout else "",
         )
 
@@ -311,7 +312,7 @@ def read_written(raw: Raw, _before: Written | None = None) -> Written:
             ),
             figures=_figures(status.get("totals")),
             version=str(metadata.get("resourceVersion") or ""),
-            lease=_lease(status.get("lease")),
+            lease=_lease(status.get("lease"), metadata["name"]),
             revision=str((metadata.get("labels") or {}).get(names.REVISION_LABEL) or ""),
         )
 
@@ -324,11 +325,14 @@ def _condition(raw: Raw) -> ReportedCondition:
 
 
 def _figures(totals: object) -> Sums:
-    """Read what an agent adds up; nonsense counts as nothing, and costs its own node alone."""
+    """Read what an agent adds up; more than a node can have, and other nonsense, is nothing."""
     try:
-        return Totals.model_validate(totals).figures()
+        read = Totals.model_validate(totals, extra="ignore").figures()
     except ValidationError:
         return NOTHING
+    most_bytes = max(read.cold_bytes, read.given_up_bytes, read.refaulted_bytes)
+    odd = max(read.running, read.spared) > MAX_PODS or most_bytes > MAX_BYTES
+    return NOTHING if odd else read
 
 
 def digest(text: str) -> str:
@@ -373,10 +377,10 @@ def _word(value: object) -> str:
     return word if len(word) <= 128 and _REASON.fullmatch(word) else UNREADABLE
 
 
-def _lease(value: object) -> str:
-    """Return the name of a Lease, empty for what is none: it costs the agent that sent it."""
-    known = isinstance(value, str) and len(value) <= 253 and value.isprintable()
-    return str(value) if known else ""
+def _lease(value: object, node: str) -> str:
+    """Return a node's own Lease if its agent states it: another's would hide that one's silence."""
+    own = names.agent_lease(node)
+    return own if value == own else ""
 
 
 def _labels(metadata: Raw, pool: Pool | None) -> Labels:

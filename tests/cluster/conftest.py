@@ -37,6 +37,17 @@ def tuning(name: str = "all", **spec: Any) -> dict[str, Any]:
     return cluster_objects.tuning(name, **spec)
 
 
+def a_service(cluster: Cluster) -> Service:
+    return Service(
+        port=cluster,
+        tempo=QUICK,
+        instance="lab",
+        clock=time.monotonic,
+        now=lambda: datetime.now(UTC),
+        random=random.Random(1).random,
+    )
+
+
 @dataclass
 class Lab:
     """The API server, the service, and what tests ask of both."""
@@ -65,10 +76,19 @@ class Lab:
 
     async def restart(self) -> None:
         """Let the service begin anew, as with a new leader, knowing what it knows."""
+        await self.stop()
+        self.start()
+
+    async def stop(self) -> None:
         if self.task is not None:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
-        self.start()
+            self.task = None
+
+    async def replace(self) -> None:
+        """Stop the service, and have another one that knows nothing yet."""
+        await self.stop()
+        self.service = a_service(self.cluster)
 
     def plan(self, name: str) -> dict[str, Any] | None:
         found = self.api.cluster.find("damonnodes", name)
@@ -121,15 +141,7 @@ async def cluster_fixture(api, tmp_path):
 @pytest.fixture(name="idle")
 async def idle_fixture(api, cluster):
     """A lab whose service has not been started."""
-    service = Service(
-        port=cluster,
-        tempo=QUICK,
-        instance="lab",
-        clock=time.monotonic,
-        now=lambda: datetime.now(UTC),
-        random=random.Random(1).random,
-    )
-    lab = Lab(api, cluster, service)
+    lab = Lab(api, cluster, a_service(cluster))
     yield lab
     if lab.task is not None:
         assert not lab.task.done(), lab.task

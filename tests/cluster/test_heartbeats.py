@@ -59,7 +59,9 @@ class Agent:
             }
         )
 
-    def report(self, *, lease=True):
+    def report(self, *, lease=None):
+        """Report; `lease`: the one to state, nothing for none, by default the own."""
+        lease = names.agent_lease(self.node) if lease is None else lease
         found = self._cluster.get("damonnodes", self.node)
         conditions = [
             {
@@ -75,7 +77,7 @@ class Agent:
             "conditions": conditions,
             "observedHash": found["spec"]["hash"],
             "targets": 4,
-            **({"lease": names.agent_lease(self.node)} if lease else {}),
+            **({"lease": lease} if lease else {}),
         }
         self._cluster.patch("damonnodes", self.node, {"status": status}, subresource="status")
 
@@ -142,7 +144,7 @@ async def test_a_living_agent_is_never_silent(lab):
 
 async def test_an_agent_that_states_no_lease_is_not_judged_and_nothing_is_asked(lab):
     agent = Agent(lab)
-    agent.report(lease=False)
+    agent.report(lease="")
     await lab.conditioned("all", "Ready", "Applied")
     await asyncio.sleep(0.3)
     assert agent.ready() == ("True", "Applied")
@@ -166,7 +168,17 @@ async def test_one_silence_that_cannot_be_told_costs_itself_and_is_told_later(la
     await lab.eventually(lambda: agent.ready() == SILENT)
 
 
-def test_a_lease_that_is_no_name_is_none():
-    for odd in (7, "x" * 300, "a\nb", None):
-        raw = {"metadata": {"name": "n", "uid": "u"}, "status": {"lease": odd}}
-        assert read_written(raw).lease == ""
+@pytest.mark.parametrize("odd", [7, "x" * 300, "a\nb", None, names.agent_lease("n2"), ""])
+def test_a_lease_that_is_not_the_nodes_own_is_none(odd):
+    raw = {"metadata": {"name": "n1", "uid": "u"}, "status": {"lease": odd}}
+    assert read_written(raw).lease == ""
+
+
+async def test_an_agent_that_states_the_lease_of_another_hides_nobodys_silence(lab):
+    lab.create(lab.node("n2"), lab.prioritised("other", "30", "n2"))
+    await lab.planned_as("n2", {"other": 30})
+    agent, odd = Agent(lab), Agent(lab, "n2")
+    agent.report()
+    odd.report(lease=names.agent_lease("n1"))
+    await lab.eventually(lambda: agent.ready() == SILENT)
+    assert odd.ready() == ("True", "Applied")

@@ -208,12 +208,11 @@ def test_a_node_that_fails_with_it_halts_the_others_until_it_is_well(most, steps
     cluster.bad = set(failed[:1])
     for each in failed[:1]:
         cluster.carry_out(each)
-    planned = {n for n, o in cluster.world.plans.items() if o.revision == cluster.revision}
-    let = {*failed, *planned, *cluster.world._let}
+    allowed = {*failed, *let(cluster)}
     cluster.settle()
     after = {n for n, w in cluster.stored.items() if w.revision == cluster.revision}
-    if failed and len(let) < len(NAMES):
-        assert after <= let
+    if failed and len(allowed) < len(NAMES):
+        assert after <= allowed
         conditions = {c["type"]: c for c in cluster.status["conditions"]}
         assert conditions["RolledOut"]["reason"] == "RolloutHalted"
         assert failed[0] in conditions["RolledOut"]["message"]
@@ -286,6 +285,63 @@ def test_a_node_has_to_be_ready_with_it_for_a_while():
     assert len(cluster.world._let) == 0
     do(cluster, [("wait",), ("plan",)])
     assert len(cluster.world._let) == 1
+
+
+def let(cluster):
+    """Return the nodes that may have the newest revision, or are planned with it."""
+    plans = cluster.world.plans.items()
+    return {*cluster.world._let, *(n for n, o in plans if o.revision == cluster.revision)}
+
+
+def first_with_it(cluster):
+    """Let the first node take a change, and return its name."""
+    cluster.edit(mode="Enforce")
+    for _ in range(2):
+        cluster.plan()
+        for name in NAMES:
+            cluster.write(name)
+    (first,) = cluster.took
+    return first
+
+
+def test_a_node_that_flaps_lets_nobody_follow():
+    cluster = Cluster(1)
+    first = first_with_it(cluster)
+    for well in (True, False) * 5:
+        cluster.bad = set() if well else {first}
+        cluster.carry_out(first)
+        do(cluster, [("plan",), ("wait",), ("plan",)])
+    assert let(cluster) == {first}
+    cluster.bad = set()
+    cluster.settle()
+    assert sorted(cluster.took) == list(NAMES)
+
+
+def test_a_node_that_is_made_anew_under_its_name_and_has_no_agent_holds_nobody_up():
+    cluster = Cluster(1)
+    first = first_with_it(cluster)
+    cluster.carry_out(first)
+    gone, node = cluster.stored.pop(first), cluster.world.nodes[first]
+    cluster.world.written_changed(gone, None)
+    cluster.world.node_changed(node, node._replace(uid="another"))
+    cluster.plan()
+    do(cluster, [("wait",), ("wait",), ("plan",)])
+    assert let(cluster) == {first}, "it is waited for"
+    cluster.now_s += 400
+    do(cluster, [("wait",), ("plan",)])
+    assert len(let(cluster)) == 2
+
+
+def test_a_node_whose_agent_never_takes_the_plan_halts_the_rollout_with_its_reason():
+    cluster = Cluster(1)
+    first = first_with_it(cluster)
+    cluster.now_s += 400
+    do(cluster, [("wait",), ("plan",), ("report",)])
+    (said,) = (c for c in cluster.status["conditions"] if c["type"] == "RolledOut")
+    assert said["reason"] == "RolloutHalted"
+    assert f"node {first}: PlanPending for too long" in said["message"]
+    cluster.settle()
+    assert sorted(cluster.took) == list(NAMES)
 
 
 def test_without_a_rollout_nothing_is_labelled_and_all_change_at_once():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from damon_contract.priorities import Rejected
 from damon_contract.v1alpha1.totals import NOTHING, Sums
+from damon_contract.v1alpha1.tuning import DamonTuningStatus
 from damon_operator.errors import BadObject
 from damon_operator.facts import (
     UNREADABLE,
@@ -270,9 +271,9 @@ def test_many_faults_are_cut_to_a_readable_message():
     assert len(problem) < 2100
 
 
-def test_a_status_nobody_can_read_is_as_good_as_none():
-    raw = {**raw_tuning({}), "status": {"conditions": "?"}}
-    assert read_tuning(raw).status is None
+@pytest.mark.parametrize("status", [None, "?", {"conditions": "?"}])
+def test_a_status_nobody_can_read_is_as_good_as_none(status):
+    assert read_tuning({**raw_tuning({}), "status": status}).status == DamonTuningStatus()
 
 
 def test_the_digest_of_a_damon_node_is_that_of_its_spec_whatever_its_generation():

@@ -53,6 +53,18 @@ def test_so_many_nodes_take_it_as_are_let(changed):
     assert len(progress(changed(maxNodes="5%"), old(*"abcdefghij")).next) == 1
 
 
+def test_one_that_takes_it_for_much_too_long_leaves_the_budget_or_halts_it(changed):
+    made = changed()
+    mute = row("a", "NoReport", revision=made.revision, unreported=True)
+    assert progress(made, [mute, *old("b", "c")]).next == ()
+    far = progress(made, [mute._replace(late=True), *old("b", "c")])
+    assert (far.apart, far.updated, len(far.next)) == (("a",), 1, 1)
+    behind = row("a", "PlanPending", revision=made.revision)._replace(late=True)
+    far = progress(made, [behind, *old("b", "c")])
+    assert far.failing == (("a", "PlanPending for too long"),)
+    assert (far.next, verdict(far).reason) == ((), "RolloutHalted")
+
+
 def test_the_next_one_waits_until_the_one_before_is_ready_with_it(changed):
     made = changed()
     taking = new(made, "a", reasons=("PlanPending",))
@@ -115,6 +127,46 @@ def test_nodes_that_were_not_well_before_take_it_last_and_halt_nothing(changed):
     assert progress(made, [bad, mute, *new(made, "b")]).complete
     # Without any node that is well with it nothing is known of it.
     assert not progress(made, [bad, mute]).complete
+
+
+@pytest.mark.parametrize(
+    ("reasons", "hurt"),
+    [
+        (("SafetyLimit",), Sums()),
+        (("SwapFull",), Sums()),
+        (("CommitFailed",), Sums()),
+        (("PlanInvalid",), Sums()),
+        ((), Sums(running=30, spared=20)),
+    ],
+)
+def test_the_cure_reaches_nodes_that_what_stands_has_made_ill(changed, reasons, hurt):
+    made = changed(maxNodes=2)
+    ill = [row(name, *reasons, revision=OLD.revision(), figures=hurt) for name in "abcde"]
+    far = progress(made, ill)
+    assert len(far.next) == 2
+    assert verdict(far).reason == "RollingOut"
+    cured = new(made, *far.next)
+    left = [each for each in ill if each.node not in far.next]
+    assert len(progress(made, [*cured, *left]).next) == 2
+    still = [row(name, *reasons, revision=made.revision, figures=hurt) for name in far.next]
+    assert progress(made, [*still, *left]).next == (), "it has to be well with it"
+
+
+@pytest.mark.parametrize("reason", ["DamonBusy", "NeedsReboot", "AgentSilent", "WriteFailed"])
+def test_where_no_node_could_show_how_it_does_it_halts_and_says_so(changed, reason):
+    made = changed(maxNodes=9)
+    ill = [row(name, reason, revision=OLD.revision()) for name in "abc"]
+    far = progress(made, ill)
+    assert (far.next, far.complete) == ((), False)
+    said = verdict(far)
+    assert (said.status, said.reason) == ("False", "RolloutHalted")
+    assert "no node is left that could show how it does" in said.message
+    assert verdict(progress(made, [*ill, *old("d")])).reason == "RollingOut"
+
+
+def test_a_node_that_memory_reclaim_serves_waits_like_others(changed):
+    served = row("a", "NoDamon", revision=OLD.revision())._replace(applied=True)
+    assert progress(changed(), [served]).next == ("a",)
 
 
 def test_paused_it_lets_nobody_and_says_so(changed):

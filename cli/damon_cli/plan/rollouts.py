@@ -8,7 +8,7 @@ from damon_contract.quantities import share_of
 from damon_contract.v1alpha1.rollout import Rollout
 from damon_operator.facts import Tuning
 from damon_operator.planner.plan import NodePlan
-from damon_operator.planner.rollout import before
+from damon_operator.planner.rollout import before, unknown_standing
 
 
 class Course(StrEnum):
@@ -48,7 +48,10 @@ def rollouts(
             continue
         governed = sum(1 for each in made if each.spec and each.spec.tuning == tuning.name)
         nodes = governed if whole else None
-        if before(tuning) is None:
+        if unknown := unknown_standing(tuning):
+            says = f"halted: what stood last cannot be read ({unknown}), so nodes keep their plans"
+            yield RolloutForecast(tuning.name, Course.PAUSED, nodes, 0, says)
+        elif before(tuning) is None:
             says = f"{_why_at_once(tuning)}: {_all(nodes)} at once"
             yield RolloutForecast(tuning.name, Course.AT_ONCE, nodes, nodes, says)
         elif tuning.spec.rollout.paused:

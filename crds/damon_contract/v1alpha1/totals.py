@@ -7,6 +7,9 @@ from pydantic import Field
 from damon_contract.quantities import Size, shown_size, size_bytes
 from damon_contract.v1alpha1.model import Model
 
+MAX_SUM_BYTES: Final = (10**12 - 1) * 2**30
+"""The largest size that is written in Gi with as many digits as a `Size` has."""
+
 
 class Sums(NamedTuple):
     """Sums over pods, and on how many nodes each size is known."""
@@ -47,14 +50,21 @@ class Totals(Model):
 
     @classmethod
     def of(cls, pods: int, figures: Sums) -> Self:
-        """Return sums as people read them; what is known nowhere is absent, not 0."""
+        """Return sums as people read them; what is known nowhere is absent, not 0.
+
+        A sum of more than can be written is the most that can be.
+        """
+
+        def shown(size_bytes: int, known: int) -> str | None:
+            return shown_size(min(size_bytes, MAX_SUM_BYTES)) if known else None
+
         return cls(
             pods=pods,
             running=figures.running,
             spared=figures.spared,
-            cold=shown_size(figures.cold_bytes) if figures.cold_known else None,
-            given_up=shown_size(figures.given_up_bytes) if figures.given_up_known else None,
-            refaulted=shown_size(figures.refaulted_bytes) if figures.refaulted_known else None,
+            cold=shown(figures.cold_bytes, figures.cold_known),
+            given_up=shown(figures.given_up_bytes, figures.given_up_known),
+            refaulted=shown(figures.refaulted_bytes, figures.refaulted_known),
         )
 
     def figures(self) -> Sums:

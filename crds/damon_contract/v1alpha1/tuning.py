@@ -438,7 +438,8 @@ class DamonTuningStatus(Model):
     rollout: RolloutStatus | None = None
     """How far the newest spec has come, where spec.rollout is set."""
     standing: Annotated[
-        Policy | None,
+        Policy | dict[str, JsonValue] | None,
+        Field(union_mode="left_to_right"),
         WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
     ] = None
     """What was in force on all nodes last, of what decides about plans: nodes that wait for a

@@ -46,6 +46,8 @@ class NodePlan(NamedTuple):
     """Which pods are in no plan, by reason, for people: no part of the plan."""
     revision: str = ""
     """Of the policy that it is made by, where the tuning has a rollout: no part of the plan."""
+    kept: bool = False
+    """What is wanted is not known: the node keeps the plan that it has, or goes without."""
 
 
 def plan(

@@ -11,12 +11,15 @@ from hashlib import sha256
 from heapq import nsmallest
 from typing import Final, NamedTuple
 
+from pydantic import JsonValue
+
 from damon_contract.quantities import share_of
 from damon_contract.v1alpha1.model import Verdict
-from damon_contract.v1alpha1.node import SERVED_OTHERWISE, NodeReason
+from damon_contract.v1alpha1.node import SERVED_OTHERWISE, UNAVAILABLE, NodeReason
 from damon_contract.v1alpha1.tuning import Policy
 from damon_operator.facts import Tuning
-from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, Row
+from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, WRITE_FAILED, Row
+from damon_operator.stored_status import unreadable_standing
 
 ROLLED_OUT: Final = "RolledOut"
 """The condition of a DamonTuning that has a rollout."""
@@ -30,6 +33,17 @@ _HARMLESS: Final = PASSING | {
 """Reasons that say nothing against the plan that a node has."""
 _WITHOUT_DAMON: Final = frozenset(reason.value for reason in SERVED_OTHERWISE)
 """Nor do these where the plan is in force all the same: memory.reclaim serves the pods."""
+_OWN: Final = frozenset(
+    {
+        *(reason.value for reason in UNAVAILABLE),
+        NodeReason.AGENT_SILENT.value,
+        NodeReason.STATE_UNWRITABLE.value,
+        NodeReason.NODE_UNREADABLE.value,
+        WRITE_FAILED,
+    }
+)
+"""Reasons that a node has under any policy. All others may come of the one that stands, and the
+newest may be what cures them."""
 
 
 class RolloutReason(StrEnum):
@@ -45,15 +59,16 @@ class State(StrEnum):
     """Where a node stands towards the newest revision."""
 
     WAITING = "Waiting"
-    """It has another one, and may take the newest."""
+    """It has another one, and may take the newest, also if it is not well with what it has."""
     APART = "Apart"
-    """It has another one, and is not well for a reason of its own: it takes the newest last."""
+    """It is not well for a reason of its own, and has another one: it takes the newest last. Or it
+    has the newest, and nobody has reported from it for long."""
     TAKING = "Taking"
     """It has the newest, and has not carried it out yet, or not for long enough."""
     SETTLED = "Settled"
     """It has carried out the newest for `minReady`."""
     FAILING = "Failing"
-    """It has the newest, and is not well."""
+    """It has the newest, and is not well, or has not carried it out for much too long."""
 
 
 class Progress(NamedTuple):
@@ -62,6 +77,8 @@ class Progress(NamedTuple):
     tuning: str
     revision: str
     governed: int
+    updated: int
+    """How many nodes have the newest revision."""
     most: int
     """So many nodes at once may be taking it."""
     paused: bool
@@ -73,11 +90,8 @@ class Progress(NamedTuple):
     """Each with the reason."""
     standing: bool
     """Whether the newest is what stands already: nobody has to wait."""
-
-    @property
-    def updated(self) -> int:
-        """Return how many nodes have the newest revision."""
-        return len(self.taking) + len(self.settled) + len(self.failing)
+    unknown: str = ""
+    """Why it is not known what nodes that wait go on with: see `unknown_standing`."""
 
     @property
     def complete(self) -> bool:
@@ -91,7 +105,7 @@ class Progress(NamedTuple):
     @property
     def next(self) -> tuple[str, ...]:
         """Return the nodes that may take the newest revision now."""
-        if self.complete or self.paused or self.failing:
+        if self.complete or self.paused or self.failing or self.unknown:
             return ()
         free = max(0, self.most - len(self.taking))
         return tuple(nsmallest(free, self.waiting, key=lambda node: _place(self.tuning, node)))
@@ -103,12 +117,23 @@ def before(tuning: Tuning) -> Tuning | None:
     mode Off never waits. A tuning of which nothing has stood yet is new everywhere.
     """
     spec, standing = tuning.spec, tuning.status.standing if tuning.status else None
-    if spec is None or spec.rollout is None or spec.mode == "Off" or standing is None:
+    if spec is None or spec.rollout is None or spec.mode == "Off":
         return None
-    if standing == spec.policy():
+    if not isinstance(standing, Policy) or standing == spec.policy():
         return None
     stated = {name: getattr(standing, name) for name in Policy.model_fields}
     return tuning._replace(spec=spec.model_copy(update=stated), revision=standing.revision())
+
+
+def unknown_standing(tuning: Tuning) -> str:
+    """Return why nodes that have to wait keep the plans that they have, whatever these are.
+
+    Something stood, and cannot be read. To take that for nothing would send a change to all nodes
+    at once.
+    """
+    if tuning.spec is None or tuning.spec.rollout is None or tuning.spec.mode == "Off":
+        return ""
+    return unreadable_standing(tuning.status)
 
 
 def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
@@ -118,16 +143,20 @@ def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
     asked = tuning.spec.rollout
     names: dict[State, list[str]] = {state: [] for state in State}
     reasons: dict[str, str] = {}
+    updated = 0
     for row in rows:
-        why = trouble(row, asked.max_spared_permille)
+        why = trouble(row, asked.max_spared_permille) or _lateness(row)
+        updated += row.revision == tuning.revision
         names[_state(row, tuning.revision, why)].append(row.node)
         if why:
             reasons[row.node] = why
     governed = sum(map(len, names.values()))
+    unknown = unknown_standing(tuning)
     return Progress(
         tuning=tuning.name,
         revision=tuning.revision,
         governed=governed,
+        updated=updated,
         most=share_of(governed, asked.max_nodes),
         paused=asked.paused,
         waiting=tuple(names[State.WAITING]),
@@ -135,7 +164,8 @@ def progress(tuning: Tuning, rows: Iterable[Row]) -> Progress | None:
         taking=tuple(sorted(names[State.TAKING])),
         settled=tuple(names[State.SETTLED]),
         failing=tuple((node, reasons[node]) for node in sorted(names[State.FAILING])),
-        standing=before(tuning) is None,
+        standing=not unknown and before(tuning) is None,
+        unknown=unknown,
     )
 
 
@@ -151,8 +181,8 @@ def trouble(row: Row, most_spared_permille: int) -> str:
     return reason
 
 
-def standing(tuning: Tuning, far: Progress | None) -> Policy | None:
-    """Return what stands from now on, for the tuning's status."""
+def standing(tuning: Tuning, far: Progress | None) -> Policy | dict[str, JsonValue] | None:
+    """Return what stands from now on, for the tuning's status; unread what cannot be read."""
     if tuning.spec is None or (far is not None and not far.complete):
         return tuning.status.standing if tuning.status else None
     return tuning.spec.policy()
@@ -167,7 +197,14 @@ def verdict(far: Progress) -> Verdict:
         return _verdict("True", RolloutReason.ROLLED_OUT, message)
     so_far = f"{far.updated} of {far.governed} nodes have revision {far.revision}"
     if far.apart:
-        so_far += f"; {len(far.apart)} that are not well take it last (such as {min(far.apart)})"
+        so_far += f"; {len(far.apart)} that are not well are left apart (such as {min(far.apart)})"
+    if far.unknown:
+        message = f"{so_far}; halted because what stood last cannot be read ({far.unknown}): all "
+        message += "others keep the plans that they have. Another version of the operator wrote it:"
+        message += (
+            " use that one; or let all take the newest at once by mode Off or without rollout"
+        )
+        return _verdict("False", RolloutReason.HALTED, message)
     if far.failing:
         node, why = far.failing[0]
         message = f"{so_far}; halted because node {node}: {why}. It goes on when that node is well"
@@ -175,6 +212,10 @@ def verdict(far: Progress) -> Verdict:
     if far.paused:
         message = f"{so_far}; paused: no other node takes it (rollout.paused)"
         return _verdict("False", RolloutReason.PAUSED, message)
+    if far.apart and not far.waiting and not far.taking:
+        message = f"{so_far}; halted because no node is left that could show how it does: "
+        message += "it goes on when one is well"
+        return _verdict("False", RolloutReason.HALTED, message)
     waits = f"; at most {far.most} at a time"
     if far.taking:
         waits += f", waiting for {', '.join(far.taking[:3])}"
@@ -189,10 +230,25 @@ def _verdict(status: str, reason: RolloutReason, message: str) -> Verdict:
 
 def _state(row: Row, revision: str, why: str) -> State:
     if row.revision != revision:
-        return State.APART if why or row.unreported else State.WAITING
+        return State.APART if row.unreported or _is_ill(row) else State.WAITING
     if why:
         return State.FAILING
+    if row.late:
+        return State.APART  # unreported: by its budget alone it would hold up all others
     return State.SETTLED if row.settled else State.TAKING
+
+
+def _lateness(row: Row) -> str:
+    """Return why a node that reports is late; empty: it is not, or nobody reports from it."""
+    if not row.late or row.unreported:
+        return ""
+    return f"{next(iter(row.reasons), NodeReason.APPLYING.value)} for too long"
+
+
+def _is_ill(row: Row) -> bool:
+    """Return whether a node is not well for a reason of its own."""
+    own = _OWN - _WITHOUT_DAMON if row.applied else _OWN
+    return not own.isdisjoint(row.reasons)
 
 
 def _place(tuning: str, node: str) -> bytes:

@@ -59,6 +59,8 @@ class Row(NamedTuple):
     settled: bool = False
     """Whether it has carried out plans of this revision for `rollout.minReady`. Pods that come and
     go take nothing back from that."""
+    late: bool = False
+    """Whether it has not done so for much longer than that."""
     figures: Sums = NOTHING
 
 

@@ -37,6 +37,7 @@ from damon_operator.reconcile.writer import Writer
 from damon_operator.reflector import Reflector
 from damon_operator.resources import Raw
 from damon_operator.settings import Tempo
+from damon_operator.stored_status import replacement
 
 _log = logging.getLogger(__name__)
 
@@ -306,7 +307,7 @@ class Service:
         if _but_figures(status) == _but_figures(tuning.status) and name not in self._figures:
             self._figures.add(name)
             return
-        body = status.model_dump(mode="json", by_alias=True)
+        body = replacement(tuning.stored, status.model_dump(mode="json", by_alias=True))
         try:
             await self._tunings.write(
                 name, self.port.write_tuning_status(name, tuning.version, body)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.node import DamonNodeSpec
 from damon_operator.facts import Namespace, Node, Pod, Tuning, Written, digest
 from damon_operator.planner.plan import NodePlan, plan
-from damon_operator.planner.rollout import before, progress
+from damon_operator.planner.rollout import before, progress, unknown_standing
 from damon_operator.planner.selection import choose, ranked
 from damon_operator.planner.tally import (
     PLAN_ALTERED,
@@ -25,6 +24,7 @@ from damon_operator.planner.tally import (
     agentless_row,
     row,
 )
+from damon_operator.reconcile.readiness import Course, course
 
 
 class Outline(NamedTuple):
@@ -39,6 +39,8 @@ class Outline(NamedTuple):
     """Digest of what the plan says of exempt pods."""
     revision: str = ""
     """Of the policy that it is made by, where the tuning has a rollout."""
+    kept: bool = False
+    """It is the plan that the node has, whatever that is."""
 
 
 class Apply(NamedTuple):
@@ -86,12 +88,14 @@ class World:
     _tallies: Tallies = field(default_factory=Tallies)
     _before: dict[str, Tuning] = field(default_factory=dict)
     """By name: what tunings that are rolled out are for the nodes that wait."""
+    _unknown: set[str] = field(default_factory=set)
+    """Tunings of which it is not known what they are for the nodes that wait."""
     _moved: set[str] = field(default_factory=set)
     """Tunings of which something has changed since their rollouts were looked at."""
     _let: dict[str, str] = field(default_factory=dict)
     """Nodes that may take a revision and are not planned with it yet."""
-    _since: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """By node: the revision that it was first seen to have carried out, and when."""
+    _courses: dict[str, Course] = field(default_factory=dict)
+    """How each node does with the revision that it has."""
 
     # What streams report: (old, new), None where there is none.
 
@@ -112,12 +116,13 @@ class World:
         for each in (old, new):
             if each is not None:
                 self._touch(each.name)
+        if old is not None and (new is None or new.uid != old.uid):
+            self._courses.pop(old.name, None)
         if new is not None:
             self.nodes[new.name] = new
         elif old is not None:
             self.nodes.pop(old.name, None)
             self._let.pop(old.name, None)
-            self._since.pop(old.name, None)
 
     def namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
         """Take a namespace's change.
@@ -159,8 +164,11 @@ class World:
             for each in (old, new):
                 if each is not None:
                     self._before.pop(each.name, None)
+                    self._unknown.discard(each.name)
             if new is not None and (waiting := before(new)) is not None:
                 self._before[new.name] = waiting
+            if new is not None and unknown_standing(new):
+                self._unknown.add(new.name)
             self._ranked = ranked(self.tunings.values())
             changed = [tuning for tuning in (old, new) if tuning is not None]
             for node in self.nodes.values():
@@ -205,15 +213,7 @@ class World:
         if self._failed.get(name) == PLAN_FAILED:
             del self._failed[name]
         if name in self.nodes:
-            hashed = planned.spec.hash if planned.spec is not None else ""
-            self.plans[name] = Outline(
-                planned.matching,
-                hashed,
-                planned.pods,
-                planned.agentless,
-                digest(planned.exempt),
-                planned.revision,
-            )
+            self.plans[name] = self._outline(name, planned)
         else:
             self.plans.pop(name, None)
         self._let.pop(name, None)
@@ -229,7 +229,7 @@ class World:
         failure = self._failed.get(name, "")
         if outline is not None and outline.agentless:
             contribution = agentless_row(name, outline.matching, outline.agentless)
-        elif outline is not None and outline.matching and (outline.hash or failure):
+        elif outline is not None and outline.matching and (outline.hash or outline.kept or failure):
             contribution = row(
                 name,
                 outline.matching,
@@ -239,7 +239,7 @@ class World:
                 failure=failure,
                 revision=outline.revision,
             )
-            contribution = contribution._replace(settled=self._is_settled(contribution))
+            contribution = self._as_it_does(contribution)
         touched = self._tallies.put(name, contribution)
         if touched:
             self.stale |= touched
@@ -256,7 +256,7 @@ class World:
                 self._touch(node)
 
     def ripen(self) -> None:
-        """Look again at nodes that have to be Ready for a while with what is rolled out."""
+        """Look again at nodes that have to be Ready for a while with it, or are to be by now."""
         for name in self._before:
             for each in list(self.tally(name).rows.values()):
                 if each.revision == self.tunings[name].revision and not each.settled:
@@ -273,6 +273,8 @@ class World:
     def is_due(self, name: str) -> bool:
         """Return whether the node's DamonNode is not what its plan wants."""
         node, written, outline = self.nodes.get(name), self.written.get(name), self.plans.get(name)
+        if node is not None and outline is not None and outline.kept:
+            return False
         if node is None or outline is None or not outline.hash:
             return written is not None
         return written is None or not is_stored(
@@ -288,6 +290,8 @@ class World:
         if not self.is_due(name):
             return None
         planned, node, written = self._planned(name), self.nodes.get(name), self.written.get(name)
+        if planned.kept:
+            return None
         if planned.spec is not None and node is not None:
             return Apply(node, planned.spec, planned.exempt, planned.revision)
         return Delete(name, written.uid) if written is not None else None
@@ -316,42 +320,64 @@ class World:
         if node is None:
             return NodePlan((), None, {}, ())
         written = self.written.get(name)
-        return plan(
+        planned = plan(
             [self._as_taken(tuning, name) for tuning in self._ranked],
             node,
             self.pods.get(name, {}).values(),
             self.namespaces,
             reported=written is not None and bool(written.conditions),
         )
+        governor = planned.matching[0] if planned.matching else ""
+        kept = governor in self._unknown and not self._has(self.tunings[governor].revision, name)
+        return planned._replace(kept=kept)
+
+    def _outline(self, name: str, planned: NodePlan) -> Outline:
+        if planned.kept and not planned.agentless:
+            made, written = self.plans.get(name), self.written.get(name)
+            return Outline(
+                planned.matching,
+                written.hash if written is not None else "",
+                made.pods if made is not None else {},
+                revision=written.revision if written is not None else "",
+                kept=True,
+            )
+        return Outline(
+            planned.matching,
+            planned.spec.hash if planned.spec is not None else "",
+            planned.pods,
+            planned.agentless,
+            digest(planned.exempt),
+            planned.revision,
+        )
 
     def _as_taken(self, tuning: Tuning, name: str) -> Tuning:
-        """Return what a tuning is for a node: as it is now, or as it stood while the node waits.
-
-        Who has the newest revision keeps it: by its DamonNode, or because it is about to be
-        written.
-        """
+        """Return what a tuning is for a node: as it is now, or as it stood while the node waits."""
         waiting = self._before.get(tuning.name)
-        if waiting is None:
-            return tuning
-        written, outline = self.written.get(name), self.plans.get(name)
-        has = (written and written.revision, outline and outline.revision, self._let.get(name))
-        return tuning if tuning.revision in has else waiting
+        return tuning if waiting is None or self._has(tuning.revision, name) else waiting
 
-    def _is_settled(self, row: Row) -> bool:
-        """Return whether plans of this revision have been carried out for `rollout.minReady`.
+    def _has(self, revision: str, name: str) -> bool:
+        """Return whether a node has a revision, and keeps it: nothing is taken back.
 
-        Counted from when this process saw it first: one that begins anew waits once more.
+        It has by its DamonNode, or because that is about to be written.
         """
+        written, outline = self.written.get(name), self.plans.get(name)
+        return revision in (
+            written and written.revision,
+            outline and outline.revision,
+            self._let.get(name),
+        )
+
+    def _as_it_does(self, row: Row) -> Row:
+        """Return the row with how long the node has been well with its revision."""
         tuning = self.tunings.get(row.matching[0])
         asked = tuning.spec.rollout if tuning is not None and tuning.spec is not None else None
-        revision, since_s = self._since.get(row.node, ("", 0.0))
-        if revision != row.revision or asked is None:
-            self._since.pop(row.node, None)
-            if not row.revision or not row.applied or asked is None:
-                return False
-            since_s = self.clock()
-            self._since[row.node] = (row.revision, since_s)
-        return (self.clock() - since_s) * 1_000_000 >= microseconds(asked.min_ready)
+        if not row.revision or asked is None:
+            self._courses.pop(row.node, None)
+            return row
+        now = self._courses[row.node] = course(
+            self._courses.get(row.node), row, asked, self.clock()
+        )
+        return now.of(row)
 
     def _touch(self, node: str) -> None:
         self.dirty.add(node)
@@ -382,6 +408,7 @@ def _governing(tuning: Tuning | None) -> Mapping[str, object] | None:
         "created": tuning.created,
         "uid": tuning.uid,
         "standing": standing.revision if standing is not None else "",
+        "unknown": unknown_standing(tuning),
     }
 
 
