@@ -24,7 +24,7 @@ from damon_cli.kubeconfig import Connection
 from damon_contract import names
 from damon_contract.access import AccessError
 from damon_contract.connections import pool
-from damon_contract.watches import IDLE_S, WATCH_S
+from damon_contract.watches import IDLE_S, WATCH_S, retry_after_s
 
 Raw = dict[str, Any]
 
@@ -213,7 +213,8 @@ class Client:
                 answer = b""
             finally:
                 response.release_conn()
-            raise _refusal(method, target.partition("?")[0], response.status, answer)
+            asked_s = retry_after_s(response.headers.get("Retry-After"))
+            raise _refusal(method, target.partition("?")[0], response.status, answer, asked_s)
         return response
 
 
@@ -235,7 +236,7 @@ def _unreachable(connection: Connection, error: Exception) -> UnreachableError:
     )
 
 
-def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
+def _refusal(method: str, path: str, status: int, answer: bytes, asked_s: float = 0.0) -> CliError:
     try:
         said = json.loads(answer)
     except (ValueError, RecursionError):
@@ -250,7 +251,8 @@ def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
         named = (said.get("details") or {}).get("name")
         return _absent(message, path) if named else _unknown(path)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return UnreachableError(f"the API server cannot answer now: {status} {message}")
+        why = f"the API server cannot answer now: {status} {message}"
+        return UnreachableError(why, retry_after_s=asked_s)
     if status == HTTPStatus.GONE:
         return WatchEndedError(message)
     return RefusedError(message, status)

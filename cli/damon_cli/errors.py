@@ -42,7 +42,18 @@ class KubeconfigError(CliError):
 
 
 class UnreachableError(CliError):
-    """No answer from the API server, or one that is no answer."""
+    """No answer from the API server, or one that is no answer: asking again may bring one.
+
+    `retry_after_s` is the pause that the server asks for.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, remedy)
+        self.retry_after_s = retry_after_s
+
+
+class UnreadableError(CliError):
+    """An object of the cluster that cannot be read: asking again brings the same."""
 
 
 class ForbiddenError(CliError):

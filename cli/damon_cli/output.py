@@ -56,7 +56,12 @@ def write(kind: str, answer: object, form: Format) -> None:
 
 def say(line: str) -> None:
     """Tell a person something beside the answer: on standard error, without control characters."""
-    print(_CONTROLS.sub("?", line), file=sys.stderr, flush=True)
+    print(harmless(line), file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """Return what a server says without the control characters in it."""
+    return _CONTROLS.sub("?", text)
 
 
 def console() -> "Console":
