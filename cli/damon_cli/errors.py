@@ -10,7 +10,7 @@ class Exit(IntEnum):
     NOT_MET = 1
     """The answer is no: not ready in time, a check that failed, a tuning that would be refused."""
     USAGE = 2
-    """The command line, or a file that it names, cannot be used."""
+    """The command line, or a file that it names, cannot be used, or the answer not written."""
     NO_ANSWER = 3
     """The cluster gives no answer: out of reach, not allowed, no CRDs, no such object."""
     DEFECT = 4
@@ -39,6 +39,16 @@ class KubeconfigError(CliError):
     """The kubeconfig names no API server that can be used."""
 
     exit = Exit.USAGE
+
+
+class OutputError(CliError):
+    """The answer cannot be written."""
+
+    exit = Exit.USAGE
+
+    def __init__(self, name: str, error: OSError) -> None:
+        super().__init__(f"{name} cannot be written: {error.strerror}")
+        self.errno = error.errno
 
 
 class UnreachableError(CliError):

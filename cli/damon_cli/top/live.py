@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from damon_cli import output
+from damon_cli import output, streams
 from damon_cli.client import DAMON_NODES, Client, Raw, WatchEndedError
 from damon_cli.damon_node import DamonNode
 from damon_cli.errors import UnreachableError
@@ -86,12 +86,12 @@ class _Reader:
 
 
 def follow(client: Client, asked: TopOptions, picture: Picture) -> None:
-    """Draw until the person has seen enough; raise what ended the watch, if something did."""
+    """Draw until nobody reads any more, or an interrupt; raise what ended the watch, if it did."""
     console, reader, seen = output.console(), _Reader(client, asked, picture), Rates()
     seen.saw(picture.sums(), time.monotonic())
     threading.Thread(target=reader.run, daemon=True).start()
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-        while reader.failure is None:
+        while reader.failure is None and not streams.is_unread():
             picture.rates = seen.per_minute
             drawn = _drawn(console, asked, picture, reader.unanswered)
             if console.is_terminal:
@@ -99,11 +99,12 @@ def follow(client: Client, asked: TopOptions, picture: Picture) -> None:
             else:
                 console.print(drawn)
             time.sleep(_REDRAW_S)
-            while not reader.changed.wait(timeout=1.0):
+            while not (reader.changed.wait(timeout=1.0) or streams.is_unread()):
                 pass  # in short pieces, so that Ctrl-C is heard everywhere
             reader.changed.clear()
             seen.saw(picture.sums(), time.monotonic())
-    raise reader.failure
+    if reader.failure is not None:
+        raise reader.failure
 
 
 def _drawn(console: Console, asked: TopOptions, picture: Picture, unanswered: str) -> Table:
