@@ -15,10 +15,12 @@ import urllib3
 from damon_cli.errors import (
     CliError,
     ForbiddenError,
+    KubeconfigError,
     NotFoundError,
     NotInstalledError,
     RefusedError,
     UnreachableError,
+    UsageError,
 )
 from damon_cli.kubeconfig import Connection
 from damon_contract import names
@@ -90,7 +92,10 @@ class Client:
             query |= {"fieldSelector": fields} if fields else {}
             query |= {"continue": after} if after else {}
             accept = _TABLE if table else _JSON
-            page = _object(self._answer("GET", f"{path}?{urlencode(query)}", accept=accept), path)
+            page = _object(
+                self._answer("GET", f"{path}?{urlencode(query, errors='replace')}", accept=accept),
+                path,
+            )
             yield page
             after = str((page.get("metadata") or {}).get("continue") or "")
             if not after:
@@ -108,7 +113,7 @@ class Client:
         }
         query |= {"fieldSelector": fields} if fields else {}
         read_s = min(IDLE_S, timeout_s + 5)
-        response = self._open("GET", f"{path}?{urlencode(query)}", read_s=read_s)
+        response = self._open("GET", f"{path}?{urlencode(query, errors='replace')}", read_s=read_s)
         rest = b""
         try:
             while part := response.read1(65536):
@@ -204,8 +209,13 @@ class Client:
                 redirect=False,
                 preload_content=False,
             )
-        except (urllib3.exceptions.HTTPError, AccessError, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, AccessError, OSError) as error:
             raise _unreachable(self.connection, error) from error
+        except ValueError:  # its message may have the token in it
+            raise KubeconfigError(
+                f"no request can be made of context {self.connection.context}",
+                "look for characters that HTTP does not allow in its server, token and names",
+            ) from None
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             try:
                 answer = response.read(65536)
@@ -220,12 +230,21 @@ class Client:
 
 def of_namespace(namespace: str, plural: str, *, group: str = "/api/v1") -> str:
     """Return the path of a collection in a namespace; of all namespaces when that is empty."""
-    return f"{group}/namespaces/{quote(namespace)}/{plural}" if namespace else f"{group}/{plural}"
+    return (
+        f"{group}/namespaces/{_segment(namespace)}/{plural}" if namespace else f"{group}/{plural}"
+    )
 
 
 def object_path(collection: str, name: str) -> str:
     """Return the path of an object in a collection."""
-    return f"{collection}/{quote(name, safe='')}"
+    return f"{collection}/{_segment(name)}"
+
+
+def _segment(name: str) -> str:
+    """Return a name as a part of a path; raise UsageError if it would lead elsewhere."""
+    if name in {"", ".", ".."}:
+        raise UsageError(f"{name!r} is no name of an object")
+    return quote(name, safe="", errors="replace")
 
 
 def _unreachable(connection: Connection, error: Exception) -> UnreachableError:
