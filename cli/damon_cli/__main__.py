@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from damon_cli import options
+from damon_cli import options, streams
 from damon_cli.errors import CliError, Exit
 from damon_cli.output import say
 
@@ -327,11 +327,14 @@ def check(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status, and never let a traceback out unasked."""
+    streams.prepare()
     given = sys.argv[1:] if arguments is None else arguments
     # Like kubectl's own: a bare --wait takes no value.
     given = [f"--wait={_WAIT}" if word == "--wait" else word for word in given]
     try:
-        return int(app(given, prog_name="kubectl damon", standalone_mode=False) or 0)
+        ended = int(app(given, prog_name="kubectl damon", standalone_mode=False) or 0)
+        sys.stdout.flush()
+        return ended  # noqa: TRY300 - what is not written is an error as well
     except CliError as error:
         say(f"error: {error.message}")
         if error.remedy:
@@ -345,10 +348,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):
-        # Whoever reads has seen enough; Python would complain again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FINE
     show = getattr(error, "show", None)  # click's own: what is wrong with the command line
     if show is not None:
         show()

@@ -15,16 +15,18 @@ import urllib3
 from damon_cli.errors import (
     CliError,
     ForbiddenError,
+    KubeconfigError,
     NotFoundError,
     NotInstalledError,
     RefusedError,
     UnreachableError,
+    UsageError,
 )
 from damon_cli.kubeconfig import Connection
 from damon_contract import names
 from damon_contract.access import AccessError
 from damon_contract.connections import pool
-from damon_contract.watches import IDLE_S, WATCH_S
+from damon_contract.watches import IDLE_S, WATCH_S, retry_after_s
 
 Raw = dict[str, Any]
 
@@ -90,7 +92,10 @@ class Client:
             query |= {"fieldSelector": fields} if fields else {}
             query |= {"continue": after} if after else {}
             accept = _TABLE if table else _JSON
-            page = _object(self._answer("GET", f"{path}?{urlencode(query)}", accept=accept), path)
+            page = _object(
+                self._answer("GET", f"{path}?{urlencode(query, errors='replace')}", accept=accept),
+                path,
+            )
             yield page
             after = str((page.get("metadata") or {}).get("continue") or "")
             if not after:
@@ -108,7 +113,7 @@ class Client:
         }
         query |= {"fieldSelector": fields} if fields else {}
         read_s = min(IDLE_S, timeout_s + 5)
-        response = self._open("GET", f"{path}?{urlencode(query)}", read_s=read_s)
+        response = self._open("GET", f"{path}?{urlencode(query, errors='replace')}", read_s=read_s)
         rest = b""
         try:
             while part := response.read1(65536):
@@ -204,8 +209,13 @@ class Client:
                 redirect=False,
                 preload_content=False,
             )
-        except (urllib3.exceptions.HTTPError, AccessError, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, AccessError, OSError) as error:
             raise _unreachable(self.connection, error) from error
+        except ValueError:  # its message may have the token in it
+            raise KubeconfigError(
+                f"no request can be made of context {self.connection.context}",
+                "look for characters that HTTP does not allow in its server, token and names",
+            ) from None
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             try:
                 answer = response.read(65536)
@@ -213,18 +223,28 @@ class Client:
                 answer = b""
             finally:
                 response.release_conn()
-            raise _refusal(method, target.partition("?")[0], response.status, answer)
+            asked_s = retry_after_s(response.headers.get("Retry-After"))
+            raise _refusal(method, target.partition("?")[0], response.status, answer, asked_s)
         return response
 
 
 def of_namespace(namespace: str, plural: str, *, group: str = "/api/v1") -> str:
     """Return the path of a collection in a namespace; of all namespaces when that is empty."""
-    return f"{group}/namespaces/{quote(namespace)}/{plural}" if namespace else f"{group}/{plural}"
+    return (
+        f"{group}/namespaces/{_segment(namespace)}/{plural}" if namespace else f"{group}/{plural}"
+    )
 
 
 def object_path(collection: str, name: str) -> str:
     """Return the path of an object in a collection."""
-    return f"{collection}/{quote(name, safe='')}"
+    return f"{collection}/{_segment(name)}"
+
+
+def _segment(name: str) -> str:
+    """Return a name as a part of a path; raise UsageError if it would lead elsewhere."""
+    if name in {"", ".", ".."}:
+        raise UsageError(f"{name!r} is no name of an object")
+    return quote(name, safe="", errors="replace")
 
 
 def _unreachable(connection: Connection, error: Exception) -> UnreachableError:
@@ -235,7 +255,7 @@ def _unreachable(connection: Connection, error: Exception) -> UnreachableError:
     )
 
 
-def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
+def _refusal(method: str, path: str, status: int, answer: bytes, asked_s: float = 0.0) -> CliError:
     try:
         said = json.loads(answer)
     except (ValueError, RecursionError):
@@ -250,7 +270,8 @@ def _refusal(method: str, path: str, status: int, answer: bytes) -> CliError:
         named = (said.get("details") or {}).get("name")
         return _absent(message, path) if named else _unknown(path)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return UnreachableError(f"the API server cannot answer now: {status} {message}")
+        why = f"the API server cannot answer now: {status} {message}"
+        return UnreachableError(why, retry_after_s=asked_s)
     if status == HTTPStatus.GONE:
         return WatchEndedError(message)
     return RefusedError(message, status)

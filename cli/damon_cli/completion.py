@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from typer.main import get_command
 
-from damon_cli import options
+from damon_cli import options, streams
 from damon_cli.__main__ import app
 from damon_cli.errors import CliError
 from damon_cli.explain.workloads import KINDS
@@ -30,6 +30,7 @@ _FILE_OPTIONS: Final = ("-f", "--filename", "--kubeconfig")
 
 def main() -> int:
     """Print the candidates for the last word of the command line."""
+    streams.prepare()
     before, word = sys.argv[1:-1], (sys.argv[1:] or [""])[-1]
     found, directive = candidates(before, word)
     for each in found:

@@ -69,7 +69,8 @@ class ExecPlugin:
         if entry.get("provideClusterInfo"):
             spec["cluster"] = _described(cluster)
         info = {"apiVersion": version, "kind": "ExecCredential", "spec": spec}
-        named = {str(e.get("name")): str(e.get("value") or "") for e in entry.get("env") or ()}
+        listed = [each for each in entry.get("env") or () if isinstance(each, dict)]
+        named = {str(each.get("name")): str(each.get("value") or "") for each in listed}
         return cls(
             version,
             command,
@@ -85,7 +86,7 @@ class ExecPlugin:
     def credential(self) -> Credential:
         """Return what the plugin answered; ask it if that has expired."""
         known = self._credential
-        if known is None or (known.expires and known.expires - _EARLY < datetime.now(UTC)):
+        if known is None or (known.expires and known.expires < datetime.now(UTC) + _EARLY):
             self._credential = known = self._asked()
         return known
 
@@ -102,7 +103,7 @@ class ExecPlugin:
                 check=False,
                 timeout=_PLUGIN_S,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             raise KubeconfigError(f"{self.command}: {error}") from error
         if ran.returncode != 0:
             raise KubeconfigError(
@@ -129,6 +130,14 @@ def _described(cluster: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in described.items() if value is not None}
 
 
+def _instant(text: str) -> datetime:
+    """Return an instant as RFC 3339 has it; client-go reads no other, and none without a zone."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"expirationTimestamp {text!r} has no zone")
+    return instant
+
+
 def _read(output: bytes, command: str) -> Credential:
     try:
         status = json.loads(output)["status"]
@@ -137,7 +146,7 @@ def _read(output: bytes, command: str) -> Credential:
             token=str(status.get("token") or ""),
             certificate_pem=str(status.get("clientCertificateData") or "").encode(),
             key_pem=str(status.get("clientKeyData") or "").encode(),
-            expires=datetime.fromisoformat(expires) if expires else None,
+            expires=_instant(expires) if expires else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise KubeconfigError(f"{command}: its answer is no ExecCredential: {error!r}") from error

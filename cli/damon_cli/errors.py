@@ -10,7 +10,7 @@ class Exit(IntEnum):
     NOT_MET = 1
     """The answer is no: not ready in time, a check that failed, a tuning that would be refused."""
     USAGE = 2
-    """The command line, or a file that it names, cannot be used."""
+    """The command line, or a file that it names, cannot be used, or the answer not written."""
     NO_ANSWER = 3
     """The cluster gives no answer: out of reach, not allowed, no CRDs, no such object."""
     DEFECT = 4
@@ -41,8 +41,29 @@ class KubeconfigError(CliError):
     exit = Exit.USAGE
 
 
+class OutputError(CliError):
+    """The answer cannot be written."""
+
+    exit = Exit.USAGE
+
+    def __init__(self, name: str, error: OSError) -> None:
+        super().__init__(f"{name} cannot be written: {error.strerror}")
+        self.errno = error.errno
+
+
 class UnreachableError(CliError):
-    """No answer from the API server, or one that is no answer."""
+    """No answer from the API server, or one that is no answer: asking again may bring one.
+
+    `retry_after_s` is the pause that the server asks for.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, remedy)
+        self.retry_after_s = retry_after_s
+
+
+class UnreadableError(CliError):
+    """An object of the cluster that cannot be read: asking again brings the same."""
 
 
 class ForbiddenError(CliError):

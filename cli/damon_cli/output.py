@@ -7,6 +7,7 @@ import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from damon_cli import streams
 from damon_cli.options import Format
 from damon_contract import names
 
@@ -46,17 +47,34 @@ def write(kind: str, answer: object, form: Format) -> None:
     """Write a document to standard output."""
     told = document(kind, answer)
     if form is Format.JSON:
-        sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(told, indent=2, ensure_ascii=not streams.is_utf8()) + "\n"
     else:
         import yaml
 
-        sys.stdout.write(yaml.safe_dump(told, sort_keys=False, allow_unicode=True))
+        text = yaml.safe_dump(told, sort_keys=False, allow_unicode=streams.is_utf8())
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def write_text(text: str, *, has_references: bool) -> None:
+    """Write text to standard output; `has_references`: &#8364; in it means a character.
+
+    Those are used where the output is not UTF-8, which is what a reader of HTML expects.
+    """
+    if has_references and not streams.is_utf8():
+        text = text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def say(line: str) -> None:
     """Tell a person something beside the answer: on standard error, without control characters."""
-    print(_CONTROLS.sub("?", line), file=sys.stderr, flush=True)
+    print(harmless(line), file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """Return what a server says without the control characters in it."""
+    return _CONTROLS.sub("?", text)
 
 
 def console() -> "Console":

@@ -250,6 +250,20 @@ def test_a_deletion_that_fails_is_tried_again(governed, client):
     assert not world.left_behind()
 
 
+def test_an_api_server_that_does_not_answer_for_a_while_is_waited_for(governed, client, capsys):
+    def stage(world, seconds):
+        World.sleep(world, seconds)
+        if not failing:
+            failing.append(seconds)
+            fail_next = governed.api.server.faults.fail_next
+            governed.api.call(fail_next, 8, 503, method="GET", path="/pods")
+
+    failing, world = [], World(governed)
+    world.sleep = lambda seconds: stage(world, seconds)
+    assert world.check(client) == Exit.FINE
+    assert capsys.readouterr().err.count("waiting: the API server cannot answer now") == 1
+
+
 def test_a_namespace_without_its_service_account_is_waited_for(governed, client):
     governed.api.call(
         governed.api.server.faults.fail_next,

@@ -68,7 +68,7 @@ def test_of_many_nodes_it_sums_up_what_is_not_well(nodes):
     assert "5 nodes: whether it can be tuned is not known" in told
 
 
-def probe(nodes, root, *arguments):
+def probe(nodes, root, *arguments, then=lambda: None):
     """Start the command, run its pod's container on a directory, and return what it said."""
     changes = nodes.api.call(nodes.cluster.changes, "pods")
     command = ("doctor", "--probe", "--node", "n1", "-n", "default", *arguments)
@@ -79,6 +79,7 @@ def probe(nodes, root, *arguments):
         assert host == "/host"
         ran = subprocess.run([*shell, str(root)], capture_output=True, text=True, check=True)
         name = pod["metadata"]["name"]
+        then()
         nodes.api.server.kubelets.logs["default", name, "probe"] = ran.stdout
         phase = {"status": {"phase": "Succeeded"}}
         nodes.api.call(nodes.cluster.patch, "pods", name, phase, subresource="status")
@@ -94,6 +95,17 @@ def test_a_pod_reads_a_fine_node_and_goes(nodes, tmp_path):
     assert code == 0
     assert "reading n1 by a pod in namespace default" in err
     assert pod["spec"]["nodeName"] == "n1"
+
+
+def test_a_probe_outlasts_an_api_server_that_does_not_answer_for_a_while(nodes, tmp_path):
+    def fail():
+        for path, method in (("/log", "GET"), ("/pods/damon-probe", "GET"), ("/pods", "DELETE")):
+            nodes.api.call(nodes.api.server.faults.fail_next, 1, 503, method=method, path=path)
+
+    _, code, out, err = probe(nodes, probed_root.make(tmp_path / "root"), then=fail)
+    assert "n1: nothing prevents tuning" in out
+    assert code == 0
+    assert "waiting: the API server cannot answer now: 503" in err
 
 
 def test_the_pod_sees_proc_and_sys_read_only_and_can_nothing_else(nodes, tmp_path):

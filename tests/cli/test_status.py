@@ -103,6 +103,55 @@ def test_waiting_prints_each_reason_and_ends_when_all_is_ready(lab):
         assert "ready: 1 nodes" in out
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_outlasts_an_api_server_that_does_not_answer_for_a_while(lab, status):
+    lab.tuned(reason="Applying")
+    lab.create(damon_node("n1"))
+    # The first look, and later one of a table and one of a watch.
+    lab.api.call(lab.api.server.faults.fail_next, 1, status, path="/damontunings")
+    with lab.start("status", "--wait=60s") as waiting:
+        unanswered = f"waiting: the API server cannot answer now: {status} ordered by the mock\n"
+        assert waiting.stderr.readline() == unanswered
+        assert waiting.stderr.readline() == "waiting: dt/default: Applying: so it is\n"
+        lab.api.call(lab.api.server.faults.fail_next, 2, status, path="/damonnodes")
+        lab.api.call(lab.api.server.faults.fail_next, 1, status, path="/damontunings")
+        lab.tuned(reason="NoNodes")
+        assert waiting.stderr.readline() == unanswered
+        assert waiting.stderr.readline() == "waiting: dt/default: NoNodes: so it is\n"
+        lab.tuned()
+        _, err = waiting.communicate(timeout=60)
+    assert (waiting.returncode, err) == (0, "")
+
+
+def test_a_wait_outlasts_a_restart_of_the_api_server(lab):
+    lab.tuned(reason="Applying")
+    lab.create(damon_node("n1"))
+    with lab.start("status", "--wait=60s") as waiting:
+        assert waiting.stderr.readline() == "waiting: dt/default: Applying: so it is\n"
+        lab.api.run(lab.api.server.down())
+        assert "waiting: no answer from" in waiting.stderr.readline()
+        lab.api.run(lab.api.server.up())
+        lab.tuned()
+        waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+
+
+def test_a_wait_without_an_answer_ends_with_3_when_its_time_is_over(lab):
+    lab.api.run(lab.api.server.down())
+    asked = lab.ask("status", "--wait=1s")
+    assert asked.code == 3
+    assert [line.partition(" ")[0] for line in asked.err.splitlines()] == ["waiting:", "error:", ""]
+
+
+def test_what_waiting_does_not_mend_ends_a_wait_at_once(lab):
+    lab.tuned(reason="Applying")
+    with lab.start("status", "--wait=60s") as waiting:
+        assert waiting.stderr.readline() == "waiting: dt/default: Applying: so it is\n"
+        lab.api.call(lab.api.server.faults.fail_next, 9, 403)
+        lab.tuned(reason="NoNodes")
+        assert waiting.wait(timeout=30) == 3
+
+
 def test_waiting_in_vain_ends_with_1(lab):
     asked = lab.ask("status", "--wait=1s")
     assert asked.code == 1

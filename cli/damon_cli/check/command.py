@@ -1,7 +1,6 @@
 """Starts the pods of a check, follows them until all is decided, and takes them away."""
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from damon_cli.check import manifest, stage
 from damon_cli.check.answer import CheckAnswer, NodeResult, node_result, subject
 from damon_cli.check.sample import Sample, samples
 from damon_cli.check.spots import Spot, one_per_tuning, spot
-from damon_cli.check.stage import Sleep
 from damon_cli.check.verdict import Expected, Outcome, verdict
 from damon_cli.client import DAMON_NODES, TUNINGS, Client, Raw, object_path, of_namespace
 from damon_cli.errors import CliError, Exit, NotFoundError, RefusedError, UnreachableError
@@ -22,15 +20,13 @@ from damon_cli.explain.command import explanations
 from damon_cli.explain.explanation import Explanation
 from damon_cli.options import Format
 from damon_cli.status.command import node_rows
+from damon_cli.wait import Clock, Sleep, Wait
 from damon_contract import names
 
-Clock = Callable[[], float]
 _LOOK_S: Final = 3.0
 _AT_ONCE: Final = 4
 _LINES: Final = 60
 """Of a log, in one look: more than the workload says between two."""
-_UNANSWERED: Final = 5
-"""Looks in a row that the API server may leave unanswered."""
 _AGENTS: Final = f"{names.PART_OF_LABEL}={names.PART_OF},app.kubernetes.io/component=agent"
 _SIZES: Final = (manifest.COLD_BYTES, manifest.HOT_BYTES, manifest.PROGRAM_BYTES)
 
@@ -114,7 +110,7 @@ def run(
     ends_after_s = int(asked.timeout_s) + 300
     with stage.namespace(client, keep=asked.keep, sleep=sleep) as namespace:
         output.say(f"checking {', '.join(each.node for each in spots)} in namespace {namespace}")
-        until_s = clock() + asked.timeout_s
+        wait = Wait.lasting(asked.timeout_s, clock, sleep)
         for i, each in enumerate(spots):
             for name, priority in (("low", each.low), ("high", each.high)):
                 body = manifest.pod(
@@ -126,7 +122,7 @@ def run(
                     ends_after_s=ends_after_s,
                 )
                 stage.create_pod(client, namespace, body, sleep)
-        results = _follow(Followed(client, namespace, spots), until_s, clock, sleep)
+        results = _follow(Followed(client, namespace, spots), wait)
         failed = tuple(each.node for each in results if not each.passed)
         if failed and asked.sysdump:
             _dump(client, failed)  # while the pods of the check are still in the plans
@@ -189,28 +185,17 @@ def _agents_image(client: Client) -> str:
     )
 
 
-def _follow(followed: Followed, until_s: float, clock: Clock, sleep: Sleep) -> list[NodeResult]:
+def _follow(followed: Followed, wait: Wait) -> list[NodeResult]:
     """Look until nothing is waited for, or the time is over; say what is waited for."""
-    said, unanswered = "", 0
     while True:
-        over = clock() >= until_s
-        try:
-            results, unanswered = followed.look(over=over), 0
-        except UnreachableError:
-            unanswered += 1
-            if unanswered >= _UNANSWERED:
-                raise
-            sleep(_LOOK_S)
-            continue
+        results = wait.answer(lambda: followed.look(over=wait.left_s <= 0))
         waits = [
-            f"waiting: {each.node}: {phase.name}: {phase.says}"
+            f"{each.node}: {phase.name}: {phase.says}"
             for each in results
             for phase in each.phases
             if phase.outcome is Outcome.WAITING
         ]
         if not waits:
             return results
-        if waits[0] != said:
-            said = waits[0]
-            output.say(said)
-        sleep(_LOOK_S)
+        wait.says(waits[0])
+        wait.sleep(_LOOK_S)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -10,9 +10,9 @@ from damon_cli import output, signals
 from damon_cli.check import manifest
 from damon_cli.client import Client, Raw, object_path, of_namespace
 from damon_cli.errors import CliError, ForbiddenError, RefusedError
+from damon_cli.wait import Sleep
 
 NAMESPACES: Final = "/api/v1/namespaces"
-Sleep = Callable[[float], object]
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _ATTEMPTS: Final = 5
 _APART_S: Final = 1.0

@@ -7,13 +7,15 @@ from importlib import resources
 from typing import Any, Final
 
 from damon_cli import output, signals
-from damon_cli.client import Client, Raw, WatchEndedError, object_path, of_namespace
+from damon_cli.client import Client, Raw, object_path, of_namespace
 from damon_cli.errors import CliError, ForbiddenError, RefusedError, UnreachableError
+from damon_cli.wait import Wait
 
 IMAGE: Final = "docker.io/library/busybox:1.37"
 """Anything with sh, cat, find, grep, ls, sed, sort and uniq will do."""
 WAIT_S: Final = 120.0
 """How long the image may take to be pulled, and the probe to run."""
+_DELETE_S: Final = 10.0
 _APART_S: Final = 0.5
 _NEVER: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -96,8 +98,9 @@ def run(client: Client, node: str, image: str, wait_s: float = WAIT_S) -> str:
         except (ForbiddenError, RefusedError) as error:
             last.pop_all()
             raise _refused(error, node) from error
-        _await(client, pods, name, wait_s)
-        return client.text(f"{object_path(pods, name)}/log?container=probe")
+        wait = Wait.lasting(wait_s)
+        _await(client, pods, name, wait, wait_s)
+        return wait.answer(lambda: client.text(f"{object_path(pods, name)}/log?container=probe"))
 
 
 def by_hand(node: str) -> str:
@@ -113,12 +116,11 @@ def _refused(error: CliError, node: str) -> CliError:
     )
 
 
-def _await(client: Client, pods: str, name: str, wait_s: float) -> None:
+def _await(client: Client, pods: str, name: str, wait: Wait, wait_s: float) -> None:
     """Return when the probe has run; raise CliError when it cannot, or not in time."""
-    until = time.monotonic() + wait_s
     pod: Raw = {}
-    while (left_s := until - time.monotonic()) > 0:
-        pod = client.get(object_path(pods, name))
+    while (left_s := wait.left_s) > 0:
+        pod = wait.answer(lambda: client.get(object_path(pods, name)))
         phase = (pod.get("status") or {}).get("phase")
         if phase == "Succeeded":
             return
@@ -157,7 +159,7 @@ def _until_changed(client: Client, pods: str, pod: Raw, most_s: float) -> None:
     began, metadata = time.monotonic(), pod["metadata"]
     only = f"metadata.name={metadata['name']}"
     version = str(metadata["resourceVersion"])
-    with suppress(WatchEndedError):
+    with suppress(UnreachableError):
         for event in client.watch(pods, version, fields=only, timeout_s=most_s):
             if event.get("type") != "BOOKMARK":
                 break
@@ -167,7 +169,7 @@ def _until_changed(client: Client, pods: str, pod: Raw, most_s: float) -> None:
 def _take_away(client: Client, pods: str, name: str) -> None:
     try:
         with signals.held():
-            client.delete(object_path(pods, name))
+            Wait.lasting(_DELETE_S).answer(lambda: client.delete(object_path(pods, name)))
     except CliError as error:
         namespace = pods.split("/")[-2]
         output.say(f"the probe's pod could not be deleted: {error.message}")

@@ -5,7 +5,7 @@ from typing import Final
 
 from damon_cli import output
 from damon_cli.client import DAMON_NODES, TUNINGS, Client, Raw, object_path
-from damon_cli.errors import Exit, UnreachableError
+from damon_cli.errors import Exit, UnreadableError
 from damon_cli.explain.answer import explain
 from damon_cli.explain.explanation import Explanation
 from damon_cli.explain.facts import BadObject, gather
@@ -59,7 +59,7 @@ def explanations(client: Client, pods: list[Raw]) -> list[Explanation]:
         try:
             told.append(explain(gather(pod, space, found, tunings, damon_node)))
         except BadObject as error:
-            raise UnreachableError(f"an object that cannot be read: {error}") from error
+            raise UnreadableError(f"an object that cannot be read: {error}") from error
     return told
 
 

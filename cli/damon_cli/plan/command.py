@@ -72,7 +72,11 @@ def _changed(now: list[Tuning], given: Iterable[Raw]) -> tuple[list[Tuning], lis
         uid = stands.uid if stands is not None else "new"
         created = stands.created if stands is not None else _LATEST
         metadata = {"name": name, "uid": uid, "creationTimestamp": created}
-        read = facts.read_tuning({"metadata": metadata, "spec": raw.get("spec") or {}}, stands)
+        try:
+            read = facts.read_tuning({"metadata": metadata, "spec": raw.get("spec") or {}}, stands)
+        except BadObject as error:
+            refused.append(Refusal(name, "schema", error.why))
+            continue
         read = read._replace(status=stands.status if stands is not None else None)
         if read.problem:
             refused.append(Refusal(name, "schema", read.problem))

@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from damon_cli.documents import DocumentError, documents
 from damon_cli.errors import UsageError
 from damon_contract import names
 
@@ -15,11 +14,13 @@ Raw = dict[str, Any]
 def tunings(file: str) -> list[Raw]:
     """Return the DamonTunings of a file, "-" for standard input; raise UsageError."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        read = [document for document in documents(text) if document is not None]
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
+    except DocumentError as error:
         raise UsageError(f"{file}: {error}") from error
-    found = [each for document in documents for each in _objects(document, file)]
+    found = [each for document in read for each in _objects(document, file)]
     ours = [each for each in found if each.get("kind") == names.TUNING_KIND]
     if not ours:
         raise UsageError(f"{file}: no {names.TUNING_KIND} in it")
@@ -32,7 +33,10 @@ def _objects(document: object, file: str) -> list[Raw]:
     if not isinstance(document, dict):
         raise UsageError(f"{file}: no Kubernetes object: {str(document)[:60]!r}")
     if document.get("kind") == "List":
-        return [each for each in document.get("items") or () if isinstance(each, dict)]
+        items = document.get("items") or []
+        if not isinstance(items, list):
+            raise UsageError(f"{file}: the items of a List are no list")
+        return [each for each in items if isinstance(each, dict)]
     return [document]
 
 

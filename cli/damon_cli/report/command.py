@@ -1,6 +1,5 @@
 """Asks for what a report is made of, and writes it in the form that is asked for."""
 
-import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -35,8 +34,7 @@ def run(client: Client, form: Form, namespace: str, most: int) -> Exit:
         case Form.JSON | Form.YAML:
             output.write("Report", told, options.Format(form.value))
         case _:
-            sys.stdout.write(_text(told, form, most))
-            sys.stdout.flush()
+            output.write_text(_text(told, form, most), has_references=form is not Form.CSV)
     return Exit.FINE
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from damon_cli import output
-from damon_cli.client import DAMON_NODES, TUNINGS, Client, Raw, WatchEndedError
-from damon_cli.errors import Exit
+from damon_cli.client import DAMON_NODES, TUNINGS, Client, Raw
+from damon_cli.errors import Exit, UnreachableError
 from damon_cli.options import Format
 from damon_cli.status.condition import NO_REPORT, NodeRow, Status, status
+from damon_cli.wait import Wait
 
 _AGAIN_S: Final = 15.0
 """DamonNodes are not watched, because thousands of agents write them: they are looked at again when
@@ -18,9 +19,7 @@ _APART_S: Final = 1.0
 
 def run(client: Client, form: Format, wait_s: float) -> Exit:
     """Print the status; with `wait_s`, when everything is ready or that time is over."""
-    told, version = look(client)
-    if wait_s and not told.ready:
-        told = _wait(client, told, version, time.monotonic() + wait_s)
+    told = _awaited(client, Wait.lasting(wait_s)) if wait_s else look(client)[0]
     if form is Format.TABLE:
         from damon_cli.status import screen
 
@@ -40,14 +39,13 @@ def look(client: Client) -> tuple[Status, str]:
     return status(tunings, node_rows(client)), version
 
 
-def _wait(client: Client, told: Status, version: str, until: float) -> Status:
-    said = ""
-    while not told.ready and (left_s := until - time.monotonic()) > 0:
-        if told.waits_for != said:
-            said = told.waits_for
-            output.say(f"waiting: {said}")
+def _awaited(client: Client, wait: Wait) -> Status:
+    """Return the status as soon as everything is ready, or when the time is over."""
+    told, version = wait.answer(lambda: look(client))
+    while not told.ready and (left_s := wait.left_s) > 0:
+        wait.says(told.waits_for)
         _until_changed(client, version, min(left_s, _AGAIN_S))
-        told, version = look(client)
+        told, version = wait.answer(lambda: look(client))
     return told
 
 
@@ -58,8 +56,8 @@ def _until_changed(client: Client, version: str, most_s: float) -> None:
         for event in client.watch(TUNINGS, version, timeout_s=most_s):
             if event.get("type") != "BOOKMARK":
                 break
-    except WatchEndedError:
-        pass
+    except UnreachableError:
+        pass  # the next look tells whether there is an answer again
     time.sleep(max(0.0, min(_APART_S, most_s) - (time.monotonic() - began)))
 
 

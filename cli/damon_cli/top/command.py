@@ -88,6 +88,7 @@ def run(client: Client, asked: TopOptions, form: Format, *, watch: bool) -> Exit
         from damon_cli.top import live
 
         live.follow(client, asked, picture)
+        return Exit.FINE
     if form is not Format.TABLE:
         answer = {"groupedBy": asked.grouping, "items": picture.rows(asked)}
         output.write("Top", answer, form)
