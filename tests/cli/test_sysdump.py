@@ -1,6 +1,7 @@
 """`kubectl damon sysdump`, as a process against the embedded API."""
 
 import json
+import os
 import zipfile
 
 import cluster_objects as made
@@ -236,6 +237,17 @@ def test_if_nothing_can_be_had_there_is_no_file(lab, tmp_path):
     assert "nothing could be had: no answer from" in asked.err
     assert not list(tmp_path.glob("*.zip"))
     assert not list(tmp_path.glob(".sysdump-*"))
+
+
+def test_what_is_no_file_is_not_replaced(lab, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link", tmp_path):
+        asked = lab.ask("sysdump", "-f", str(path))
+        assert (asked.code, asked.out) == (2, "")
+    assert pipe.is_fifo()
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_file_that_cannot_be_written_is_a_wrong_command_line(lab, tmp_path):

@@ -34,6 +34,9 @@ def write(path: Path, collection: Collection) -> tuple[int, list[Missing]]:
     Nobody else may read it. It has its name only once it is whole. Raise CliError if nothing could
     be had, or if it cannot be written.
     """
+    if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113 - never raises
+        # A device or a pipe would be replaced by a file, and not written to.
+        raise UsageError(f"{path}: it is there, and no file", "name a file that is to be written")
     try:
         descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".sysdump-")
         try:
