@@ -22,14 +22,15 @@ def cold_mib(machine):
     return machine.emulator.memory.usage(identity).cold_bytes // MIB
 
 
-def available(machine, permille):
-    """Let so much of the node's memory be free, and no page cache."""
-    kib = TOTAL_KIB * permille // 1000
+def available(machine, permille, *, free_permille=None):
+    """Let so much of the node's memory be available, and as much be free unless said."""
+    free_permille = permille if free_permille is None else free_permille
+    available_kib, free_kib = (TOTAL_KIB * each // 1000 for each in (permille, free_permille))
     (machine.proc / "meminfo").write_text(
-        f"MemTotal: {TOTAL_KIB} kB\nMemFree: {kib} kB\nMemAvailable: {kib} kB\n"
+        f"MemTotal: {TOTAL_KIB} kB\nMemFree: {free_kib} kB\nMemAvailable: {available_kib} kB\n"
         f"SwapTotal: {TOTAL_KIB} kB\n"
     )
-    machine.emulator.memory.set_free_permille(permille)
+    machine.emulator.memory.set_free_permille(free_permille)
 
 
 @pytest.fixture(name="idle", params=["6.12", "7.2"])
@@ -104,6 +105,16 @@ def test_only_while_a_lane_is_awake_the_agent_looks_more_often(idle):
     calm = ticks(idle, 60)
     available(idle, 300)
     assert calm <= 30 < ticks(idle, 60) - 10
+
+
+def test_a_lane_that_the_kernel_has_stopped_for_the_moment_is_awake_all_the_same(idle):
+    """It begins again by itself, within a sample, as soon as somebody takes memory."""
+    calm = ticks(idle, 60)
+    (lane,) = idle.loop.status.lanes
+    available(idle, lane.mark_permille - 2, free_permille=lane.mark_permille + 5)
+    idle.run(10)
+    assert not idle.loop.status.lanes[0].active
+    assert calm < ticks(idle, 60) - 10
 
 
 def test_it_does_not_look_as_often_as_the_shortest_aggregation_ends(make_machine, pod):
