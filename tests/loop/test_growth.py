@@ -107,6 +107,16 @@ def test_only_while_a_lane_is_awake_the_agent_looks_more_often(idle):
     assert calm <= 30 < ticks(idle, 60) - 10
 
 
+def test_what_grew_while_there_was_no_plan_is_no_growth_when_it_comes_back(idle):
+    plan = idle.plans.held.plan
+    idle.hear(plan=None)
+    idle.run(30)
+    holds(idle, cold_mib=264)
+    idle.hear(plan=plan)
+    idle.run(30)
+    assert idle.loop.ticks.grown == 0
+
+
 def test_a_lane_that_the_kernel_has_stopped_for_the_moment_is_awake_all_the_same(idle):
     """It begins again by itself, within a sample, as soon as somebody takes memory."""
     calm = ticks(idle, 60)
