@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -37,10 +37,10 @@ def tuning(name: str = "all", **spec: Any) -> dict[str, Any]:
     return cluster_objects.tuning(name, **spec)
 
 
-def a_service(cluster: Cluster) -> Service:
+def a_service(cluster: Cluster, **tempo: Any) -> Service:
     return Service(
         port=cluster,
-        tempo=QUICK,
+        tempo=replace(QUICK, **tempo),
         instance="lab",
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
@@ -85,10 +85,10 @@ class Lab:
             await asyncio.gather(self.task, return_exceptions=True)
             self.task = None
 
-    async def replace(self) -> None:
+    async def replace(self, **tempo: Any) -> None:
         """Stop the service, and have another one that knows nothing yet."""
         await self.stop()
-        self.service = a_service(self.cluster)
+        self.service = a_service(self.cluster, **tempo)
 
     def plan(self, name: str) -> dict[str, Any] | None:
         found = self.api.cluster.find("damonnodes", name)

@@ -154,13 +154,14 @@ async def test_figures_alone_are_written_when_their_time_has_come(lab):
     report(lab, "n1", WELL, totals={"pods": 2, "running": 2, "cold": "5Mi"})
     report(lab, "n2", WELL)
     await lab.conditioned("all", "Ready", "Applied")
-    report(lab, "n1", WELL, totals={"pods": 2, "running": 2, "cold": "6Mi"})
-    await lab.quiet()
 
     def cold():
         return lab.api.cluster.get("damontunings", "all")["status"]["totals"]["cold"]
 
-    assert cold() == "5Mi"
+    for figure in ("7Mi", "8Mi", "6Mi"):
+        report(lab, "n1", WELL, totals={"pods": 2, "running": 2, "cold": figure})
+        await lab.quiet()
+        assert cold() == "5Mi", "however often they change"
     minutes.put_nowait(None)
     await lab.eventually(lambda: cold() == "6Mi")
 

@@ -82,3 +82,16 @@ async def test_streams_that_stand_still_are_named(lab):
     assert lab.service.stalled() == ()
     lab.service.streams[-1].heard -= 10_000
     assert lab.service.stalled() == ("pods",)
+
+
+async def test_a_status_that_is_refused_delays_no_other(idle):
+    """A webhook that objects to one DamonTuning keeps the operator from that one alone."""
+    await idle.replace(retry_first_s=600.0, retry_most_s=600.0)
+    idle.api.faults.fail_next(10**6, 403, method="PATCH", path="damontunings/bad/status")
+    idle.create(idle.node("n1"), idle.tuning("bad"))
+    idle.start()
+    await idle.eventually(lambda: idle.api.faults.refusals[0].count < 10**6)
+    idle.create(idle.tuning("all", precedence=5))
+    await idle.conditioned("all", "Ready", "NoReport")
+    idle.change_tuning("all", nodeSelector={"pool": "none"})
+    await idle.conditioned("all", "Ready", "NoNodes")

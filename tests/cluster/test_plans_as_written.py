@@ -91,7 +91,7 @@ async def test_an_owner_that_is_taken_away_from_a_plan_is_a_reason_and_no_circle
     await lab.eventually(lambda: "PlanAltered" in lab.condition("all", "Ready")["message"])
     await lab.eventually(lambda: len(lab.applies()) > 5)
     asked = len(lab.applies())
-    assert lab.service.writer._failures["n1"] >= asked - 1, "each is followed by a pause"
+    assert lab.service.writer.failed >= asked - 1, "each is followed by a pause"
     lab.api.faults.on_write = None
     await lab.eventually(lambda: "PlanAltered" not in lab.condition("all", "Ready")["message"])
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from damon_contract import names
-from damon_contract.v1alpha1.totals import Totals
 from damon_contract.v1alpha1.tuning import AnnotationBounds, DamonTuningStatus
 from damon_contract.watches import Backoff
 from damon_operator import resources
-from damon_operator.errors import NotFound, Unavailable
 from damon_operator.facts import (
     Accounts,
     Part,
@@ -27,17 +25,16 @@ from damon_operator.facts import (
 )
 from damon_operator.planner.plan import ObjectNote
 from damon_operator.planner.priorities import Note, NoteReason
-from damon_operator.planner.status import tuning_status
 from damon_operator.planner.transitions import WELL, Told, transition
 from damon_operator.reconcile.announcer import Announcer
 from damon_operator.reconcile.heartbeats import Heartbeats, Listener
-from damon_operator.reconcile.port import Now, Port, rfc3339
+from damon_operator.reconcile.port import Now, Port
+from damon_operator.reconcile.statuses import Statuses
 from damon_operator.reconcile.world import World
 from damon_operator.reconcile.writer import Writer
 from damon_operator.reflector import Reflector
 from damon_operator.resources import Raw
 from damon_operator.settings import Tempo
-from damon_operator.stored_status import replacement
 
 _log = logging.getLogger(__name__)
 
@@ -86,13 +83,10 @@ class Service:
     running: bool = False
     """Whether this replica is the one that works."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _report: asyncio.Event = field(default_factory=asyncio.Event)
     _causes: dict[str, str | None] = field(default_factory=dict)
     """By uid, of DamonTunings and DamonNodes: what holds each back, as it was last told."""
     _others: set[str] = field(default_factory=set)
     """Namespaces in which another operator was seen."""
-    _figures: set[str] = field(default_factory=set)
-    """Tunings whose status differs in figures alone; they wait for their minute."""
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(self.random, self.tempo.retry_first_s, self.tempo.retry_most_s)
@@ -115,6 +109,17 @@ class Service:
             pods,
         )
         self.writer = Writer(world, written, self.port, self._backoff, self.sleep)
+        self._statuses = Statuses(
+            world=world,
+            tunings=self._tunings,
+            port=self.port,
+            announce=self._announce_status,
+            policy=self.policy,
+            tempo=self.tempo,
+            backoff=self._backoff,
+            sleep=self.sleep,
+            now=self.now,
+        )
         self._listener = Listener(
             written,
             self.port,
@@ -136,8 +141,7 @@ class Service:
                     group.create_task(stream.run())
                 for part in (
                     self._plan,
-                    self._report_statuses,
-                    self._report_figures,
+                    self._statuses.run,
                     self._ripen,
                     self.writer.run,
                     self._announcer.run,
@@ -195,7 +199,7 @@ class Service:
                 self._push(name)
             self.world.advance()
             if self.world.stale:
-                self._report.set()
+                self._statuses.wake()
 
     def _plan_node(self, name: str) -> None:
         started = self.clock()
@@ -215,35 +219,6 @@ class Service:
     def _push(self, name: str) -> None:
         if self.world.is_due(name):
             self.writer.push(name)
-
-    async def _report_statuses(self) -> None:
-        failures = 0
-        while True:
-            await self._report.wait()
-            await self.sleep(self.tempo.status_s)
-            self._report.clear()
-            stale, self.world.stale = self.world.stale, set()
-            failed: Exception | None = None
-            for name in sorted(stale):
-                try:
-                    await self._report_status(name)
-                except Exception as error:  # noqa: BLE001 - whatever it is, it costs this tuning alone
-                    failed = error
-                    self.world.stale.add(name)
-                    _log.warning("status not written tuning=%s error=%r", name, error)
-            failures = failures + 1 if failed else 0
-            if failed:
-                self._report.set()
-                asked_s = failed.retry_after_s if isinstance(failed, Unavailable) else 0.0
-                await self.sleep(self._backoff.delay_s(failures, asked_s))
-
-    async def _report_figures(self) -> None:
-        """Let figures be written once in a while: thousands of agents tell new ones."""
-        while True:
-            await self.sleep(self.tempo.figures_s)
-            if self._figures:
-                self.world.stale |= self._figures
-                self._report.set()
 
     async def _ripen(self) -> None:
         """Let time pass for nodes that take a changed tuning."""
@@ -270,7 +245,7 @@ class Service:
         self.world.tuning_changed(old, new)
         if old is not None and (new is None or new.uid != old.uid):
             self._causes.pop(old.uid, None)
-            self._figures.discard(old.name)
+            self._statuses.forget(old.name)
 
     def _written_changed(self, old: Written | None, new: Written | None) -> None:
         self.world.written_changed(old, new)
@@ -296,35 +271,13 @@ class Service:
         if note is not None:
             self._announcer.announce(ObjectNote("", name, uid, note))
 
-    async def _report_status(self, name: str) -> None:
-        tuning = self.world.tunings.get(name)
-        if tuning is None:
-            return
-        now, tally = rfc3339(self.now()), self.world.tally(name)
-        status = tuning_status(tuning, tally, now=now, policy=self.policy)
-        if status == tuning.status:
-            return
-        if _but_figures(status) == _but_figures(tuning.status) and name not in self._figures:
-            self._figures.add(name)
-            return
-        body = replacement(tuning.stored, status.model_dump(mode="json", by_alias=True))
-        try:
-            await self._tunings.write(
-                name, self.port.write_tuning_status(name, tuning.version, body)
-            )
-        except NotFound:
-            return  # deleted: its stream tells soon
-        self._figures.discard(name)
+    def _announce_status(self, tuning: Tuning, status: DamonTuningStatus) -> None:
         self._announce_step(
             names.TUNING_KIND,
-            (name, tuning.uid),
+            (tuning.name, tuning.uid),
             status.conditions,
             new=tuning.status is None or not tuning.status.conditions,
         )
-        _log.info(
-            "status tuning=%s governed=%d applied=%d degraded=%d",
-            name, status.nodes.governed, status.nodes.applied, status.nodes.degraded,
-        )  # fmt: skip
 
     def _stream(
         self,
@@ -355,7 +308,3 @@ class Service:
 
 def _is_operator(pod: Pod) -> bool:
     return all(label in pod.labels for label in _OPERATOR)
-
-
-def _but_figures(status: DamonTuningStatus | None) -> DamonTuningStatus | None:
-    return status and status.model_copy(update={"totals": Totals(pods=status.totals.pods)})
