@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from damon_contract.v1alpha1.rollout import Rollout
 from damon_contract.v1alpha1.totals import Sums
+from damon_operator.planner.rollout import trouble
 from damon_operator.planner.tally import Row
 from damon_operator.reconcile.readiness import LATE_S, course
 
@@ -53,6 +54,18 @@ def test_pods_that_come_and_go_take_nothing_back():
     assert after((0, WELL), (299, BEHIND), (300, BEHIND), (301, WELL)).settled
     assert after((0, WELL), (300, WELL), (301, BEHIND)).settled
     assert not after((0, WELL), (1, BEHIND), (300, BEHIND)).settled, "not by being behind for ever"
+
+
+def test_what_an_agent_said_of_the_revision_before_is_not_held_against_this_one():
+    stale, own = seen("PlanPending", "SafetyLimit"), seen("PlanPending", "SysfsLocked")
+    failed = after((0, ILL), (1, stale._replace(revision="next")))
+    assert not failed.heard
+    assert trouble(failed.of(stale), 1000) == ""
+    assert trouble(failed.of(seen("PlanAltered", "PlanPending")), 1000) == "PlanAltered"
+    assert trouble(failed.of(seen("AgentSilent", "PlanPending")), 1000) == "AgentSilent"
+    spoken = after((0, stale), (1, ILL), (2, own))
+    assert spoken.heard, "pods that come and go take nothing back"
+    assert trouble(spoken.of(own), 1000) == "SysfsLocked"
 
 
 @pytest.mark.parametrize("row", [BEHIND, MUTE], ids=["behind", "mute"])

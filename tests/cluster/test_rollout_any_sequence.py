@@ -23,6 +23,12 @@ BUSY = (
     ReportedCondition("Degraded", "True", "DamonBusy"),
 )
 
+STOPPED = (
+    ReportedCondition("Applied", "False", "KdamondStopped"),
+    ReportedCondition("Degraded", "True", "KdamondStopped"),
+)
+"""May come of the policy, unlike DamonBusy."""
+
 
 def tuning_of(spec, status=None):
     metadata = {"name": "all", "uid": "u", "resourceVersion": "1", "generation": 1}
@@ -39,6 +45,8 @@ class Cluster:
     stored: dict[str, Written] = field(default_factory=dict)
     bad: set[str] = field(default_factory=set)
     """Nodes whose agents cannot carry out any plan."""
+    says: tuple[ReportedCondition, ...] = BUSY
+    """What such an agent says."""
     now_s: float = 0.0
     took: list[str] = field(default_factory=list)
     """Nodes in the order in which they got the newest revision."""
@@ -113,7 +121,7 @@ class Cluster:
             if not bad and self.stored[name].revision == self.revision:
                 self.done.add(name)
             hashed = self.stored[name].hash
-            self._store(name, observed_hash=hashed, conditions=BUSY if bad else APPLIED)
+            self._store(name, observed_hash=hashed, conditions=self.says if bad else APPLIED)
 
     def wait(self):
         """Let time pass."""
@@ -287,6 +295,12 @@ def test_a_node_has_to_be_ready_with_it_for_a_while():
     assert len(cluster.world._let) == 1
 
 
+def rolled_out(cluster):
+    """Return what the tuning's status says of its rollout."""
+    (said,) = (c for c in cluster.status["conditions"] if c["type"] == "RolledOut")
+    return said
+
+
 def let(cluster):
     """Return the nodes that may have the newest revision, or are planned with it."""
     plans = cluster.world.plans.items()
@@ -317,6 +331,24 @@ def test_a_node_that_flaps_lets_nobody_follow():
     assert sorted(cluster.took) == list(NAMES)
 
 
+def test_a_node_that_takes_the_cure_is_not_said_to_fail_with_it():
+    cluster = Cluster(1)
+    first = first_with_it(cluster)
+    cluster.bad, cluster.says = {first}, STOPPED
+    do(cluster, [("carry_out", first), ("plan",), ("report",)])
+    assert rolled_out(cluster)["reason"] == "RolloutHalted"
+    cluster.bad = set()
+    cluster.edit(mode="Enforce", protectFrom=70)
+    while first not in cluster.took:
+        do(cluster, [("wait",), ("plan",), *(("write", name) for name in NAMES)])
+        do(cluster, [("plan",), ("report",)])
+        assert rolled_out(cluster)["reason"] == "RollingOut", rolled_out(cluster)
+        for name in set(NAMES) - {first}:
+            cluster.carry_out(name)
+    do(cluster, [("carry_out", first), ("plan",), ("report",)])
+    assert rolled_out(cluster)["reason"] != "RolloutHalted"
+
+
 def test_a_node_that_is_made_anew_under_its_name_and_has_no_agent_holds_nobody_up():
     cluster = Cluster(1)
     first = first_with_it(cluster)
@@ -337,7 +369,7 @@ def test_a_node_whose_agent_never_takes_the_plan_halts_the_rollout_with_its_reas
     first = first_with_it(cluster)
     cluster.now_s += 400
     do(cluster, [("wait",), ("plan",), ("report",)])
-    (said,) = (c for c in cluster.status["conditions"] if c["type"] == "RolledOut")
+    said = rolled_out(cluster)
     assert said["reason"] == "RolloutHalted"
     assert f"node {first}: PlanPending for too long" in said["message"]
     cluster.settle()

@@ -18,7 +18,14 @@ from damon_contract.v1alpha1.model import Verdict
 from damon_contract.v1alpha1.node import SERVED_OTHERWISE, UNAVAILABLE, NodeReason
 from damon_contract.v1alpha1.tuning import Policy
 from damon_operator.facts import Tuning
-from damon_operator.planner.tally import CONTAINER_UNKNOWN, PASSING, WRITE_FAILED, Row
+from damon_operator.planner.tally import (
+    CONTAINER_UNKNOWN,
+    PASSING,
+    PLAN_ALTERED,
+    PLAN_FAILED,
+    WRITE_FAILED,
+    Row,
+)
 from damon_operator.stored_status import unreadable_standing
 
 ROLLED_OUT: Final = "RolledOut"
@@ -44,6 +51,8 @@ _OWN: Final = frozenset(
 )
 """Reasons that a node has under any policy. All others may come of the one that stands, and the
 newest may be what cures them."""
+_UNDER_ANY: Final = _OWN | {PLAN_ALTERED, PLAN_FAILED}
+"""Reasons that hold of a plan of which the agent has not spoken yet."""
 
 
 class RolloutReason(StrEnum):
@@ -173,6 +182,8 @@ def trouble(row: Row, most_spared_permille: int) -> str:
     """Return why a node is not well with the plan that it has; empty: nothing is known."""
     if not row.reasons and not row.figures.spared:
         return ""
+    if not row.heard:
+        return next((reason for reason in row.reasons if reason in _UNDER_ANY), "")
     harmless = _HARMLESS | _WITHOUT_DAMON if row.applied else _HARMLESS
     reason = next((reason for reason in row.reasons if reason not in harmless), "")
     spared, running = row.figures.spared, row.figures.running

@@ -61,6 +61,9 @@ class Row(NamedTuple):
     go take nothing back from that."""
     late: bool = False
     """Whether it has not done so for much longer than that."""
+    heard: bool = True
+    """Whether its agent has reported on a plan of this revision; the reasons are of the one before
+    otherwise."""
     figures: Sums = NOTHING
 
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from damon_contract.quantities import microseconds
 from damon_contract.v1alpha1.rollout import Rollout
 from damon_operator.planner.rollout import trouble
-from damon_operator.planner.tally import Row
+from damon_operator.planner.tally import PLAN_PENDING, Row
 
 LATE_S: Final = 300.0
 """A node that takes this much longer than `rollout.minReady` to carry out a revision is late. An
@@ -26,10 +26,13 @@ class Course(NamedTuple):
     settled: bool
     """Whether it has been ready for `rollout.minReady`."""
     late: bool
+    heard: bool
+    """Whether its agent has reported on a plan of this revision. Until then it speaks of the one
+    before, which this one may cure."""
 
     def of(self, row: Row) -> Row:
         """Return the row with what this says of it."""
-        return row._replace(settled=self.settled, late=self.late)
+        return row._replace(settled=self.settled, late=self.late, heard=self.heard)
 
 
 def course(before: Course | None, row: Row, rollout: Rollout, now_s: float) -> Course:
@@ -40,6 +43,7 @@ def course(before: Course | None, row: Row, rollout: Rollout, now_s: float) -> C
     """
     if before is not None and before.revision != row.revision:
         before = None
+    heard = PLAN_PENDING not in row.reasons or (before is not None and before.heard)
     ill = row.unreported or bool(trouble(row, rollout.max_spared_permille))
     ready = not ill and (row.applied or (before is not None and before.ready))
     since_s = before.since_s if before is not None and before.ready == ready else now_s
@@ -47,4 +51,4 @@ def course(before: Course | None, row: Row, rollout: Rollout, now_s: float) -> C
     carried_out = row.applied or (before is not None and before.settled)
     settled = ready and carried_out and long_s >= asked_s
     late = not settled and long_s >= asked_s + LATE_S
-    return Course(row.revision, ready, since_s, settled, late)
+    return Course(row.revision, ready, since_s, settled, late, heard)
