@@ -50,7 +50,7 @@ def _table(contenders: dict[str, list[Run]]) -> str:
     every = [run for runs in contenders.values() for run in runs]
     columns = {
         title: read
-        for title, read in _COLUMNS.items()
+        for title, read in COLUMNS.items()
         if any(read(run) is not None for run in every)
     }
     missing = unsatisfied(every[0])
@@ -127,7 +127,7 @@ def _cpu_s(run: Run) -> float:
     return measures.kdamonds_cpu_s + measures.agent_cpu_s + measures.contender_cpu_s
 
 
-_COLUMNS: Final[dict[str, Read]] = {
+COLUMNS: Final[dict[str, Read]] = {
     "spike satisfied, s": lambda run: run.measures.satisfied_s,
     "healthy": _healthy,
     "P99 to ready, s": lambda run: ready_s(_crowd(run), 0.99),
@@ -143,3 +143,4 @@ _COLUMNS: Final[dict[str, Read]] = {
     "CPU, s": _cpu_s,
     "kswapd, s": lambda run: run.measures.kswapd_cpu_s,
 }
+"""What is shown of a scenario, by its heading; None: a run has no such figure."""
