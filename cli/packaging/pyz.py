@@ -31,8 +31,8 @@ COMPILED = "pydantic_core"
 def install(target: Path, *arguments: str) -> None:
     """Install into a directory; uv names what goes wrong."""
     uv = Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", target]
-    subprocess.run([*command, *arguments], cwd=ROOT, check=True)
+    command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable]
+    subprocess.run([*command, "--target", str(target), *arguments], cwd=ROOT, check=True)
 
 
 def site(directory: Path) -> Path:
@@ -64,7 +64,7 @@ def cores(work: Path) -> list[Path]:
     """Return pydantic's compiled core for each Python and platform; the lock pins them all."""
     requirement = work / "core.txt"
     requirement.write_text(pinned(), encoding="utf-8")
-    found = []
+    found: list[Path] = []
     for python in PYTHONS:
         for platform in PLATFORMS:
             target = work / f"{python}-{platform}"
@@ -111,16 +111,13 @@ def archive(pyz: Path, output: Path) -> None:
 
 def manifest(version: str, uri: str, sha256: str) -> dict[str, object]:
     """Return the manifest of the krew index: the same archive for every platform."""
-    homepage = (
-        importlib.metadata.metadata("damon-operator").get("Home-page") or uri.rsplit("/", 2)[0]
-    )
     return {
         "apiVersion": "krew.googlecontainertools.github.com/v1alpha2",
         "kind": "Plugin",
         "metadata": {"name": "damon"},
         "spec": {
             "version": f"v{version}",
-            "homepage": homepage,
+            "homepage": uri.rsplit("/", 2)[0],
             "shortDescription": "Explain memory reclaim by pod priority",
             "description": "Why a pod has its priority, where it stands, how much of its memory is "
             "cold or out in swap, and what a DamonTuning would change.\n",

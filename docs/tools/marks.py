@@ -5,7 +5,7 @@
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -93,7 +93,7 @@ class Plot:
         self.text(at_x + dx, at_y + dy, said, size=12)
 
     def axes(
-        self, x_ticks: dict[float, str], y_ticks: Iterable[int], x_name: str, y_name: str
+        self, x_ticks: Mapping[int, str], y_ticks: Iterable[int], x_name: str, y_name: str
     ) -> None:
         """Draw both axes with their ticks and names."""
         for value in y_ticks:
@@ -103,8 +103,8 @@ class Plot:
                 f'stroke="{FAINT}" stroke-opacity="0.3"/>'
             )
             self.text(self.left - 8, at + 4, str(value), anchor="end", color=FAINT, size=12)
-        for value, said in x_ticks.items():
-            self.text(self.x(value), self.bottom + 18, said, anchor="middle", color=FAINT, size=12)
+        for place, said in x_ticks.items():
+            self.text(self.x(place), self.bottom + 18, said, anchor="middle", color=FAINT, size=12)
         self.text((self.left + self.right) / 2, self.bottom + 46, x_name, anchor="middle")
         middle = (self.top + self.bottom) / 2
         self.parts.append(
@@ -182,7 +182,7 @@ def classes() -> str:
     ):
         plot.line([(-9, bound), (9, bound)], color, "4 5")
         plot.text(plot.left + 8, plot.y(bound) - 6, said, color=color, size=12)
-    plot.axes(dict(names), range(0, 101, 20), "value of the PriorityClass", "priority")
+    plot.axes(names, range(0, 101, 20), "value of the PriorityClass", "priority")
     plot.line((p / 10, from_priority_class(value(p / 10))) for p in range(-90, 91))
     for example in (-1000, 0, 1000, 1_000_000):
         power = _power(example)
