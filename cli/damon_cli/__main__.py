@@ -163,9 +163,10 @@ def top(
     Of all namespaces, unless -n names one.
     """
     from damon_cli.top import command
+    from damon_cli.top.picture import TopOptions
     from damon_cli.top.usage import Grouping, Order
 
-    asked = command.TopOptions(
+    asked = TopOptions(
         grouping=_one_of(Grouping, group, "-g"),
         order=_one_of(Order, sort, "--sort"),
         namespace="" if all_namespaces else namespace,

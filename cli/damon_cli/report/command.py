@@ -8,7 +8,7 @@ from damon_cli.client import Client, of_namespace
 from damon_cli.errors import Exit
 from damon_cli.report.account import account, pods_memory
 from damon_cli.report.knowledge import Report, report
-from damon_cli.top.command import damon_nodes, working_sets, workload
+from damon_cli.top.picture import damon_nodes, working_sets, workload
 
 
 class Form(StrEnum):

@@ -18,7 +18,7 @@ from damon_cli.client import DAMON_NODES, Client, Raw, WatchEndedError
 from damon_cli.damon_node import DamonNode
 from damon_cli.errors import UnreachableError
 from damon_cli.top import screen
-from damon_cli.top.command import Picture, TopOptions, damon_nodes
+from damon_cli.top.picture import Picture, TopOptions, damon_nodes
 from damon_cli.top.usage import Rates
 from damon_cli.wait import backoff
 
