@@ -138,10 +138,11 @@ class Growing:
         available_bytes: int,
         min_ages_us: Mapping[int, int],
     ) -> int:
-        """Look at all processes that may be reclaimed, once per aggregation or second at most.
+        """Look at all processes that may be reclaimed, unless the last look is too short ago.
 
-        When the node has less available than at the last look somebody may have grown just now,
-        and a lane may wake by that in this very tick: then the next look is due at once.
+        That is a sample less than an aggregation, and a second at least. When the node has less
+        available than at the last look somebody may have grown just now, and a lane may wake by
+        that in this very tick: then the next look is due at once.
         Return how many of them were seen to have grown.
         `min_ages_us`: by priority, where the agent has chosen how long memory must be idle.
         """
@@ -153,8 +154,11 @@ class Growing:
         if now_us < self.next_us and not is_less:
             return 0
         self._available_bytes = available_bytes
-        aggregation_us = microseconds(spec.settings.monitoring.aggregation_interval)
-        self.next_us = now_us + max(aggregation_us, _LEAST_APART_US)
+        monitoring = spec.settings.monitoring
+        aggregation_us = microseconds(monitoring.aggregation_interval)
+        # A lane that this tick wakes pages out one aggregation later at the earliest.
+        apart_us = aggregation_us - microseconds(monitoring.sample_interval)
+        self.next_us = now_us + max(apart_us, _LEAST_APART_US)
         unprotected = intents.unprotected(spec)
         min_age_us = microseconds(spec.settings.reclaim.min_age or MIN_AGE)
         readings = {

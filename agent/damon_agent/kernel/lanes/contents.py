@@ -41,6 +41,8 @@ class Contents:
         self._note = note
         self._grown_us: dict[Process, int] = {}
         """When processes had last grown as their regions began, where that is not 0."""
+        self._has_grown = False
+        """Whether regions are to begin anew by what was wanted last."""
 
     @property
     def all_live(self) -> bool:
@@ -72,6 +74,15 @@ class Contents:
         return self.change is not None and must_stop(self._kernel.files.known, self.change.files)
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether something reclaims that is not to, or may take what has only just come."""
+        change = self.change
+        if change is None:
+            return False
+        may_reclaim = acts(self._kernel.files.known) or acts(change.files)
+        return self.must_stop or (self._has_grown and may_reclaim)
+
+    @property
     def must_let_go(self) -> bool:
         """Whether something reclaims that is not to, or from somebody who is not to be in here."""
         if self.change is None or not acts(self._kernel.files.known):
@@ -90,6 +101,7 @@ class Contents:
         placed = slot_rules.place(self.slots, wanted.processes, self._alive)
         grown = {p for p, at_us in wanted.grown_us.items() if at_us > self._grown_us.get(p, 0)}
         placed = slot_rules.begin_anew(placed, grown)
+        self._has_grown = not grown.isdisjoint(placed.occupants)
         self.change = self._changed(wanted, placed, snapshots)
 
     def settle(self) -> None:

@@ -121,7 +121,7 @@ class Lane:
             seen,
             is_missing=contents.is_missing,
             must_restart=contents.must_restart,
-            must_stop=contents.must_stop,
+            is_urgent=contents.is_urgent,
             commit_us=self._commit_us,
             drift_us=self._drift_us,
             counters_us=self.figures.counters_us,

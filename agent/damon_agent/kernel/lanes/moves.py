@@ -77,8 +77,9 @@ class Seen:
     """Whether anything wanted has not been taken by the kernel."""
     must_restart: bool = False
     """Whether only a start can bring it about."""
-    must_stop: bool = False
-    """Whether something reclaims that is not to: that does not wait for its distance."""
+    is_urgent: bool = False
+    """Whether something reclaims that is not to, or is about to take memory that has only just
+    come: such a commit does not wait for its distance."""
     commit_us: int = 0
     """When the next commit is due."""
     retry_us: int = 0
@@ -108,7 +109,7 @@ def _off(seen: Seen, now_us: int) -> Move:
 
 def _on(seen: Seen, now_us: int) -> Move:
     soon_us = now_us + POLL_US
-    commit_us = seen.retry_us if seen.must_stop else max(seen.commit_us, seen.retry_us)
+    commit_us = seen.retry_us if seen.is_urgent else max(seen.commit_us, seen.retry_us)
     is_due = seen.is_missing and now_us >= commit_us
     asks_us = min(seen.counters_us, seen.regions_us)
     # A question that is due waits for the kernel as everything does.

@@ -114,7 +114,7 @@ class Running:
             self._rest(now_us)
             return
         self.next_us = max(
-            self._failed.until_us, 0 if self._must_stop(desired) else self._commit_us
+            self._failed.until_us, 0 if self._is_urgent(desired) else self._commit_us
         )
         if now_us >= self.next_us:
             self._commit(placed, desired, now_us)
@@ -142,8 +142,14 @@ class Running:
             self._alive,
         )
         self.homeless = placement.homeless
-        grown = {p for p, at_us in self._asked_grown_us.items() if at_us > self._grown_us.get(p, 0)}
-        return slot_rules.begin_anew(placement.slots, grown)
+        return slot_rules.begin_anew(placement.slots, self._grown)
+
+    @property
+    def _grown(self) -> frozenset[Process]:
+        """The processes whose regions are to begin anew."""
+        began_us = self._grown_us
+        grown = self._asked_grown_us.items()
+        return frozenset(p for p, at_us in grown if at_us > began_us.get(p, 0))
 
     @property
     def _asked_grown_us(self) -> Mapping[Process, int]:
@@ -163,12 +169,19 @@ class Running:
             told = context.working(self._layout, slots, self.rungs, snapshots)
         return render(told, self._features)
 
-    def _must_stop(self, desired: Mapping[str, str]) -> bool:
-        """Say whether something reclaims that is not to: that does not wait for its distance."""
-        known = self._kernel.files.known
-        return any(
-            desired[path] == "stat" and known.get(path, "stat") != "stat" for path in self._actions
-        )
+    def _is_urgent(self, desired: Mapping[str, str]) -> bool:
+        """Say whether something reclaims that is not to, or may take what has only just come.
+
+        Such a commit does not wait for its distance.
+        """
+        acts = [
+            (self._kernel.files.known.get(path, "stat") != "stat", desired[path] != "stat")
+            for path in self._actions
+        ]
+        if any(does and not is_to for does, is_to in acts):
+            return True
+        has_grown = not self._grown.isdisjoint(self.slots.occupants)
+        return has_grown and any(does or is_to for does, is_to in acts)
 
     @property
     def _all_live(self) -> bool:
