@@ -159,3 +159,19 @@ def test_who_has_grown_begins_anew_in_the_same_slot(node):
     assert ages[process] < 10
     assert ages[other] > 20
     assert node.slots() == slots
+
+
+def test_who_has_grown_does_not_wait_for_the_distance_of_commits(node):
+    def waited_us(*processes, grown_us):
+        """Return how long after the last commit the one comes that brings this."""
+        commits, begin_us = len(node.writes("commit")), node.emulator.now_us
+        intent = node.intent([(each, 10) for each in processes], grown_us=grown_us)
+        node.settle(intent, until=lambda _: len(node.writes("commit")) > commits)
+        node.settle(intent)
+        return node.emulator.now_us - begin_us
+
+    first, second = node.spawn(), node.spawn()
+    node.settle(node.intent([(first, 10)]))
+    newcomer_us = waited_us(first, second, grown_us={})
+    grown_us = waited_us(first, second, grown_us={first: node.emulator.now_us})
+    assert grown_us < 500_000 < newcomer_us
