@@ -11,7 +11,7 @@ from .observation import Observation
 from .stage import DemoNode, Stage
 from .steps import NotHeldError, Step
 
-_EVENTUALLY_S: Final = 20.0
+_EVENTUALLY_S: Final = 60.0
 """Far above the 4 s a change may wait for its commit: a noisy machine is no failure."""
 
 _OPERATORS_AND_AGENTS: Final = ("damon-operator", "damon-agent")

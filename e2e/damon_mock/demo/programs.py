@@ -17,8 +17,8 @@ Transport = Literal["fuse", "socket"]
 MEMORY: Final = Memory(
     total_bytes=16 * GIB, free_bytes=5 * GIB, available_bytes=6 * GIB, zone_high_bytes=96 * 2**20
 )
-_PATIENCE_S: Final = 10.0
-_STARTING_S: Final = 20.0
+_PATIENCE_S: Final = 30.0
+_STARTING_S: Final = 60.0
 
 
 class ProgramError(Exception):
