@@ -156,7 +156,8 @@ class Growing:
         self._available_bytes = available_bytes
         monitoring = spec.settings.monitoring
         aggregation_us = microseconds(monitoring.aggregation_interval)
-        # A lane that this tick wakes pages out one aggregation later at the earliest.
+        # A lane that this tick wakes pages out one aggregation later at the earliest, which the
+        # kernel counts in whole samples, rounded down (damon_set_attrs() in mm/damon/core.c).
         apart_us = aggregation_us - microseconds(monitoring.sample_interval)
         self.next_us = now_us + max(apart_us, _LEAST_APART_US)
         unprotected = intents.unprotected(spec)

@@ -100,6 +100,23 @@ def test_one_change_costs_one_commit_and_leaves_no_dummy_region(node):
     assert node.read(f"{node.lane_of(b)}/contexts/0/targets/1/regions/nr_regions") == "0"
 
 
+def test_who_has_grown_waits_for_the_distance_of_commits_only_where_nothing_is_reclaimed(node):
+    process = node.spawn()
+
+    def apart_us(priority):
+        """Return the time from the commit of a newcomer to the one that brings the growth."""
+        node.settle(node.intent([(process, priority)]))
+        members = [(process, priority), (node.spawn(), priority)]
+        node.settle(node.intent(members))
+        grown_us = node.emulator.now_us
+        node.settle(node.intent(members, grown_us={process: grown_us}))
+        before, after = [event.time_us for event in node.events("commit")][-2:]
+        return after - before
+
+    eager_us, protected_us = apart_us(10), apart_us(90)
+    assert 4 * eager_us < protected_us, "the kernel takes the first one at its next chance"
+
+
 def test_lanes_do_not_take_each_others_slow_commands_for_a_fault(node):
     """Since 6.16 a command that waits for a sample holds the lock that every other lane needs."""
     slow = {"sample_us": 8_000_000, "aggregation_us": 24_000_000, "update_us": 8_000_000}

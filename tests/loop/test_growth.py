@@ -122,6 +122,14 @@ def test_it_stays_where_the_lane_has_been_woken_a_moment_before(idle, woken_ds, 
     assert cold_mib(idle) >= 200
 
 
+def test_the_look_after_the_one_that_wakes_a_lane_comes_before_its_scheme(idle):
+    """The kernel counts an aggregation of 2 s in samples of 220 ms, rounded down: 1.98 s."""
+    available(idle, 300)
+    woken_us = idle.emulator.now_us
+    idle.loop.guarded_tick()
+    assert idle.loop._growing.next_us - woken_us < 2_000_000 // 220_000 * 220_000
+
+
 def ticks(machine, seconds):
     """Return how often the agent looks in that time."""
     counted, tick = [], machine.loop.guarded_tick

@@ -161,17 +161,18 @@ def test_who_has_grown_begins_anew_in_the_same_slot(node):
     assert node.slots() == slots
 
 
-def test_who_has_grown_does_not_wait_for_the_distance_of_commits(node):
-    def waited_us(*processes, grown_us):
-        """Return how long after the last commit the one comes that brings this."""
-        commits, begin_us = len(node.writes("commit")), node.emulator.now_us
-        intent = node.intent([(each, 10) for each in processes], grown_us=grown_us)
-        node.settle(intent, until=lambda _: len(node.writes("commit")) > commits)
-        node.settle(intent)
-        return node.emulator.now_us - begin_us
+def test_who_has_grown_waits_for_the_distance_of_commits_only_where_nothing_is_reclaimed(node):
+    process = node.spawn()
 
-    first, second = node.spawn(), node.spawn()
-    node.settle(node.intent([(first, 10)]))
-    newcomer_us = waited_us(first, second, grown_us={})
-    grown_us = waited_us(first, second, grown_us={first: node.emulator.now_us})
-    assert grown_us < 500_000 < newcomer_us
+    def apart_us(priority):
+        """Return the time from the commit of a newcomer to the one that brings the growth."""
+        node.settle(node.intent([(process, priority)]))
+        members = [(process, priority), (node.spawn(), priority)]
+        node.settle(node.intent(members))
+        grown_us = node.emulator.now_us
+        node.settle(node.intent(members, grown_us={process: grown_us}))
+        before, after = [event.time_us for event in node.events("commit")][-2:]
+        return after - before
+
+    eager_us, protected_us = apart_us(10), apart_us(90)
+    assert 4 * eager_us < protected_us, "the kernel takes the first one at its next chance"

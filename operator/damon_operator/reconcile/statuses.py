@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from damon_contract.v1alpha1.totals import Totals
 from damon_contract.v1alpha1.tuning import AnnotationBounds, DamonTuningStatus
@@ -25,13 +25,6 @@ _WORKERS: Final = 4
 """Statuses that are written at once: one that a slow webhook holds up does not hold up all."""
 
 
-class Announce(Protocol):
-    """Hears what a status that was written says."""
-
-    def __call__(self, tuning: Tuning, status: DamonTuningStatus) -> None:
-        """`tuning` is as it was before, `status` what was written."""
-
-
 @dataclass
 class Statuses:
     """Writes the status of the DamonTunings that the world calls stale."""
@@ -39,7 +32,8 @@ class Statuses:
     world: World
     tunings: Reflector[Tuning]
     port: Port
-    announce: Announce
+    announce: Callable[[Tuning, DamonTuningStatus], None]
+    """Hears of each status that was written, and of its tuning as it was before."""
     policy: AnnotationBounds | None
     """What the admission policy of the chart lets owners ask for."""
     tempo: Tempo
