@@ -3,6 +3,8 @@
 Time is the emulator's: a test never sleeps.
 """
 
+import errno
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -214,6 +216,18 @@ class Machine(NodeFiles):
 
     def condition(self, kind: str):
         return next(c for c in self.status.conditions if c.type == kind)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_process_of_this_machine():
+    """Let no pid of an emulated node be watched: somebody else has it on this machine, or will."""
+
+    def refuse(pid):
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(pid))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pidfd_open", refuse)
+        yield
 
 
 @pytest.fixture

@@ -133,6 +133,14 @@ def test_what_does_not_fit_is_told_of_the_pod_that_has_too_much(planned):
     assert planned.condition("Ready").status == "True"
 
 
+def test_no_process_of_this_machine_is_taken_for_one_of_an_emulated_node(machine, pod):
+    machine.start(os.getpid(), machine.container(A))
+    machine.plan(pod(1, A))
+    machine.run(20)
+    assert machine.targets() == [os.getpid()]
+    assert not machine.loop._exits.watched
+
+
 def calls_of_ticks(machine, seconds):
     """Return how many functions are called: CPU time, but for the machine's other work."""
     calls = 0
