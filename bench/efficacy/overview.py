@@ -13,7 +13,6 @@ from efficacy.scenarios import SCENARIOS
 from efficacy.tables import (
     MIB,
     Read,
-    Runs,
     counted,
     grouped,
     is_healthy,
@@ -55,16 +54,15 @@ def _table(contenders: dict[str, list[Run]]) -> str:
     }
     missing = unsatisfied(every[0])
     rows = [
-        [name, *(spread(map(read, runs), missing) for read in columns.values()), _killed(runs)]
+        [name, *(spread(map(read, runs), missing) for read in columns.values())]
         for name, runs in contenders.items()
     ]
-    return table(["contender", *columns, "killed"], rows)
+    return table(["contender", *columns], rows)
 
 
-def _killed(runs: Runs) -> str:
-    """Return how many pods lost a process because memory was out, in the mean of the runs."""
-    killed = sum(pod.oom_kills > 0 for run in runs for pod in run.measures.pods.values())
-    return f"{killed / len(runs):.1g}"
+def _killed(run: Run) -> float:
+    """Return how many pods lost a process because memory was out."""
+    return sum(pod.oom_kills > 0 for pod in run.measures.pods.values())
 
 
 def _pods(run: Run, *, protected: bool) -> Sequence[PodMeasures]:
@@ -142,5 +140,6 @@ COLUMNS: Final[dict[str, Read]] = {
     "p99.9 of theirs, us": _slowest(protected=False),
     "CPU, s": _cpu_s,
     "kswapd, s": lambda run: run.measures.kswapd_cpu_s,
+    "killed": _killed,
 }
 """What is shown of a scenario, by its heading; None: a run has no such figure."""

@@ -176,8 +176,8 @@ def runs_fixture(raws):
     ]
 
 
-def crowd(raw, times_s, oom_kills=0):
-    """Return the run as if there were so many sandboxes instead of idle."""
+def crowd(raw, times_s, killed=0):
+    """Return the run as if there were so many sandboxes instead of idle, the first ones killed."""
     names = [f"sandbox-{number}" for number in range(len(times_s))]
     idle = raw.pods["idle"].model_copy(update={"asks": True})
     samples = [
@@ -186,9 +186,9 @@ def crowd(raw, times_s, oom_kills=0):
         )
         for sample in raw.samples[:2]
     ]
-    killed = samples[1].pods["sandbox-0"].model_copy(update={"oom_kills": oom_kills})
+    victim = samples[1].pods[names[0]].model_copy(update={"oom_kills": 1})
     samples[1] = samples[1].model_copy(
-        update={"pods": dict(samples[1].pods) | {"sandbox-0": killed}}
+        update={"pods": dict(samples[1].pods) | dict.fromkeys(names[:killed], victim)}
     )
     served = {
         name: {"begin_s": 160, "end_s": 160 + seconds}

@@ -53,7 +53,12 @@ def test_page_cache_of_which_nobody_knows_what_is_cold_does_not_count_when_it_co
 
 
 def test_several_that_ask_are_counted_and_who_was_killed(crowd, raw):
-    told = rows(overview([crowd(raw, (1.0, 2.0, None, 4.0), oom_kills=1)]))["none"]
+    told = rows(overview([crowd(raw, (1.0, 2.0, None, 4.0), killed=1)]))["none"]
     assert told["healthy"] == "2"
     assert told["P99 to ready, s"] == "4"
     assert told["killed"] == "1"
+
+
+def test_so_many_are_killed_in_the_median_and_at_least_and_at_most(crowd, raw):
+    every = [crowd(raw, (1.0,) * 20, killed=killed) for killed in (13, 9, 12)]
+    assert rows(overview(every))["none"]["killed"] == "12 (9-13)"
