@@ -104,7 +104,7 @@ def _rollouts(service: Service) -> Iterator[Metric]:
 
 
 def _work(service: Service) -> Iterator[Metric]:
-    planning, writer = service.planning, service.writer
+    planning, writer, statuses = service.planning, service.writer, service.statuses
     yield SummaryMetricFamily(
         "damon_operator_plan_seconds",
         "Plans computed, and the time it took",
@@ -117,6 +117,12 @@ def _work(service: Service) -> Iterator[Metric]:
         writes.add_metric([outcome], getattr(writer, outcome))
     yield writes
     yield _value("waiting_nodes", "Nodes whose DamonNode waits to be written", writer.waiting)
+    writes = _counter("status_writes", "Writes of the status of DamonTunings", "outcome")
+    for outcome in ("written", "failed"):
+        writes.add_metric([outcome], getattr(statuses, outcome))
+    yield writes
+    waiting = statuses.waiting
+    yield _value("waiting_tunings", "DamonTunings whose status waits to be written", waiting)
 
 
 def _streams(service: Service) -> Iterator[Metric]:

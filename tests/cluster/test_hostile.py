@@ -82,7 +82,7 @@ async def test_a_surprise_in_the_work_costs_it_a_pause(lab, caplog):
     """No input is known that brings one about; clocks are handed in, and so may fail."""
     service = lab.service
     service.clock = failing_once(service.clock)
-    service._statuses.now = failing_once(service.now)
+    service.statuses.now = failing_once(service.now)
     lab.create(lab.prioritised("new", "45"))
     await lab.planned_as("n1", {"n1-low": 30, "n1-high": 60, "new": 45})
     await lab.eventually(lambda: status_of(lab)["totals"]["pods"] == 5)

@@ -177,6 +177,15 @@ def test_what_was_done_is_counted(page):
     assert told.value(f"{operator}waiting_nodes") == 1
 
 
+def test_statuses_that_are_written_and_refused_are_counted(page):
+    service = make()
+    service.statuses.written, service.statuses.failed = 5, 2
+    told = page(families(service))
+    for outcome, number in {"written": 5, "failed": 2}.items():
+        assert told.value("damon_operator_status_writes_total", outcome=outcome) == number
+    assert told.value("damon_operator_waiting_tunings") == 0
+
+
 def test_every_stream_has_its_own_silence(page, clock):
     service = make(clock)
     clock.s += 7

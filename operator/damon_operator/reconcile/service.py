@@ -109,7 +109,7 @@ class Service:
             pods,
         )
         self.writer = Writer(world, written, self.port, self._backoff, self.sleep)
-        self._statuses = Statuses(
+        self.statuses = Statuses(
             world=world,
             tunings=self._tunings,
             port=self.port,
@@ -141,7 +141,7 @@ class Service:
                     group.create_task(stream.run())
                 for part in (
                     self._plan,
-                    self._statuses.run,
+                    self.statuses.run,
                     self._ripen,
                     self.writer.run,
                     self._announcer.run,
@@ -199,7 +199,7 @@ class Service:
                 self._push(name)
             self.world.advance()
             if self.world.stale:
-                self._statuses.wake()
+                self.statuses.wake()
 
     def _plan_node(self, name: str) -> None:
         started = self.clock()
@@ -245,7 +245,7 @@ class Service:
         self.world.tuning_changed(old, new)
         if old is not None and (new is None or new.uid != old.uid):
             self._causes.pop(old.uid, None)
-            self._statuses.forget(old.name)
+            self.statuses.forget(old.name)
 
     def _written_changed(self, old: Written | None, new: Written | None) -> None:
         self.world.written_changed(old, new)

@@ -40,6 +40,10 @@ class Statuses:
     backoff: Backoff
     sleep: Callable[[float], Awaitable[None]]
     now: Now
+    written: int = 0
+    """Statuses the API server has taken so far."""
+    failed: int = 0
+    """Attempts that came to nothing."""
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
     _figures: set[str] = field(default_factory=set)
     """Tunings whose status differs in figures alone; they wait for their minute."""
@@ -48,7 +52,12 @@ class Statuses:
     _queue: WorkQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        self._queue = WorkQueue(self._write, _tell, self.backoff, self.sleep, _WORKERS)
+        self._queue = WorkQueue(self._write, self._tell, self.backoff, self.sleep, _WORKERS)
+
+    @property
+    def waiting(self) -> int:
+        """How many DamonTunings wait for their status to be written, in the back-off included."""
+        return self._queue.waiting
 
     def wake(self) -> None:
         """Have what is stale written soon: more may follow what has just changed."""
@@ -101,6 +110,7 @@ class Statuses:
             )
         except NotFound:
             return  # deleted: its stream tells soon
+        self.written += 1
         self.forget(name)
         self.announce(tuning, status)
         _log.info(
@@ -108,12 +118,12 @@ class Statuses:
             name, status.nodes.governed, status.nodes.applied, status.nodes.degraded,
         )  # fmt: skip
 
-
-def _tell(failure: Failure) -> None:
-    _log.warning(
-        "status not written tuning=%s failures=%d retry_s=%.1f error=%r",
-        failure.key, failure.failures, failure.retry_s, failure.error,
-    )  # fmt: skip
+    def _tell(self, failure: Failure) -> None:
+        self.failed += 1
+        _log.warning(
+            "status not written tuning=%s failures=%d retry_s=%.1f error=%r",
+            failure.key, failure.failures, failure.retry_s, failure.error,
+        )  # fmt: skip
 
 
 def _but_figures(status: DamonTuningStatus | None) -> DamonTuningStatus | None:
