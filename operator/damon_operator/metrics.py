@@ -113,15 +113,17 @@ def _work(service: Service) -> Iterator[Metric]:
     )
     yield _total("plan_failures", "Plans that could not be computed", planning.failures)
     writes = _counter("plan_writes", "Writes of DamonNodes, by outcome", "outcome")
-    for outcome in ("applied", "deleted", "failed"):
-        writes.add_metric([outcome], getattr(writer, outcome))
+    writes.add_metric(["applied"], writer.applied)
+    writes.add_metric(["deleted"], writer.deleted)
+    writes.add_metric(["failed"], writer.queue.failed)
     yield writes
-    yield _value("waiting_nodes", "Nodes whose DamonNode waits to be written", writer.waiting)
+    waiting = writer.queue.waiting
+    yield _value("waiting_nodes", "Nodes whose DamonNode waits to be written", waiting)
     writes = _counter("status_writes", "Writes of the status of DamonTunings", "outcome")
-    for outcome in ("written", "failed"):
-        writes.add_metric([outcome], getattr(statuses, outcome))
+    writes.add_metric(["written"], statuses.written)
+    writes.add_metric(["failed"], statuses.queue.failed)
     yield writes
-    waiting = statuses.waiting
+    waiting = statuses.queue.waiting
     yield _value("waiting_tunings", "DamonTunings whose status waits to be written", waiting)
 
 

@@ -96,5 +96,5 @@ async def test_a_status_that_is_refused_delays_no_other(idle):
     idle.change_tuning("all", nodeSelector={"pool": "none"})
     await idle.conditioned("all", "Ready", "NoNodes")
     statuses = idle.service.statuses
-    await idle.eventually(lambda: statuses.written >= 2 and statuses.waiting == 1)
-    assert statuses.failed == 1
+    await idle.eventually(lambda: statuses.written >= 2 and statuses.queue.waiting == 1)
+    assert statuses.queue.failed == 1

@@ -91,7 +91,7 @@ async def test_an_owner_that_is_taken_away_from_a_plan_is_a_reason_and_no_circle
     await lab.eventually(lambda: "PlanAltered" in lab.condition("all", "Ready")["message"])
     await lab.eventually(lambda: len(lab.applies()) > 5)
     asked = len(lab.applies())
-    assert lab.service.writer.failed >= asked - 1, "each is followed by a pause"
+    assert lab.service.writer.queue.failed >= asked - 1, "each is followed by a pause"
     lab.api.faults.on_write = None
     await lab.eventually(lambda: "PlanAltered" not in lab.condition("all", "Ready")["message"])
 
@@ -102,7 +102,7 @@ async def test_a_plan_that_is_as_it_should_be_when_it_is_tried_again_is_altered_
 
     lab.api.faults.on_write = told_otherwise
     lab.create(lab.prioritised("new", "45", "n1"))
-    await lab.eventually(lambda: lab.service.writer.failed)
+    await lab.eventually(lambda: lab.service.writer.queue.failed)
     await lab.eventually(lambda: not lab.service.world._failed)
 
 
@@ -114,7 +114,7 @@ async def test_a_plan_that_was_stored_although_its_write_failed_is_no_failure(la
 
     lab.api.faults.on_write = unanswered
     lab.create(lab.prioritised("new", "45", "n1"))
-    await lab.eventually(lambda: lab.service.writer.failed)
+    await lab.eventually(lambda: lab.service.writer.queue.failed)
     await lab.planned_as("n1", {"n1-low": 30, "n1-high": 60, "new": 45})
     await lab.eventually(lambda: not lab.service.world._failed)
     await lab.eventually(lambda: "WriteFailed" not in lab.condition("all", "Ready")["message"])

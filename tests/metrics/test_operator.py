@@ -164,7 +164,7 @@ def test_each_rollout_is_one_and_their_nodes_add_up(page):
 def test_what_was_done_is_counted(page):
     service = make()
     service.planning.plans, service.planning.failures, service.planning.spent_s = 4, 1, 0.25
-    service.writer.applied, service.writer.deleted, service.writer.failed = 3, 2, 1
+    service.writer.applied, service.writer.deleted, service.writer.queue.failed = 3, 2, 1
     service.writer.push("n1")
     service.writer.push("n1")
     told = page(families(service))
@@ -179,11 +179,12 @@ def test_what_was_done_is_counted(page):
 
 def test_statuses_that_are_written_and_refused_are_counted(page):
     service = make()
-    service.statuses.written, service.statuses.failed = 5, 2
+    service.statuses.written, service.statuses.queue.failed = 5, 2
+    service.statuses.queue.push("a")
     told = page(families(service))
     for outcome, number in {"written": 5, "failed": 2}.items():
         assert told.value("damon_operator_status_writes_total", outcome=outcome) == number
-    assert told.value("damon_operator_waiting_tunings") == 0
+    assert told.value("damon_operator_waiting_tunings") == 1
 
 
 def test_every_stream_has_its_own_silence(page, clock):

@@ -37,6 +37,8 @@ class WorkQueue:
     sleep: Callable[[float], Awaitable[None]]
     workers: int
     """How many keys are worked on at once."""
+    failed: int = 0
+    """Attempts that came to nothing so far."""
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _queued: set[str] = field(default_factory=set)
     _busy: set[str] = field(default_factory=set)
@@ -89,6 +91,7 @@ class WorkQueue:
                 self.push(key)
 
     def _retry(self, key: str, error: Exception) -> None:
+        self.failed += 1
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
         retry_s = self.backoff.delay_s(failures, asked_s)

@@ -42,22 +42,16 @@ class Statuses:
     now: Now
     written: int = 0
     """Statuses the API server has taken so far."""
-    failed: int = 0
-    """Attempts that came to nothing."""
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
     _figures: set[str] = field(default_factory=set)
     """Tunings whose status differs in figures alone; they wait for their minute."""
     _ripe: set[str] = field(default_factory=set)
     """Those whose minute has come."""
-    _queue: WorkQueue = field(init=False)
+    queue: WorkQueue = field(init=False)
+    """The names of the DamonTunings whose status is to be looked at."""
 
     def __post_init__(self) -> None:
-        self._queue = WorkQueue(self._write, self._tell, self.backoff, self.sleep, _WORKERS)
-
-    @property
-    def waiting(self) -> int:
-        """How many DamonTunings wait for their status to be written, in the back-off included."""
-        return self._queue.waiting
+        self.queue = WorkQueue(self._write, _tell, self.backoff, self.sleep, _WORKERS)
 
     def wake(self) -> None:
         """Have what is stale written soon: more may follow what has just changed."""
@@ -71,7 +65,7 @@ class Statuses:
     async def run(self) -> None:
         """Work for ever."""
         async with asyncio.TaskGroup() as group:
-            for part in (self._queue.run, self._collect, self._ripen_figures):
+            for part in (self.queue.run, self._collect, self._ripen_figures):
                 group.create_task(part())
 
     async def _collect(self) -> None:
@@ -81,7 +75,7 @@ class Statuses:
             self._stale.clear()
             stale, self.world.stale = self.world.stale, set()
             for name in sorted(stale):
-                self._queue.push(name)
+                self.queue.push(name)
 
     async def _ripen_figures(self) -> None:
         """Let figures be written once in a while: thousands of agents tell new ones."""
@@ -89,7 +83,7 @@ class Statuses:
             await self.sleep(self.tempo.figures_s)
             self._ripe |= self._figures
             for name in sorted(self._ripe):
-                self._queue.push(name)
+                self.queue.push(name)
 
     async def _write(self, name: str) -> None:
         tuning = self.world.tunings.get(name)
@@ -118,12 +112,12 @@ class Statuses:
             name, status.nodes.governed, status.nodes.applied, status.nodes.degraded,
         )  # fmt: skip
 
-    def _tell(self, failure: Failure) -> None:
-        self.failed += 1
-        _log.warning(
-            "status not written tuning=%s failures=%d retry_s=%.1f error=%r",
-            failure.key, failure.failures, failure.retry_s, failure.error,
-        )  # fmt: skip
+
+def _tell(failure: Failure) -> None:
+    _log.warning(
+        "status not written tuning=%s failures=%d retry_s=%.1f error=%r",
+        failure.key, failure.failures, failure.retry_s, failure.error,
+    )  # fmt: skip
 
 
 def _but_figures(status: DamonTuningStatus | None) -> DamonTuningStatus | None:

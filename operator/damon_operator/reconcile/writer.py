@@ -34,25 +34,19 @@ class Writer:
     """Plans the API server has taken so far."""
     deleted: int = 0
     """DamonNodes taken away so far."""
-    failed: int = 0
-    """Attempts that came to nothing."""
-    _queue: WorkQueue = field(init=False)
+    queue: WorkQueue = field(init=False)
+    """The names of the nodes that are to be looked at."""
 
     def __post_init__(self) -> None:
-        self._queue = WorkQueue(self._write, self._tell, self.backoff, self.sleep, _WORKERS)
-
-    @property
-    def waiting(self) -> int:
-        """How many nodes wait for a write, those in the back-off included."""
-        return self._queue.waiting
+        self.queue = WorkQueue(self._write, _tell, self.backoff, self.sleep, _WORKERS)
 
     def push(self, node: str) -> None:
         """Have a node looked at."""
-        self._queue.push(node)
+        self.queue.push(node)
 
     async def run(self) -> None:
         """Work for ever."""
-        await self._queue.run()
+        await self.queue.run()
 
     async def _write(self, node: str) -> None:
         reason = PLAN_FAILED
@@ -95,9 +89,9 @@ class Writer:
         except NotFound:
             _log.debug("already gone node=%s", name)
 
-    def _tell(self, failure: Failure) -> None:
-        self.failed += 1
-        _log.warning(
-            "write failed node=%s failures=%d retry_s=%.1f error=%s",
-            failure.key, failure.failures, failure.retry_s, failure.error,
-        )  # fmt: skip
+
+def _tell(failure: Failure) -> None:
+    _log.warning(
+        "write failed node=%s failures=%d retry_s=%.1f error=%s",
+        failure.key, failure.failures, failure.retry_s, failure.error,
+    )  # fmt: skip
