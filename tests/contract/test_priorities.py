@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damon_contract import priorities
+from damon_contract.v1alpha1.tuning import DamonTuningSpec
 
 CLASS_VALUES = st.integers(min_value=-(2**31), max_value=2**31 - 1)
 
@@ -15,6 +16,12 @@ CLASS_VALUES = st.integers(min_value=-(2**31), max_value=2**31 - 1)
 )
 def test_known_priority_class_values(value, priority):
     assert priorities.from_priority_class(value) == priority
+
+
+def test_the_values_that_the_pages_name_are_on_the_right_side_of_the_defaults():
+    spec = DamonTuningSpec()
+    assert priorities.from_priority_class(263_000) >= spec.protect_from
+    assert priorities.from_priority_class(-263_000) <= spec.eager_up_to
 
 
 @given(CLASS_VALUES, CLASS_VALUES)
